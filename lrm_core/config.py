@@ -1,0 +1,275 @@
+"""Model configuration: one description that covers the paper's LRM and every foreign layout.
+
+A configuration is a tree of frozen dataclasses. YAML presets and `config.json` files are parsed
+into it with every unknown key and bad value reported. Section numbers are the paper's
+(Hong et al., LRM, ICLR 2024).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from lrm_core.errors import ConfigError
+
+_STRICT: Any = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEncoderConfig:
+    """Image -> patch tokens (section 3.1)."""
+
+    __pydantic_config__ = _STRICT
+
+    kind: Literal["dino", "dinov2", "rgba"] = "dino"
+    """dino: DINO ViT; dinov2: DINOv2 with registers (OpenLRM 1.1); rgba: our small pixel-aligned
+    convolution + ViT encoder that also sees alpha (lrm-mini)."""
+    image_size: int = 512
+    """Side of the square input image in pixels."""
+    patch_size: int = 16
+    width: int = 768
+    """Token width d_E."""
+    num_layers: int = 12
+    num_heads: int = 12
+    num_register_tokens: int = 0
+    """Register tokens of DINOv2; never handed to the decoder."""
+    position_grid: int = 14
+    """Side of the position embedding as stored; it is resized to the token grid."""
+    position_interpolation: Literal["bilinear", "bicubic", "bicubic_antialias"] = "bilinear"
+    pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Inputs are (image - mean) / std; mean 0 and std 1 where a model wants [0, 1]."""
+    stem_widths: tuple[int, ...] = ()
+    """rgba only: channels of the convolution stem at full, half, ... resolution."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderConfig:
+    """Image tokens -> triplane (section 3.2)."""
+
+    __pydantic_config__ = _STRICT
+
+    width: int = 1024
+    """Hidden width d_D."""
+    num_layers: int = 16
+    num_heads: int = 16
+    camera_feature: Literal["none", "camera16", "camera20"] = "camera20"
+    """camera20: 4x4 extrinsic + fx fy cx cy (the paper); camera16: 3x4 + the same (OpenLRM)."""
+    camera_embedding_width: int = 1024
+    """Width of the embedded camera feature that drives ModLN."""
+    sublayer_order: Literal["cross_self_mlp", "self_cross_mlp"] = "cross_self_mlp"
+    feed_forward: Literal["gelu", "geglu"] = "gelu"
+    attention_output_bias: bool = False
+    """The paper has no attention biases (appendix A.2); TripoSR has one on the output."""
+    residual_projection: bool = False
+    """GroupNorm and linear projection before, linear projection and residual after all layers
+    (TripoSR); without it a final LayerNorm follows the layers (appendix A.2)."""
+    norm_eps: float = 1e-5
+    token_resolution: int = 32
+    """Side of each plane of learned tokens."""
+    upsample: int = 2
+    """Kernel and stride of the de-convolution."""
+    channels: int = 80
+    """Channels per plane d_T."""
+    front_plane_skip: bool = False
+    """Merge pixel-aligned image features into the x-z plane (lrm-mini; needs `frustum`)."""
+
+    @property
+    def plane_resolution(self) -> int:
+        """Side of each plane after the de-convolution."""
+        return self.token_resolution * self.upsample
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldConfig:
+    """Triplane features -> density and colour (section 3.3), and where they live."""
+
+    __pydantic_config__ = _STRICT
+
+    num_layers: int = 10
+    """Linear layers of the NeRF MLP, first and last included."""
+    width: int = 64
+    activation: Literal["relu", "silu"] = "relu"
+    density_activation: Literal["softplus", "exp"] = "softplus"
+    """density = activation(raw + density_bias)."""
+    density_bias: float = -1.0
+    rgb_padding: float = 0.0
+    """rgb = sigmoid(raw) (1 + 2 padding) - padding."""
+    extent: float = 1.0
+    """Half side of the cube [-extent, extent]^3 that the planes cover."""
+    plane_axes: tuple[tuple[str, str], tuple[str, str], tuple[str, str]] = (
+        ("x", "y"),
+        ("x", "z"),
+        ("y", "z"),
+    )
+    """Signed world axes along the width and height of each plane."""
+    frustum: bool = False
+    """Planes in the source camera's perspective instead of the axis-aligned cube."""
+    iso_level: float = 10.0
+    """Density of the extracted surface."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderingConfig:
+    """Volume rendering of the field (appendix A.1, equations 8 and 9)."""
+
+    __pydantic_config__ = _STRICT
+
+    num_samples: int = 128
+    """Samples per ray (section 4.2)."""
+    step: Literal["metric", "normalised"] = "metric"
+    """delta_i in world units (the paper), or as a fraction of the ray inside the box (TripoSR)."""
+    midpoint_density: bool = False
+    """Average raw densities and colours of neighbouring samples first (OpenLRM)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceCameraConfig:
+    """The canonical camera of the input image (section 4.2)."""
+
+    __pydantic_config__ = _STRICT
+
+    distance: float = 2.0
+    focal: float = 0.75
+    """Focal length over image width."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputConfig:
+    """How a photo must be framed before the model sees it (appendix E)."""
+
+    __pydantic_config__ = _STRICT
+
+    background: float = 1.0
+    """Grey level behind the object, [0, 1]: white in the paper, 0.5 for TripoSR."""
+    foreground_ratio: float = 0.75
+    """Longer side of the object's box over the image side after framing."""
+    resize: Literal["bilinear", "bicubic"] = "bicubic"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Everything needed to build, feed and render one model."""
+
+    __pydantic_config__ = _STRICT
+
+    name: str = "lrm"
+    licence: str = "Apache-2.0"
+    """Licence of the weights (SPDX id where there is one)."""
+    commercial_use: bool = True
+    source: str = ""
+    """Where the weights come from: a page, an id, or how they were trained."""
+    encoder: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    nerf: FieldConfig = field(default_factory=FieldConfig)
+    rendering: RenderingConfig = field(default_factory=RenderingConfig)
+    source_camera: SourceCameraConfig = field(default_factory=SourceCameraConfig)
+    input: InputConfig = field(default_factory=InputConfig)
+
+    def __post_init__(self) -> None:
+        for part, width, heads in (
+            ("encoder", self.encoder.width, self.encoder.num_heads),
+            ("decoder", self.decoder.width, self.decoder.num_heads),
+        ):
+            if width % heads:
+                raise ValueError(f"{part}.width {width} must be divisible by num_heads {heads}")
+        if self.encoder.image_size % self.encoder.patch_size:
+            raise ValueError(
+                f"encoder.image_size {self.encoder.image_size} must be a multiple of "
+                f"patch_size {self.encoder.patch_size}"
+            )
+        if self.decoder.front_plane_skip and not self.nerf.frustum:
+            raise ValueError("decoder.front_plane_skip needs nerf.frustum: true")
+
+
+ConfigType = TypeVar("ConfigType")
+
+
+@cache
+def _adapter(config_type: type[Any]) -> Any:
+    from pydantic import TypeAdapter  # 80 ms: only when a configuration is read
+
+    return TypeAdapter(config_type)
+
+
+def parse_config(
+    config_type: type[ConfigType], values: dict[str, Any], *, origin: str
+) -> ConfigType:
+    """Build a configuration dataclass from plain values, checking every key and type.
+
+    Args:
+        config_type: the dataclass to build.
+        values: nested plain values, as YAML or JSON give them.
+        origin: file or preset name for messages.
+
+    Raises:
+        ConfigError: unknown key, bad type or inconsistent values; names the first place.
+    """
+    from pydantic import ValidationError
+
+    try:
+        parsed: ConfigType = _adapter(config_type).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        raise ConfigError(
+            f"{origin}: {place}: {first['msg']} (got {first['input']!r:.80})",
+            hint="see lrm_core/config.py for the fields and their values",
+        ) from error
+    return parsed
+
+
+def read_yaml(path: Path | Any, *, origin: str) -> dict[str, Any]:
+    """Read a YAML mapping with the safe loader.
+
+    Raises:
+        ConfigError: not YAML, or not a mapping.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{origin}: cannot be read as YAML ({reason})") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{origin}: expected a mapping of settings, got {type(values).__name__}")
+    return values
+
+
+def preset_names() -> list[str]:
+    """Names of the model presets that ship with the package."""
+    folder = resources.files("lrm_core") / "presets"
+    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name[-5:] == ".yaml")
+
+
+def load_preset(name: str) -> ModelConfig:
+    """The model configuration of a preset such as `"lrm-large"`.
+
+    Raises:
+        ConfigError: no preset has that name.
+    """
+    if name not in preset_names():
+        raise ConfigError(
+            f"no preset is called '{name}'", hint=f"presets: {', '.join(preset_names())}"
+        )
+    path = resources.files("lrm_core") / "presets" / f"{name}.yaml"
+    return parse_config(ModelConfig, read_yaml(path, origin=name), origin=name)
+
+
+def config_to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as nested plain values (tuples become lists), ready for JSON or YAML."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        return value
+
+    result: dict[str, Any] = plain(dataclasses.asdict(config))
+    return result

@@ -1,0 +1,1 @@
+"""Plain data that flows between the floors: cameras, rays, triplanes, meshes, reconstructions."""
