@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -43,6 +42,8 @@ class ImageEncoderConfig:
     pixel_mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     pixel_std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     """Inputs are (image - mean) / std; mean 0 and std 1 where a model wants [0, 1]."""
+    norm_eps: float = 1e-6
+    """DINO and DINOv2; 1e-12 where the weights were trained with transformers' ViT (TripoSR)."""
     stem_widths: tuple[int, ...] = ()
     """rgba only: channels of the convolution stem at full, half, ... resolution."""
 
@@ -189,13 +190,6 @@ class ModelConfig:
 ConfigType = TypeVar("ConfigType")
 
 
-@cache
-def _adapter(config_type: type[Any]) -> Any:
-    from pydantic import TypeAdapter  # 80 ms: only when a configuration is read
-
-    return TypeAdapter(config_type)
-
-
 def parse_config(
     config_type: type[ConfigType], values: dict[str, Any], *, origin: str
 ) -> ConfigType:
@@ -209,10 +203,10 @@ def parse_config(
     Raises:
         ConfigError: unknown key, bad type or inconsistent values; names the first place.
     """
-    from pydantic import ValidationError
+    from pydantic import TypeAdapter, ValidationError  # 80 ms: only when one is read
 
     try:
-        parsed: ConfigType = _adapter(config_type).validate_python(values)
+        parsed: ConfigType = TypeAdapter(config_type).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "(top level)"

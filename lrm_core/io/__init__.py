@@ -1,1 +1,1 @@
-
+"""Files: images, meshes, cameras, videos, checkpoints."""

@@ -47,9 +47,7 @@ class Cameras:
 
     def to(self, device: torch.device | str) -> Cameras:
         """The same cameras on another device."""
-        return Cameras(
-            self.c2w.to(device), self.intrinsics.to(device), self.width, self.height
-        )
+        return Cameras(self.c2w.to(device), self.intrinsics.to(device), self.width, self.height)
 
     def resized(self, width: int, height: int) -> Cameras:
         """The same views at another image size; intrinsics scale with it."""
@@ -133,6 +131,8 @@ def canonical_camera(
         focal: focal length divided by the image width (0.75: a 24 mm lens on a 32 mm sensor).
         num_cameras: how many copies (batch size).
     """
-    c2w = look_at(torch.tensor([[0.0, -distance, 0.0]])).repeat(num_cameras, 1, 1)
-    intrinsics = torch.tensor([[focal, focal, 0.5, 0.5]]).repeat(num_cameras, 1) * size
+    origin = torch.tensor([[0.0, -distance, 0.0]], dtype=torch.float32)
+    c2w = look_at(origin).repeat(num_cameras, 1, 1)
+    lens = torch.tensor([[focal, focal, 0.5, 0.5]], dtype=torch.float32)
+    intrinsics = lens.repeat(num_cameras, 1) * size
     return Cameras(c2w, intrinsics, size, size)

@@ -47,14 +47,13 @@ class Mesh:
                 f"vertex_colors must be {self.vertices.shape}, got {self.vertex_colors.shape}"
             )
         if self.texture is not None and len(self.texture.uv) != len(self.vertices):
-            raise ValueError(
-                f"uv must have {len(self.vertices)} rows, got {len(self.texture.uv)}"
-            )
+            raise ValueError(f"uv must have {len(self.vertices)} rows, got {len(self.texture.uv)}")
 
     @property
     def triangles(self) -> Float[np.ndarray, "F 3 3"]:
         """(F, 3, 3) corner positions."""
-        return self.vertices[self.faces]
+        corners: np.ndarray = self.vertices[self.faces]
+        return corners
 
     def transformed(self, rotation: Float[np.ndarray, "3 3"]) -> Mesh:
         """The mesh with every vertex v replaced by rotation @ v."""

@@ -1,0 +1,266 @@
+"""Models by name, folder, file or Hugging Face id; and saving them.
+
+Our own format is a folder with `config.json` ("format": "lrm", then the fields of `ModelConfig`)
+and `model.safetensors`, whose header repeats the configuration so that the file can travel alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from lrm_core.config import (
+    ModelConfig,
+    config_to_dict,
+    parse_config,
+    preset_names,
+    read_yaml,
+)
+from lrm_core.errors import CheckpointError, ConfigError
+from lrm_core.io.checkpoint_files import (
+    read_json,
+    read_metadata,
+    read_tensors,
+    require_finite,
+    require_tensors,
+    write_json,
+    write_safetensors,
+)
+from lrm_core.models.external_layouts import detect_family
+from lrm_core.models.external_weights import import_weights
+from lrm_core.models.lrm import LRM
+from lrm_core.models.model_sources import bundled_folder, download
+
+_FORMAT = "lrm"
+_FORMAT_VERSION = 1
+_METADATA_KEY = "lrm_config"
+
+# In a folder with several files of weights the first of these is read.
+_WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "model.ckpt", "model.pth")
+_WEIGHT_SUFFIXES = (".safetensors", ".bin", ".ckpt", ".pth", ".pt")
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+
+# The MLP is a thousandth of the work, and the surface is where its rounding errors would show.
+_ALWAYS_FLOAT32 = "nerf_mlp."
+
+ModelType = TypeVar("ModelType", bound=LRM)
+
+
+def load_lrm(
+    source: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    model_class: type[ModelType] = LRM,  # type: ignore[assignment]
+) -> ModelType:
+    """A model ready for reconstruction: in evaluation mode, its weights frozen.
+
+    Args:
+        source: name of a bundled model; a folder; a file of weights with its configuration inside
+            or beside it; or a Hugging Face id "org/name" or "org/name@revision". A name goes before
+            a folder of the same name ("./name" is the folder). Our own format, OpenLRM 1.1 and 1.0,
+            and TripoSR are told apart by their content.
+        device: where the weights go.
+        dtype: type of the weights; those of the NeRF MLP stay float32.
+        model_class: `LRM` or a child of it.
+
+    Raises:
+        CheckpointError: nothing there, unreadable, or not a model of a known layout.
+    """
+    weights, name = _locate(source)
+    config, tensors = _read(weights, name)
+    return _build(model_class, config, tensors, str(weights), device=device, dtype=dtype)
+
+
+def save_lrm(model: LRM, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write `config.json` and `model.safetensors`, from which `load_lrm` restores the model.
+
+    Args:
+        model: weights on any device.
+        folder: made where it is missing; files of these names are replaced.
+        dtype: type of the stored floats.
+
+    Raises:
+        OutputError: a weight does not fit into `dtype`, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    values = {
+        "format": _FORMAT,
+        "format_version": _FORMAT_VERSION,
+        **config_to_dict(model.config),
+    }
+    write_safetensors(
+        folder / "model.safetensors",
+        model.state_dict(),
+        dtype=dtype,
+        metadata={_METADATA_KEY: json.dumps(values)},
+    )
+    write_json(folder / "config.json", values)
+
+
+def _locate(source: str | Path) -> tuple[Path, str]:
+    """The file of weights, and what the model is called where its format does not say."""
+    if isinstance(source, str):
+        bundled = bundled_folder(source)
+        if bundled is not None:
+            return _weights_in(bundled), source
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _weights_in(path), path.resolve().name
+    if path.is_file():
+        return path, path.stem
+    if isinstance(source, str):
+        if source in preset_names():
+            raise CheckpointError(
+                f"'{source}' is an architecture without weights",
+                hint=f"train it with 'lrm train --model {source}', or pick one of 'lrm models'",
+            )
+        if _HUB_ID.fullmatch(source):
+            return _weights_in(download(source, _WEIGHT_FILES)), source
+    raise CheckpointError(
+        f"no model '{source}': no bundled name, no file or folder, no Hugging Face id",
+        hint="'lrm models' lists what can be loaded",
+    )
+
+
+def _weights_in(folder: Path) -> Path:
+    for name in _WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    found = [path for path in sorted(folder.iterdir()) if path.suffix in _WEIGHT_SUFFIXES]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(path.name for path in found) or "none"
+    raise CheckpointError(
+        f"{folder}: expected one file of weights, found {names}",
+        hint=f"name the file itself, or call it {' or '.join(_WEIGHT_FILES)}",
+    )
+
+
+def _read(weights: Path, name: str) -> tuple[ModelConfig, dict[str, Tensor]]:
+    """Configuration and tensors in our terms, whatever the layout."""
+    content = read_tensors(weights)
+    values = _settings(weights)
+    if isinstance(content, Mapping) and {"weights", "kwargs"} <= content.keys():
+        values = _openlrm_1_0_settings(content["kwargs"])  # it carries its own
+        content = content["weights"]
+    origin = str(weights)
+    tensors = require_tensors(content, origin=origin)
+    if values.get("format") == _FORMAT:
+        return _own_config(values, origin), tensors
+    family = detect_family(tensors)
+    if family is None:
+        raise CheckpointError(
+            f"{origin}: tensors of no known layout (first: '{next(iter(tensors))}')",
+            hint="known: lrm (with its config.json), OpenLRM 1.1 and 1.0, TripoSR",
+        )
+    return import_weights(family, values, tensors, name=name, origin=origin)
+
+
+def _settings(weights: Path) -> dict[str, Any]:
+    """The configuration beside the weights, or in their header; empty when there is none."""
+    beside: dict[str, Any] = {}
+    if (weights.parent / "config.json").is_file():
+        beside = read_json(weights.parent / "config.json")
+    elif (weights.parent / "config.yaml").is_file():
+        path = weights.parent / "config.yaml"
+        try:
+            beside = read_yaml(path, origin=str(path))
+        except ConfigError as error:
+            raise CheckpointError(error.message, hint=error.hint) from error
+    if beside.get("format") == _FORMAT:
+        return beside
+    header = read_metadata(weights).get(_METADATA_KEY)
+    if header is None:
+        return beside
+    try:
+        values = json.loads(header)
+    except ValueError as error:
+        raise CheckpointError(f"{weights}: the configuration in its header is damaged") from error
+    return values if isinstance(values, dict) else beside
+
+
+def _openlrm_1_0_settings(kwargs: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if isinstance(kwargs, Mapping):
+        for part in (kwargs.get("model"), kwargs.get("infer")):
+            values.update(part if isinstance(part, Mapping) else {})
+    return values
+
+
+def _own_config(values: dict[str, Any], origin: str) -> ModelConfig:
+    version = values.get("format_version")
+    if version != _FORMAT_VERSION:
+        raise CheckpointError(
+            f"{origin}: format version {version!r}, this release reads {_FORMAT_VERSION}",
+            hint="update lrm-toolkit",
+        )
+    fields = {key: values[key] for key in values.keys() - {"format", "format_version"}}
+    try:
+        return parse_config(ModelConfig, fields, origin=origin)
+    except ConfigError as error:
+        raise CheckpointError(error.message, hint=error.hint) from error
+
+
+def _build(
+    model_class: type[ModelType],
+    config: ModelConfig,
+    tensors: dict[str, Tensor],
+    origin: str,
+    *,
+    device: str | torch.device,
+    dtype: torch.dtype,
+) -> ModelType:
+    """The model with exactly these tensors; nothing is initialised or copied twice."""
+    try:
+        with torch.device("meta"):
+            model = model_class(config)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{origin}: no model can be built from its sizes: {reason}",
+            hint="correct the configuration beside the weights",
+        ) from error
+    _require_match(model.state_dict(), tensors, origin)
+    require_finite(tensors, origin=origin)
+    placed = {}
+    for name, tensor in tensors.items():
+        kind = torch.float32 if name.startswith(_ALWAYS_FLOAT32) else dtype
+        placed[name] = tensor.to(device, kind if tensor.is_floating_point() else None)
+    model.load_state_dict(placed, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def _require_match(
+    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], origin: str
+) -> None:
+    """Every tensor of the model is in the checkpoint, in its shape, and no other."""
+    missing = sorted(expected.keys() - found.keys())
+    unexpected = sorted(found.keys() - expected.keys())
+    hint = "the configuration does not belong to these weights, or they are incomplete"
+    if missing:
+        raise CheckpointError(
+            f"{origin}: {len(missing)} of the model's {len(expected)} tensors are missing "
+            f"(first: '{missing[0]}')",
+            hint=hint,
+        )
+    if unexpected:
+        raise CheckpointError(
+            f"{origin}: {len(unexpected)} tensors do not belong to the model "
+            f"(first: '{unexpected[0]}')",
+            hint=hint,
+        )
+    for name, tensor in expected.items():
+        if tensor.shape != found[name].shape:
+            raise CheckpointError(
+                f"{origin}: tensor '{name}' has shape {tuple(found[name].shape)}, the model's "
+                f"configuration makes it {tuple(tensor.shape)}",
+                hint=hint,
+            )

@@ -1,0 +1,39 @@
+"""ModLN: layer normalisation whose scale and shift come from the camera.
+
+Source: paper, section 3.2, equations 1 and 2, after adaLN of DiT (Peebles and Xie, 2022).
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class ModLN(nn.Module):
+    """LN(x) * (1 + scale) + shift; shift and scale = Linear(SiLU(camera embedding)).
+
+    The linear layer starts at zero, so that training starts from the plain LayerNorm (DiT,
+    section 3.2, adaLN-Zero).
+
+    Args:
+        width: width of the tokens.
+        camera_width: width of the camera embedding.
+        eps: added to the variance.
+    """
+
+    def __init__(self, width: int, camera_width: int, eps: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=eps)
+        # rows: shift, then scale, the order of DiT and OpenLRM
+        linear = nn.Linear(camera_width, 2 * width)
+        nn.init.zeros_(linear.weight)
+        nn.init.zeros_(linear.bias)
+        self.modulation = nn.Sequential(nn.SiLU(), linear)
+
+    def forward(
+        self, tokens: Float[Tensor, "B N D"], camera: Float[Tensor, "B M"]
+    ) -> Float[Tensor, "B N D"]:
+        """Normalise tokens (B, N, D) under camera embeddings (B, M)."""
+        shift, scale = self.modulation(camera)[:, None].chunk(2, dim=-1)
+        modulated: Tensor = self.norm(tokens) * (1.0 + scale) + shift
+        return modulated
