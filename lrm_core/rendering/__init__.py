@@ -1,1 +1,1 @@
-
+"""Views of radiance fields and meshes: rays, samples, volume rendering, camera paths."""
