@@ -1,0 +1,28 @@
+"""Mesh files: `read_scene` and `write_mesh`, the names that the rest of the project uses.
+
+| format     | written with                                   | read with                        |
+|------------|------------------------------------------------|----------------------------------|
+| .glb .gltf | GLB: texture inside, or linear vertex colours  | every material of glTF 2.0       |
+| .obj       | MTL and PNG beside it, or `v x y z r g b`      | MTL, textures, vertex colours    |
+| .ply       | vertex colours                                 | vertex, face colours, texture    |
+| .stl       | geometry only                                  | geometry only                    |
+| .dae       | -                                              | materials, textures (pycollada)  |
+"""
+
+from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.io.mesh_writing import MESH_WRITERS, write_mesh
+from lrm_core.structures.scene_conversion import (
+    mesh_from_scene,
+    normalise_scene,
+    scene_from_mesh,
+)
+
+__all__ = [
+    "MESH_WRITERS",
+    "SCENE_SUFFIXES",
+    "mesh_from_scene",
+    "normalise_scene",
+    "read_scene",
+    "scene_from_mesh",
+    "write_mesh",
+]
