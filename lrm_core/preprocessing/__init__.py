@@ -1,1 +1,1 @@
-
+"""Photo to framed image; shapes and textures for training."""
