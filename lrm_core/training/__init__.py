@@ -1,1 +1,1 @@
-
+"""From data to weights."""

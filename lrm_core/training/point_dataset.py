@@ -1,0 +1,403 @@
+"""Objects -> files of point supervision and views -> training batches.
+
+Each object becomes one uncompressed `.npz` under the data folder: its point samples in its own
+frame, and V photos of it with the similarity transform that carries the object into the world frame
+of each photo (paper, section 4.2: the source camera is always at (0, -d, 0)).
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from lrm_core.errors import LrmError
+from lrm_core.io.mesh_files import normalise_scene
+from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
+from lrm_core.structures.cameras import Cameras, look_at
+from lrm_core.structures.color import linear_to_srgb, srgb_to_linear
+from lrm_core.structures.scene import Scene
+from lrm_core.structures.triplane import Frustum
+from lrm_core.training.point_samples import sample_points
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSampling:
+    """The cameras and lights of training photos; ranges are uniform.
+
+    Attributes:
+        num_views: photos per object.
+        size: photo side in pixels.
+        elevation_degrees: of the camera above the object.
+        half_side: half of the object's longest side in the world.
+        distance: of the camera from the world origin; the focal length follows, so that the object
+            keeps its size in the photo.
+        focal_at_2: focal length over image width for distance 2.
+        shift: largest offset of the object from the world origin, per axis.
+        lit_share: share of photos with directional light; the others show plain albedo.
+    """
+
+    num_views: int = 6
+    size: int = 128
+    elevation_degrees: tuple[float, float] = (-10.0, 40.0)
+    half_side: tuple[float, float] = (0.65, 0.95)
+    distance: tuple[float, float] = (1.8, 3.2)
+    focal_at_2: tuple[float, float] = (0.7, 0.8)
+    shift: float = 0.04
+    lit_share: float = 0.5
+
+
+@dataclass(frozen=True)
+class TrainingView:
+    """One photo's geometry: world = scale * rotation @ object + shift."""
+
+    rotation: np.ndarray
+    scale: float
+    shift: np.ndarray
+    distance: float
+    focal: float
+    ambient: float
+    light: np.ndarray
+
+    def to_array(self) -> Float[np.ndarray, "19"]:
+        """All numbers in one row."""
+        lens = [self.distance, self.focal, self.ambient]
+        row = [*self.rotation.ravel(), self.scale, *self.shift, *lens, *self.light]
+        return np.array(row, dtype=np.float32)
+
+    @staticmethod
+    def from_array(row: Float[np.ndarray, "19"]) -> TrainingView:
+        """Inverse of `to_array`."""
+        return TrainingView(
+            rotation=row[:9].reshape(3, 3),
+            scale=float(row[9]),
+            shift=row[10:13],
+            distance=float(row[13]),
+            focal=float(row[14]),
+            ambient=float(row[15]),
+            light=row[16:19],
+        )
+
+    def lit(
+        self, albedo: Float[np.ndarray, "*N 3"], normals: Float[np.ndarray, "*N 3"]
+    ) -> Float[np.ndarray, "*N 3"]:
+        """sRGB colours under the view's ambient and directional light (Lambert, no shadows).
+
+        Args:
+            albedo: sRGB in [0, 1].
+            normals: unit normals in the world frame; zero where there is no surface.
+        """
+        diffuse = np.clip(normals @ self.light, 0.0, 1.0)[..., None]
+        shade = self.ambient + (1.0 - self.ambient) * 1.5 * diffuse
+        return linear_to_srgb(srgb_to_linear(albedo.clip(0.0, 1.0)) * shade).clip(0.0, 1.0)
+
+
+def draw_view(sampling: ViewSampling, rng: np.random.Generator) -> TrainingView:
+    """A random view."""
+    azimuth = rng.uniform(0.0, 2.0 * np.pi)
+    elevation = np.radians(rng.uniform(*sampling.elevation_degrees))
+    about_z = np.array(
+        [
+            [np.cos(azimuth), -np.sin(azimuth), 0.0],
+            [np.sin(azimuth), np.cos(azimuth), 0.0],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+    # a camera raised by `elevation` sees the object tipped towards it
+    about_x = np.array(
+        [
+            [1.0, 0.0, 0.0],
+            [0.0, np.cos(elevation), -np.sin(elevation)],
+            [0.0, np.sin(elevation), np.cos(elevation)],
+        ]
+    )
+    distance = rng.uniform(*sampling.distance)
+    light = rng.normal(size=3) + np.array([0.0, -0.8, 1.0])
+    return TrainingView(
+        rotation=about_x @ about_z,
+        scale=rng.uniform(*sampling.half_side),
+        shift=rng.uniform(-sampling.shift, sampling.shift, size=3),
+        distance=distance,
+        focal=rng.uniform(*sampling.focal_at_2) * distance / 2.0,
+        ambient=rng.uniform(0.45, 0.85) if rng.random() < sampling.lit_share else 1.0,
+        light=light / np.linalg.norm(light),
+    )
+
+
+def _camera(view: TrainingView, size: int) -> Cameras:
+    """The view's camera in the object's own frame, where the ray-casting structure lives."""
+    c2w = look_at(torch.tensor([[0.0, -view.distance, 0.0]], dtype=torch.float64))[0].numpy()
+    c2w[:3, 3] = view.rotation.T @ (c2w[:3, 3] - view.shift) / view.scale
+    c2w[:3, :3] = view.rotation.T @ c2w[:3, :3]
+    intrinsics = torch.tensor([[view.focal, view.focal, 0.5, 0.5]]) * size
+    return Cameras(torch.from_numpy(c2w)[None].float(), intrinsics, size, size)
+
+
+def prepare_object(
+    scene: Scene, sampling: ViewSampling, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """All training data of one object.
+
+    Args:
+        scene: centred, longest side 2.
+        sampling: how photos are taken.
+        rng: source of randomness.
+
+    Returns:
+        arrays by name: `points` (P, 3) f16, `solid` (P,), `surface` (S, 3) f16, `normals` (S, 3)
+        f16, `colors` (S, 3) u8, `photos` (V, H, W, 4) u8 straight alpha, `views` (V, 19) f32.
+    """
+    samples = sample_points(scene, rng)
+    tracer = SceneTracer(scene)
+    photos, views = [], []
+    for _ in range(sampling.num_views):
+        view = draw_view(sampling, rng)
+        output = render_scene(
+            tracer, _camera(view, sampling.size), channels=("rgb", "normal"), background=0.0
+        )
+        alpha = output.opacity[0].numpy()[..., None]
+        assert output.normals is not None
+        # the renderer composites on black: divide by alpha for straight colours
+        albedo = output.rgb[0].numpy() / np.maximum(alpha, 1e-3)
+        rgb = view.lit(albedo, output.normals[0].numpy() @ view.rotation.T) * (alpha > 0.0)
+        photos.append(np.concatenate([rgb, alpha], axis=-1) * 255.0 + 0.5)
+        views.append(view.to_array())
+    return {
+        "points": samples.points.astype(np.float16),
+        "solid": samples.solid,
+        "surface": samples.surface.astype(np.float16),
+        "normals": samples.normals.astype(np.float16),
+        "colors": samples.colors,
+        "photos": np.stack(photos).astype(np.uint8),
+        "views": np.stack(views),
+    }
+
+
+@dataclass(frozen=True)
+class PointBatch:
+    """B photos with supervision in normalised plane coordinates.
+
+    Attributes:
+        images: (B, 4, S, S) straight-alpha RGBA in [0, 1].
+        cameras: the B source cameras.
+        points: (B, P, 3) occupancy points, and (B, P) `solid` 0 or 1; NaN where nothing is known.
+        surface: (B, Q, 3) points at the surface, and (B, Q, 3) `colors` sRGB in [0, 1].
+        ray_ends: (B, R, 2) normalised image positions (right, up) of silhouette rays, and (B, R)
+            `silhouette`, the photo's alpha there.
+    """
+
+    images: Float[Tensor, "B 4 S S"]
+    cameras: Cameras
+    points: Float[Tensor, "B P 3"]
+    solid: Float[Tensor, "B P"]
+    surface: Float[Tensor, "B Q 3"]
+    colors: Float[Tensor, "B Q 3"]
+    ray_ends: Float[Tensor, "B R 2"]
+    silhouette: Float[Tensor, "B R"]
+
+    def to(self, device: torch.device | str) -> PointBatch:
+        """The same batch on another device."""
+        moved = (getattr(self, field.name).to(device) for field in fields(self))
+        return PointBatch(*moved)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSampling:
+    """What is drawn from an object for one step.
+
+    Attributes:
+        num_points: occupancy points per photo.
+        near_share: share of them drawn near the surface, the others uniformly.
+        num_far: further points, uniform in the normalised coordinates; those outside the object's
+            cube are known to be empty, the others carry no label.
+        num_surface: coloured points per photo.
+        num_rays: silhouette rays per photo.
+        surface_noise: standard deviation of coloured points along their normal.
+        augment: mirror, permute colour channels, add noise, blur and imperfect masks.
+    """
+
+    num_points: int = 1536
+    near_share: float = 0.35
+    num_far: int = 256
+    num_surface: int = 768
+    num_rays: int = 48
+    surface_noise: float = 0.01
+    augment: bool = True
+
+
+def _augmented_photo(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The photo (S, S, 4) in [0, 1] with the faults that real ones have."""
+    import cv2
+
+    if rng.random() < 0.3:
+        photo = cv2.GaussianBlur(photo, (0, 0), rng.uniform(0.3, 1.2))
+    if rng.random() < 0.3:
+        photo[..., :3] += rng.normal(scale=rng.uniform(0.0, 0.04), size=photo[..., :3].shape)
+    if rng.random() < 0.2:  # a mask cut a little too tight or too wide
+        kernel = np.ones((3, 3), np.uint8)
+        change = cv2.erode if rng.random() < 0.7 else cv2.dilate
+        photo[..., 3] = change(np.ascontiguousarray(photo[..., 3]), kernel)
+    return photo.clip(0.0, 1.0)
+
+
+def _choose_points(
+    points: np.ndarray,
+    to_world: Callable[[np.ndarray], np.ndarray],
+    lens: Frustum,
+    alpha: np.ndarray,
+    sampling: BatchSampling,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Indices of occupancy points: some near the surface, the others mostly under the silhouette.
+
+    A uniform point that the photo shows to be outside the silhouette teaches nothing after the
+    first steps; of those under it the distribution stays as it is.
+    """
+    half = len(points) // 2  # the first half is uniform, see PointSamples
+    num_near = round(sampling.near_share * sampling.num_points)
+    num_uniform = sampling.num_points - num_near
+    candidates = rng.integers(half, size=4 * num_uniform)
+    image = lens.normalise(torch.from_numpy(to_world(points[candidates]).astype(np.float32)))
+    size = len(alpha)
+    column, row = ((image[:, [0, 2]].numpy() * [1.0, -1.0] + 1.0) / 2.0 * size).astype(int).T
+    in_image = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+    under = in_image & (alpha[row.clip(0, size - 1), column.clip(0, size - 1)] > 0.5)
+    inner, outer = candidates[under], candidates[~under]
+    share = num_uniform * 3 // 4
+    uniform = np.concatenate([inner[:share], outer, inner[share:]])[:num_uniform]
+    return np.concatenate([rng.integers(half, len(points), size=num_near), uniform])
+
+
+def _draw_sample(
+    data: dict[str, np.ndarray], sampling: BatchSampling, rng: np.random.Generator
+) -> tuple[np.ndarray, ...]:
+    index = rng.integers(len(data["photos"]))
+    view = TrainingView.from_array(data["views"][index])
+    photo = data["photos"][index].astype(np.float32) / 255.0
+    size = photo.shape[0]
+
+    def to_world(points: np.ndarray) -> np.ndarray:
+        world: np.ndarray = view.scale * points.astype(np.float32) @ view.rotation.T + view.shift
+        return world
+
+    lens = Frustum(view.distance, view.focal)
+    chosen = _choose_points(data["points"], to_world, lens, photo[..., 3], sampling, rng)
+    far = rng.uniform(-1.0, 1.0, (sampling.num_far, 3)).astype(np.float32)
+    far = lens.denormalise(torch.from_numpy(far)).numpy()
+    in_object = (far - view.shift) @ view.rotation / view.scale
+    unknown = np.abs(in_object).max(axis=1) < 1.02
+    points = np.concatenate([to_world(data["points"][chosen]), far])
+    solid = np.concatenate([data["solid"][chosen], np.where(unknown, np.nan, 0.0)])
+    chosen = rng.integers(len(data["surface"]), size=sampling.num_surface)
+    normals = data["normals"][chosen].astype(np.float32) @ view.rotation.T
+    colors = view.lit(data["colors"][chosen] / 255.0, normals)
+    offset = rng.normal(size=(len(normals), 1)) * sampling.surface_noise
+    surface = to_world(data["surface"][chosen]) + offset * normals
+    pixels = rng.integers(size, size=(sampling.num_rays, 2))  # row, column
+    silhouette = photo[pixels[:, 0], pixels[:, 1], 3].copy()
+    ray_ends = (pixels[:, ::-1] + 0.5) / size * 2.0 - 1.0
+    ray_ends[:, 1] *= -1.0  # rows run downward
+    if sampling.augment:
+        photo = _augmented_photo(photo, rng)
+        if rng.random() < 0.5:
+            photo = photo[:, ::-1]
+            for mirrored in (points, surface, ray_ends):
+                mirrored[:, 0] *= -1.0
+        order = rng.permutation(3)
+        photo = np.concatenate([photo[..., order], photo[..., 3:]], axis=-1)
+        colors = colors[:, order]
+    return (
+        np.ascontiguousarray(photo.transpose(2, 0, 1), dtype=np.float32),
+        np.array([view.distance, view.focal]),
+        lens.normalise(torch.from_numpy(points.astype(np.float32))).numpy(),
+        solid.astype(np.float32),
+        lens.normalise(torch.from_numpy(surface.astype(np.float32))).numpy(),
+        colors.astype(np.float32),
+        ray_ends.astype(np.float32),
+        silhouette,
+    )
+
+
+def _shrunk(images: Tensor, size: int) -> Tensor:
+    """Area-averaged straight-alpha RGBA: colours are weighted by alpha."""
+    factor = images.shape[-1] // size
+    alpha = images[:, 3:]
+    weighted = F.avg_pool2d(torch.cat([images[:, :3] * alpha, alpha], dim=1), factor)
+    return torch.cat([weighted[:, :3] / weighted[:, 3:].clamp_min(1e-4), weighted[:, 3:]], dim=1)
+
+
+def draw_batch(
+    objects: Sequence[dict[str, np.ndarray]],
+    batch_size: int,
+    sampling: BatchSampling,
+    rng: np.random.Generator,
+    *,
+    size: int | None = None,
+) -> PointBatch:
+    """A random batch: `batch_size` objects, one photo of each.
+
+    Args:
+        objects: as `prepare_object` made them.
+        batch_size: B.
+        sampling: points per photo and augmentation.
+        rng: source of randomness; the batch follows from its state alone.
+        size: photo side, a divisor of the prepared one; None keeps that.
+    """
+    chosen = rng.integers(len(objects), size=batch_size)
+    rows = [_draw_sample(objects[i], sampling, rng) for i in chosen]
+    images, lenses, *rest = (
+        torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)
+    )
+    if size is not None:
+        images = _shrunk(images, size)
+    size = images.shape[-1]
+    c2w = look_at(torch.stack([torch.zeros(batch_size), -lenses[:, 0], torch.zeros(batch_size)], 1))
+    focal = lenses[:, 1] * size
+    centre = torch.full_like(focal, size / 2.0)
+    intrinsics = torch.stack([focal, focal, centre, centre], dim=1)
+    cameras = Cameras(c2w.float(), intrinsics.float(), size, size)
+    return PointBatch(images, cameras, *rest)
+
+
+def prepare_objects(
+    scenes: Iterator[tuple[str, Callable[[], Scene]]],
+    folder: Path,
+    sampling: ViewSampling,
+    *,
+    seed: int,
+) -> Iterator[tuple[str, str]]:
+    """Write the training data of many objects, skipping those already there.
+
+    Args:
+        scenes: object ids with a function that loads or makes the object.
+        folder: where `<id>.npz` files go.
+        sampling: how photos are taken.
+        seed: with the object id, the only source of randomness.
+
+    Yields:
+        (id, reason) per object; the reason is empty unless the object had to be skipped.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for object_id, load in scenes:
+        path = folder / f"{object_id}.npz"
+        if path.exists():
+            yield object_id, ""
+            continue
+        rng = np.random.default_rng([seed, zlib.crc32(object_id.encode())])
+        try:
+            data = prepare_object(normalise_scene(load(), 2.0), sampling, rng)
+        except (LrmError, ValueError) as error:  # one bad asset must not stop the run
+            yield object_id, str(error)
+            continue
+        temporary = path.with_suffix(".tmp.npz")
+        np.savez(temporary, **data)  # type: ignore[arg-type]
+        os.replace(temporary, path)
+        yield object_id, ""
