@@ -1,0 +1,1 @@
+"""One command per file: parse, call the core, speak through `lrm_cli.output`."""

@@ -1,0 +1,79 @@
+"""The `lrm` program: its commands, and what happens when one of them fails.
+
+Nothing imported here may import torch, numpy, scipy or trimesh: `lrm --help` answers at once. Each
+command imports what it needs inside its own body.
+"""
+
+import io
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from lrm_cli.commands.models import models
+from lrm_cli.commands.reconstruct import reconstruct
+from lrm_cli.commands.render import render
+from lrm_cli.commands.train import train
+from lrm_cli.errors import EXIT_CODES, describe, report
+from lrm_cli.options import JSON_MODE
+from lrm_core import __version__
+
+_EPILOG = "Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()) + "."
+
+
+class LrmGroup(TyperGroup):
+    """Runs a command and turns known errors into words and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command; see `lrm_cli.errors` for what becomes of its errors."""
+        try:
+            return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt) as error:
+            failure = describe(error)
+            if failure is None:
+                raise
+            report(failure, as_json=ctx.meta.get(JSON_MODE, False))
+            raise typer.Exit(failure.exit_code) from error
+
+
+app = typer.Typer(
+    name="lrm",
+    cls=LrmGroup,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",  # rich's own markup would swallow "[default: 8]"
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_show_locals=False,
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"lrm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def lrm(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """One photo to a textured 3D mesh with a Large Reconstruction Model."""
+
+
+app.command()(reconstruct)
+app.command()(render)
+app.command()(train)
+app.command()(models)
+
+
+def main() -> None:
+    """Entry point of the `lrm` script."""
+    for stream in (sys.stdout, sys.stderr):
+        # a file name that the terminal cannot show must not end the program
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    app(prog_name="lrm")

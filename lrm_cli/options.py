@@ -1,0 +1,58 @@
+"""Options that several commands share, so that they look and mean the same everywhere."""
+
+from typing import Annotated, Literal
+
+import typer
+
+# Key under which the parsed --json flag is kept for the error handler (typer.Context.meta).
+JSON_MODE = "lrm_cli.json"
+
+
+def _remember_json(ctx: typer.Context, value: bool) -> bool:
+    ctx.meta[JSON_MODE] = value
+    return value
+
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+DType = Literal["auto", "float32", "bfloat16", "float16"]
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME",
+        help="Bundled name, folder, weight file or Hugging Face id (see `lrm models`).",
+    ),
+]
+
+DeviceOption = Annotated[
+    Device,
+    typer.Option("--device", help="Where to compute; auto takes a GPU when there is one."),
+]
+
+DTypeOption = Annotated[
+    DType,
+    typer.Option(
+        "--dtype", help="Number format of the network; auto takes the fastest that is safe here."
+    ),
+]
+
+OverwriteOption = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace files that exist already."),
+]
+
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        callback=_remember_json,
+        help="Print one JSON document on stdout, also for errors, and nothing else.",
+    ),
+]
+
+QuietOption = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Say nothing but warnings and errors."),
+]
