@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from lrm_core.config import (
     ModelConfig,
@@ -209,6 +210,20 @@ def _own_config(values: dict[str, Any], origin: str) -> ModelConfig:
         raise CheckpointError(error.message, hint=error.hint) from error
 
 
+class _WithoutInitialisation(TorchFunctionMode):
+    """Leaves new tensors as they are.
+
+    On the meta device there are no values to draw, but drawing normal numbers there imports
+    torch's compiler, which takes longer than the whole of loading a small model.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        drawn = func in (Tensor.normal_, Tensor.uniform_)
+        if drawn or getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 def _build(
     model_class: type[ModelType],
     config: ModelConfig,
@@ -220,7 +235,7 @@ def _build(
 ) -> ModelType:
     """The model with exactly these tensors; nothing is initialised or copied twice."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _WithoutInitialisation():
             model = model_class(config)
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]

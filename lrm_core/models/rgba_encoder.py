@@ -79,7 +79,8 @@ class RgbaEncoder(nn.Module):
         )
         self.patch_embedding = nn.Conv2d(widths[-1], config.width, 3, stride=2, padding=1)
         side = config.image_size // config.patch_size
-        self.position_embedding = nn.Parameter(torch.randn(1, config.width, side, side) * 0.02)
+        self.position_embedding = nn.Parameter(torch.empty(1, config.width, side, side))
+        nn.init.normal_(self.position_embedding, std=0.02)
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 config.width,

@@ -51,8 +51,9 @@ class TriplaneDecoder(nn.Module):
         self.token_resolution = config.token_resolution
         # plane by plane, row by row
         self.triplane_tokens = nn.Parameter(
-            torch.randn(3 * config.token_resolution**2, config.width) * config.width**-0.5
+            torch.empty(3 * config.token_resolution**2, config.width)
         )
+        nn.init.normal_(self.triplane_tokens, std=config.width**-0.5)
         self.blocks = nn.ModuleList(
             DecoderBlock(config, image_width) for _ in range(config.num_layers)
         )
