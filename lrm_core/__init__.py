@@ -1,3 +1,59 @@
-"""lrm_core: photo to mesh with a Large Reconstruction Model."""
+"""One photo to a textured 3D mesh with a Large Reconstruction Model.
+
+    import lrm_core as lrm
+
+    model = lrm.load_model("lrm-mini")
+    mesh = model.reconstruct("photo.png").extract_mesh(resolution=256)
+    mesh.save("mesh.obj")
+
+Names are imported when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lrm_core.errors import LrmError
+    from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
+    from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
+    from lrm_core.reconstruction.scene import load_scene, save_scene
+    from lrm_core.structures.cameras import Cameras
+    from lrm_core.structures.mesh import Mesh
+    from lrm_core.structures.triplane import Triplane
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "LrmError": "lrm_core.errors",
+    "ReconstructionModel": "lrm_core.reconstruction.pipeline",
+    "load_model": "lrm_core.reconstruction.pipeline",
+    "MeshOptions": "lrm_core.reconstruction.reconstruction",
+    "Reconstruction": "lrm_core.reconstruction.reconstruction",
+    "load_scene": "lrm_core.reconstruction.scene",
+    "save_scene": "lrm_core.reconstruction.scene",
+    "Cameras": "lrm_core.structures.cameras",
+    "Mesh": "lrm_core.structures.mesh",
+    "Triplane": "lrm_core.structures.triplane",
+}
+
+__all__ = [
+    "Cameras",
+    "LrmError",
+    "Mesh",
+    "MeshOptions",
+    "Reconstruction",
+    "ReconstructionModel",
+    "Triplane",
+    "__version__",
+    "load_model",
+    "load_scene",
+    "save_scene",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lrm_core' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)

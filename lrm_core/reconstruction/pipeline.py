@@ -1,0 +1,102 @@
+"""From a photo to a reconstruction: the paper's figure 1 in code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Shaped, UInt8
+
+from lrm_core.io.image_files import ImageSource, read_image
+from lrm_core.models.loading import load_lrm
+from lrm_core.models.lrm import LRM
+from lrm_core.preprocessing.foreground import BackgroundRemoval, remove_background
+from lrm_core.preprocessing.framing import frame_as_is, frame_for_model
+from lrm_core.reconstruction.reconstruction import Reconstruction
+from lrm_core.reconstruction.stages import StageClock
+from lrm_core.structures.cameras import Cameras
+from lrm_core.structures.images import FramedImage
+
+
+class ReconstructionModel(LRM):
+    """An LRM that takes photos as they come."""
+
+    @torch.inference_mode()
+    def reconstruct(
+        self,
+        photo: ImageSource,
+        *,
+        background_removal: BackgroundRemoval = "auto",
+        mask: Shaped[np.ndarray, "h w"] | None = None,
+        framing: Literal["crop", "as_is"] = "crop",
+        source_camera: Cameras | None = None,
+    ) -> Reconstruction:
+        """Reconstruct the object in a photo.
+
+        Args:
+            photo: path, PIL image, or array (H, W, 3 or 4), uint8 or [0, 1].
+            background_removal: how the object is told from its background.
+            mask: the object's own mask, uint8, bool or [0, 1], of the photo's shape.
+            framing: `crop` centres the object at the size that the model was trained with; `as_is`
+                takes the image as the view of `source_camera`.
+            source_camera: the camera of the photo; None for the canonical one.
+
+        Raises:
+            InputError: the photo cannot be read.
+            EmptyForegroundError: no object is left in it.
+        """
+        clock = StageClock()
+        with clock.stage("read"):
+            image = read_image(photo)
+        with clock.stage("background"):
+            foreground = remove_background(image, method=background_removal, mask=mask)
+        with clock.stage("framing"):
+            framed = self._frame(foreground.rgba, framing)
+        with clock.stage("encode and decode"):
+            device = self.decoder.triplane_tokens.device
+            triplane = self.predict_triplane(framed.rgba.to(device), source_camera)
+        return Reconstruction(
+            field=self.field(triplane),
+            config=self.config,
+            source_camera=source_camera or self.canonical_camera(),
+            foreground=framed,
+            background_removal=foreground.method,
+            warning=foreground.warning,
+            clock=clock,
+        )
+
+    def _frame(
+        self, rgba: UInt8[np.ndarray, "H W 4"], framing: Literal["crop", "as_is"]
+    ) -> FramedImage:
+        size, demands = self.config.encoder.image_size, self.config.input
+        background, resize = demands.background, demands.resize
+        if framing == "as_is":
+            return frame_as_is(rgba, size=size, background=background, resize=resize)
+        return frame_for_model(
+            rgba,
+            size=size,
+            foreground_ratio=demands.foreground_ratio,
+            background=background,
+            resize=resize,
+        )
+
+
+def load_model(
+    source: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> ReconstructionModel:
+    """Load a model.
+
+    Args:
+        source: bundled name (`"lrm-mini"`), folder, weight file or Hugging Face id.
+        device: where it computes.
+        dtype: number format of its weights.
+
+    Raises:
+        CheckpointError: no such weights, or they cannot be read.
+    """
+    return load_lrm(source, device=device, dtype=dtype, model_class=ReconstructionModel).eval()

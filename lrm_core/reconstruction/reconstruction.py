@@ -1,0 +1,167 @@
+"""A reconstructed object: a radiance field, the camera it was seen from, and what follows."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from lrm_core.config import ModelConfig
+from lrm_core.io.mesh_files import write_mesh
+from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.reconstruction.density_grid import dense_density, sparse_density
+from lrm_core.reconstruction.isosurface import SurfaceMethod, extract_surface
+from lrm_core.reconstruction.mesh_cleanup import decimate, remove_floaters
+from lrm_core.reconstruction.stages import StageClock
+from lrm_core.reconstruction.texture_bake import bake_texture, vertex_colors
+from lrm_core.reconstruction.uv_atlas import unwrap
+from lrm_core.rendering.nerf_renderer import render_field
+from lrm_core.structures.cameras import Cameras
+from lrm_core.structures.images import FramedImage
+from lrm_core.structures.mesh import Mesh, Texture
+from lrm_core.structures.render_output import RenderOutput
+from lrm_core.structures.triplane import Triplane
+
+DEFAULT_TEXTURE_FACES = 40_000
+"""Face budget of textured meshes: unwrap and bake stay under 3 s of one core."""
+
+
+class ExtractedMesh(Mesh):
+    """A mesh that can write itself."""
+
+    def save(self, path: str | Path, *, up: Literal["y", "z"] = "y") -> list[Path]:
+        """Write OBJ (with MTL and PNG), GLB, PLY or STL by the suffix; older files are replaced.
+
+        Returns:
+            every file written.
+        """
+        return write_mesh(Path(path), self, up=up, overwrite=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeshOptions:
+    """How a mesh is made from a radiance field.
+
+    Attributes:
+        resolution: grid points per axis.
+        exact: evaluate every grid point instead of those near the surface.
+        appearance: a baked texture, colours at vertices, or none.
+        texture_size: side of the texture in pixels.
+        target_faces: faces after decimation; None keeps all, but textured meshes are brought down
+            to `DEFAULT_TEXTURE_FACES`.
+        iso_level: density of the surface; None for the model's own.
+        surface_method: who marches the cubes.
+    """
+
+    resolution: int = 256
+    exact: bool = False
+    appearance: Literal["texture", "vertex_colors", "none"] = "texture"
+    texture_size: int = 1024
+    target_faces: int | None = None
+    iso_level: float | None = None
+    surface_method: SurfaceMethod = "pymcubes"
+
+    @property
+    def face_budget(self) -> int | None:
+        """Faces after decimation, or None for no limit."""
+        if self.target_faces is None and self.appearance == "texture":
+            return DEFAULT_TEXTURE_FACES
+        return self.target_faces
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One reconstructed object.
+
+    Attributes:
+        field: its radiance field, queried in the world frame.
+        config: of the model that made it.
+        source_camera: the camera of `foreground`.
+        foreground: the framed image that the model saw; None for a scene read from a file that
+            holds none.
+        background_removal: how the background was removed, in words.
+        warning: what the user should look at, in one line, or None.
+        clock: seconds per stage so far.
+    """
+
+    field: TriplaneField
+    config: ModelConfig
+    source_camera: Cameras
+    foreground: FramedImage | None = None
+    background_removal: str = ""
+    warning: str | None = None
+    clock: StageClock = dataclasses.field(default_factory=StageClock)
+
+    @property
+    def triplane(self) -> Triplane:
+        """The feature planes."""
+        return self.field.triplane
+
+    @torch.inference_mode()
+    def extract_mesh(
+        self, resolution: int = 256, *, exact: bool = False, options: MeshOptions | None = None
+    ) -> ExtractedMesh:
+        """The surface of the field as a closed, coloured mesh in the world frame.
+
+        Args:
+            resolution: grid points per axis.
+            exact: evaluate every grid point.
+            options: everything that can be chosen; replaces the two arguments before.
+
+        Raises:
+            EmptySurfaceError: the field is nowhere as dense as the iso level.
+        """
+        options = options or MeshOptions(resolution=resolution, exact=exact)
+        iso_level = options.iso_level or self.config.nerf.iso_level
+        clock = self.clock
+        with clock.stage("grid query"):
+            density = dense_density if options.exact else sparse_density
+            blocks = density(self.field, options.resolution, iso_level)
+        with clock.stage("marching cubes"):
+            vertices, faces = extract_surface(blocks, self.triplane, method=options.surface_method)
+        with clock.stage("cleaning"):
+            vertices, faces = remove_floaters(vertices, faces)
+            if options.face_budget is not None:
+                vertices, faces = decimate(vertices, faces, options.face_budget)
+        if options.appearance == "none":
+            return ExtractedMesh(vertices, faces)
+        if options.appearance == "vertex_colors":
+            with clock.stage("vertex colours"):
+                return ExtractedMesh(vertices, faces, vertex_colors(self.field, vertices))
+        with clock.stage("uv unwrap"):
+            atlas = unwrap(vertices, faces, texture_size=options.texture_size)
+        with clock.stage("texture bake"):
+            vertices = vertices[atlas.vertex_map]
+            image = bake_texture(
+                self.field, vertices, atlas.faces, atlas.uv, size=options.texture_size
+            )
+        return ExtractedMesh(vertices, atlas.faces, texture=Texture(image, atlas.uv))
+
+    @torch.inference_mode()
+    def render(
+        self, cameras: Cameras, size: int | None = None, *, want_normals: bool = False
+    ) -> RenderOutput:
+        """Volume-rendered views (paper, appendix A.1).
+
+        Args:
+            cameras: N views in the world frame.
+            size: side of square images; None keeps the cameras' own size.
+            want_normals: compute normals too.
+        """
+        if size is not None:
+            cameras = cameras.resized(size, size)
+        rendering = self.config.rendering
+        device = self.triplane.planes.device
+        return render_field(
+            self.field,
+            cameras.to(device),
+            # TripoSR samples a little inside its cube (docs/conventions.md)
+            half_side=self.triplane.extent * (0.999 if rendering.step == "normalised" else 1.0),
+            num_samples=rendering.num_samples,
+            step=rendering.step,
+            midpoint_density=rendering.midpoint_density,
+            want_normals=want_normals,
+        )

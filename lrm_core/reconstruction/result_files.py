@@ -1,0 +1,151 @@
+"""What lies beside a mesh: the image that the model saw, and how the mesh came about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from lrm_core import __version__
+from lrm_core.errors import OutputError
+from lrm_core.io.atomic_write import replacing
+from lrm_core.io.checkpoint_files import write_json
+from lrm_core.io.mesh_files import MESH_WRITERS, scene_from_mesh, write_mesh
+from lrm_core.reconstruction.reconstruction import Reconstruction
+from lrm_core.reconstruction.stages import peak_memory_mb
+from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
+from lrm_core.rendering.trajectories import orbit
+from lrm_core.rendering.view_output import write_views
+from lrm_core.structures.cameras import Cameras
+from lrm_core.structures.frames import WORLD_TO_FILE
+from lrm_core.structures.mesh import Mesh
+
+FRAME_WORDS = {"y": "y up, front +z (glTF)", "z": "z up, front -y (lrm world)"}
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Find out before the work whether a mesh can be written at `path`.
+
+    Raises:
+        OutputError: unknown format, or the file exists and may not be replaced.
+    """
+    if path.suffix.lower() not in MESH_WRITERS:
+        raise OutputError(
+            f"'{path.suffix or path.name}' is no mesh format",
+            hint=f"end the name with one of {', '.join(sorted(MESH_WRITERS))}",
+        )
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already", hint="add --overwrite to replace it")
+
+
+def source_camera_in_file(reconstruction: Reconstruction, up: Literal["y", "z"]) -> dict[str, Any]:
+    """The source camera as `mesh.json` holds it.
+
+    Returns:
+        `c2w` (4 x 4, OpenGL axes, in the frame of the mesh file) and `fx fy cx cy` divided by
+        the image's width (x) and height (y).
+    """
+    camera = reconstruction.source_camera[0]
+    to_file = np.eye(4)
+    to_file[:3, :3] = WORLD_TO_FILE[up]
+    c2w = to_file @ camera.c2w[0].double().cpu().numpy()
+    intrinsics = camera.normalised_intrinsics[0].tolist()
+    return {"c2w": c2w.tolist(), **dict(zip(("fx", "fy", "cx", "cy"), intrinsics, strict=True))}
+
+
+def describe_result(
+    reconstruction: Reconstruction, mesh: Mesh, up: Literal["y", "z"]
+) -> dict[str, Any]:
+    """Everything `mesh.json` says about a result."""
+    config = reconstruction.config
+    return {
+        "lrm_version": __version__,
+        "model": config.name,
+        "licence": config.licence,
+        "commercial_use": config.commercial_use,
+        "background_removal": reconstruction.background_removal,
+        "frame": {"up": up, "words": FRAME_WORDS[up]},
+        "source_camera": source_camera_in_file(reconstruction, up),
+        "num_vertices": len(mesh.vertices),
+        "num_faces": len(mesh.faces),
+        "bounds": (
+            (mesh.vertices @ WORLD_TO_FILE[up].T).min(axis=0).tolist(),
+            (mesh.vertices @ WORLD_TO_FILE[up].T).max(axis=0).tolist(),
+        ),
+        "seconds": {k: round(v, 3) for k, v in reconstruction.clock.seconds.items()},
+        "peak_memory_mb": round(peak_memory_mb()),
+    }
+
+
+def write_result(
+    path: Path,
+    reconstruction: Reconstruction,
+    mesh: Mesh,
+    *,
+    up: Literal["y", "z"] = "y",
+    overwrite: bool = False,
+) -> tuple[list[Path], dict[str, Any]]:
+    """Write a mesh with `NAME.input.png` and `NAME.json` beside it.
+
+    Args:
+        path: of the mesh; its suffix chooses the format.
+        reconstruction: what the mesh came from.
+        mesh: in the world frame.
+        up: up axis of the file.
+        overwrite: replace older files.
+
+    Returns:
+        every file written, and the content of `NAME.json`.
+
+    Raises:
+        OutputError: see `check_output`.
+    """
+    with reconstruction.clock.stage("write"):
+        files = write_mesh(path, mesh, up=up, overwrite=overwrite)
+        if reconstruction.foreground is not None:
+            rgba = reconstruction.foreground.rgba[0].permute(1, 2, 0).cpu().numpy()
+            image_path = path.with_name(f"{path.stem}.input.png")
+            with replacing(image_path) as temporary:
+                Image.fromarray((rgba * 255.0 + 0.5).astype(np.uint8)).save(temporary)
+            files.append(image_path)
+    description = describe_result(reconstruction, mesh, up)
+    description["files"] = [file.name for file in files]
+    json_path = path.with_name(f"{path.stem}.json")
+    write_json(json_path, description)
+    return [*files, json_path], description
+
+
+def write_turntable(
+    path: Path,
+    mesh: Mesh,
+    source_camera: Cameras,
+    *,
+    num_frames: int = 72,
+    size: int = 512,
+    overwrite: bool = False,
+) -> None:
+    """A video of the mesh turning once, seen as far away as the source camera was.
+
+    Args:
+        path: ends in .mp4 or .gif.
+        mesh: in the world frame.
+        source_camera: gives distance and focal length.
+        num_frames: views per turn.
+        size: side of the square video in pixels.
+        overwrite: replace an older file.
+
+    Raises:
+        OutputError: another suffix, or the file exists and may not be replaced.
+    """
+    cameras = orbit(
+        num_frames,
+        elevation_degrees=15.0,
+        radius=float(source_camera.origins[0].norm()),
+        size=size,
+        focal=float(source_camera.normalised_intrinsics[0, 0]),
+    )
+    tracer = SceneTracer(scene_from_mesh(mesh))
+    views = (render_scene(tracer, cameras[i], channels=("rgb",)) for i in range(num_frames))
+    write_views(path, views, cameras, overwrite=overwrite)

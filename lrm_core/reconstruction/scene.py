@@ -1,0 +1,114 @@
+"""Reconstructions as files: planes, the MLP that reads them, the source camera, the licence.
+
+A scene file is self-contained: it is rendered and meshed without the model that made it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from lrm_core.config import FieldConfig, ModelConfig, config_to_dict, parse_config
+from lrm_core.errors import CheckpointError, ConfigError
+from lrm_core.io.checkpoint_files import (
+    read_metadata,
+    read_tensors,
+    require_finite,
+    require_tensors,
+    write_safetensors,
+)
+from lrm_core.models.nerf_mlp import NerfMLP
+from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.reconstruction.reconstruction import Reconstruction
+from lrm_core.structures.cameras import Cameras
+from lrm_core.structures.images import FramedImage
+from lrm_core.structures.triplane import Frustum, Triplane
+
+SCENE_FORMAT = "lrm-scene"
+SCENE_VERSION = 1
+
+
+def save_scene(path: Path, reconstruction: Reconstruction) -> None:
+    """Write a reconstruction as one safetensors file; an older file is replaced whole.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    triplane, camera = reconstruction.triplane, reconstruction.source_camera
+    tensors = {
+        "planes": triplane.planes,
+        "source_camera.c2w": camera.c2w,
+        "source_camera.intrinsics": camera.intrinsics,
+    }
+    for name, value in reconstruction.field.nerf_mlp.state_dict().items():
+        tensors[f"nerf_mlp.{name}"] = value
+    if reconstruction.foreground is not None:
+        tensors["foreground"] = reconstruction.foreground.rgba
+    frustum = triplane.frustum
+    metadata = {
+        "format": SCENE_FORMAT,
+        "format_version": str(SCENE_VERSION),
+        "model": json.dumps(config_to_dict(reconstruction.config)),
+        "frustum": json.dumps(frustum and [frustum.distance, frustum.focal]),
+        "size": json.dumps([camera.width, camera.height]),
+        "background_removal": reconstruction.background_removal,
+    }
+    write_safetensors(path, tensors, metadata=metadata)
+
+
+def load_scene(path: str | Path, *, device: str | torch.device = "cpu") -> Reconstruction:
+    """Read a scene file.
+
+    Raises:
+        CheckpointError: no such file, not a scene, truncated, or written by a newer version.
+    """
+    path = Path(path)
+    metadata = read_metadata(path)
+    if metadata.get("format") != SCENE_FORMAT:
+        raise CheckpointError(
+            f"{path}: not a scene file", hint="scenes are written by lrm reconstruct --save-scene"
+        )
+    if metadata.get("format_version") != str(SCENE_VERSION):
+        raise CheckpointError(
+            f"{path}: scene version {metadata.get('format_version')}, expected {SCENE_VERSION}",
+            hint="update lrm-toolkit",
+        )
+    tensors = require_tensors(read_tensors(path), origin=str(path))
+    require_finite(tensors, origin=str(path))
+    try:
+        config = parse_config(ModelConfig, json.loads(metadata["model"]), origin=str(path))
+        frustum = json.loads(metadata["frustum"])
+        width, height = json.loads(metadata["size"])
+        planes = tensors["planes"].float().to(device)
+        mlp = _read_mlp(tensors, config.nerf, 3 * planes.shape[2]).to(device)
+        triplane = Triplane(
+            planes, config.nerf.extent, config.nerf.plane_axes, frustum and Frustum(*frustum)
+        )
+        camera = Cameras(
+            tensors["source_camera.c2w"], tensors["source_camera.intrinsics"], width, height
+        )
+    except (KeyError, ValueError, TypeError, RuntimeError, ConfigError) as error:
+        raise CheckpointError(f"{path}: damaged scene ({str(error).splitlines()[0]})") from error
+    rgba = tensors.get("foreground")
+    framed: FramedImage | None = None
+    if rgba is not None:
+        alpha = rgba[:, 3:]
+        background = config.input.background
+        framed = FramedImage(rgba, rgba[:, :3] * alpha + background * (1.0 - alpha))
+    return Reconstruction(
+        field=TriplaneField(triplane, mlp),
+        config=config,
+        source_camera=camera,
+        foreground=framed,
+        background_removal=metadata.get("background_removal", ""),
+    )
+
+
+def _read_mlp(tensors: dict[str, torch.Tensor], config: FieldConfig, in_features: int) -> NerfMLP:
+    prefix = "nerf_mlp."
+    state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    mlp = NerfMLP(in_features, config)
+    mlp.load_state_dict(state)
+    return mlp.to(next(iter(state.values())).dtype).eval()

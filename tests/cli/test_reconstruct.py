@@ -1,0 +1,108 @@
+"""`lrm reconstruct` as a user types it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+from typer.testing import CliRunner
+
+from lrm_cli.app import app
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "teapot.png"
+FAST = ["--resolution", "64", "--texture-size", "128"]
+
+
+@pytest.fixture
+def run():
+    def invoke(*arguments: object):
+        return CliRunner().invoke(app, ["reconstruct", *map(str, arguments)])
+
+    return invoke
+
+
+def test_one_photo_gives_mesh_material_texture_input_and_record(run, tmp_path):
+    result = run(EXAMPLE, "-o", tmp_path / "mesh.obj", *FAST)
+    assert result.exit_code == 0, result.output
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"mesh.obj", "mesh.mtl", "mesh.texture.png", "mesh.input.png", "mesh.json"}
+    assert "border" in result.stdout
+    mesh = trimesh.load(tmp_path / "mesh.obj", process=False, force="mesh")
+    assert np.asarray(mesh.visual.material.image).shape[:2] == (128, 128)
+    record = json.loads((tmp_path / "mesh.json").read_text())
+    assert record["model"] == "lrm-mini"
+    assert set(record["seconds"]) >= {"background", "grid query", "marching cubes", "texture bake"}
+
+
+def test_json_mode_prints_one_document(run, tmp_path):
+    result = run(EXAMPLE, "-o", tmp_path / "m.glb", *FAST, "--vertex-colors", "--json")
+    document = json.loads(result.stdout)
+    assert document["result"]["mesh"].endswith("m.glb")
+    assert document["result"]["num_faces"] > 100
+    assert Path(document["result"]["files"][0]).exists()
+
+
+def test_scene_and_video_are_written_beside(run, tmp_path):
+    result = run(
+        EXAMPLE, "-o", tmp_path / "m.stl", *FAST, "--vertex-colors",
+        "--save-scene", tmp_path / "s.safetensors", "--video", tmp_path / "turn.gif",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "turn.gif") as video:
+        assert video.n_frames > 10
+    rendered = CliRunner().invoke(
+        app,
+        ["render", str(tmp_path / "s.safetensors"), "-o", str(tmp_path / "views"),
+         "--views", "2", "--size", "32"],
+    )  # fmt: skip
+    assert rendered.exit_code == 0, rendered.output
+    assert (tmp_path / "views" / "001.png").exists()
+
+
+def test_a_batch_goes_on_after_a_failure_and_ends_with_code_3(run, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    with Image.open(EXAMPLE) as image:
+        image.resize((128, 128)).save(photos / "good.png")
+    (photos / "bad.jpg").write_bytes(b"not an image")
+    result = run(photos, "-o", tmp_path / "out", *FAST, "--vertex-colors", "--format", "ply")
+    assert result.exit_code == 3
+    assert (tmp_path / "out" / "good.ply").exists()
+    assert not list((tmp_path / "out").glob("bad*"))
+    assert "bad.jpg" in result.stderr
+    assert "1 of 2" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nothing.png", "-o", "x.obj"], 4, "nothing.png"),
+        ([EXAMPLE, "-o", "x.fbx"], 4, "no mesh format"),
+        ([EXAMPLE, "-o", "x.obj", "--model", "lrm-huge"], 5, "lrm-huge"),
+        ([EXAMPLE, "-o", "x.obj", "--device", "cuda"], 2, "not available"),
+        ([EXAMPLE, "-o", "x.obj", "--resolution", "64", "--iso-level", "1e9"], 7, "surface"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_leave_nothing(
+    run, tmp_path, monkeypatch, arguments, code, words
+):
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    result = run(*arguments)
+    assert result.exit_code == code, result.output
+    error = next(line for line in result.stderr.splitlines() if line.startswith("error:"))
+    assert words in error + result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_files_are_kept_unless_overwrite_is_said(run, tmp_path):
+    out = tmp_path / "m.ply"
+    out.write_text("mine")
+    assert run(EXAMPLE, "-o", out, *FAST, "--vertex-colors").exit_code == 4
+    assert out.read_text() == "mine"
+    assert run(EXAMPLE, "-o", out, *FAST, "--vertex-colors", "--overwrite").exit_code == 0
+    assert out.stat().st_size > 1000

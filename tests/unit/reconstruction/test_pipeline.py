@@ -1,0 +1,195 @@
+"""Photo to mesh with the bundled model: frames, cameras and files must agree with one another."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from PIL import Image
+
+import lrm_core
+from lrm_core.errors import CheckpointError, EmptyForegroundError, EmptySurfaceError, OutputError
+from lrm_core.io.mesh_files import read_scene, scene_from_mesh
+from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
+from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
+from lrm_core.reconstruction.result_files import write_result, write_turntable
+from lrm_core.reconstruction.scene import load_scene, save_scene
+from lrm_core.rendering.mesh_renderer import render_scene
+from lrm_core.structures.cameras import Cameras
+
+OPTIONS = MeshOptions(resolution=96, appearance="vertex_colors")
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image.Image:
+    """A red disc over a blue box, off centre, with alpha: left, right, up and down all differ."""
+    rgba = np.zeros((300, 400, 4), dtype=np.uint8)
+    rows, columns = np.mgrid[:300, :400]
+    rgba[(rows > 150) & (rows < 260) & (columns > 180) & (columns < 350)] = (30, 60, 200, 255)
+    rgba[(rows - 110) ** 2 + (columns - 230) ** 2 < 60**2] = (210, 40, 30, 255)
+    return Image.fromarray(rgba)
+
+
+@pytest.fixture(scope="module")
+def model() -> ReconstructionModel:
+    return load_model("lrm-mini")
+
+
+@pytest.fixture(scope="module")
+def reconstruction(model, photo) -> Reconstruction:
+    return model.reconstruct(photo)
+
+
+def _silhouette(reconstruction: Reconstruction) -> np.ndarray:
+    assert reconstruction.foreground is not None
+    return reconstruction.foreground.rgba[0, 3].numpy() > 0.5
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a & b).sum() / (a | b).sum())
+
+
+def test_the_package_offers_the_api_lazily():
+    assert lrm_core.load_model is load_model
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        lrm_core.nothing  # noqa: B018
+
+
+def test_the_object_is_framed_as_the_model_was_trained(model, reconstruction):
+    alpha = _silhouette(reconstruction)
+    size = model.config.encoder.image_size
+    assert alpha.shape == (size, size)
+    rows, columns = np.nonzero(alpha)
+    longer = max(np.ptp(rows), np.ptp(columns)) + 1
+    assert longer / size == pytest.approx(model.config.input.foreground_ratio, abs=0.03)
+    assert (rows.min() + rows.max()) / 2 == pytest.approx(size / 2, abs=1.5)
+
+
+def test_the_mesh_is_closed_outward_and_fills_the_photos_silhouette(reconstruction):
+    mesh = reconstruction.extract_mesh(options=OPTIONS)
+    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    assert solid.is_watertight
+    assert solid.volume > 0
+    alpha = _silhouette(reconstruction)
+    camera = reconstruction.source_camera.resized(*alpha.shape)
+    seen = render_scene(scene_from_mesh(mesh), camera).opacity[0].numpy() > 0.5
+    assert _iou(alpha, seen) > 0.85
+
+
+def test_volume_rendering_and_the_mesh_show_the_same_object(reconstruction):
+    mesh = reconstruction.extract_mesh(options=OPTIONS)
+    camera = reconstruction.source_camera.resized(64, 64)
+    volume = reconstruction.render(camera)
+    surface = render_scene(scene_from_mesh(mesh), camera)
+    assert _iou(volume.opacity[0].numpy() > 0.5, surface.opacity[0].numpy() > 0.5) > 0.85
+    red_above = surface.rgb[0, :28, :, 0].mean() - surface.rgb[0, :28, :, 2].mean()
+    blue_below = surface.rgb[0, 40:, :, 2].mean() - surface.rgb[0, 40:, :, 0].mean()
+    assert red_above > 0
+    assert blue_below > 0
+
+
+def test_fast_and_exact_extraction_agree(reconstruction):
+    fast = reconstruction.extract_mesh(options=MeshOptions(resolution=64, appearance="none"))
+    exact = reconstruction.extract_mesh(
+        options=MeshOptions(resolution=64, appearance="none", exact=True)
+    )
+    assert len(fast.faces) == len(exact.faces)
+    np.testing.assert_allclose(
+        np.sort(fast.vertices, axis=0), np.sort(exact.vertices, axis=0), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("up", ["y", "z"])
+def test_the_recorded_camera_reproduces_the_silhouette_from_the_file_alone(
+    reconstruction, tmp_path, up
+):
+    mesh = reconstruction.extract_mesh(options=MeshOptions(resolution=96, texture_size=256))
+    files, record = write_result(tmp_path / "mesh.obj", reconstruction, mesh, up=up)
+    assert {path.name for path in files} == {path.name for path in tmp_path.iterdir()}
+    on_disk = json.loads((tmp_path / "mesh.json").read_text())
+    assert on_disk == json.loads(json.dumps(record))
+    with Image.open(tmp_path / "mesh.input.png") as image:
+        alpha = np.asarray(image)[..., 3] > 127
+    size = alpha.shape[0]
+    # an independent reader of the file, and the camera in that file's frame
+    loaded = trimesh.load(tmp_path / "mesh.obj", process=False, force="mesh")
+    camera = on_disk["source_camera"]
+    fx, fy, cx, cy = (camera[key] * size for key in ("fx", "fy", "cx", "cy"))
+    cameras = Cameras(torch.tensor([camera["c2w"]]), torch.tensor([[fx, fy, cx, cy]]), size, size)
+    part = scene_from_mesh(type(mesh)(np.float32(loaded.vertices), np.int32(loaded.faces)))
+    seen = render_scene(part, cameras).opacity[0].numpy() > 0.5
+    assert _iou(alpha, seen) > 0.85
+    assert on_disk["frame"]["up"] == up
+    assert on_disk["num_faces"] == len(mesh.faces)
+    assert on_disk["licence"] == "Apache-2.0"
+
+
+def test_a_textured_mesh_is_as_large_as_asked(reconstruction, tmp_path):
+    mesh = reconstruction.extract_mesh(
+        options=MeshOptions(resolution=96, texture_size=128, target_faces=2000)
+    )
+    assert mesh.texture is not None
+    assert mesh.texture.image.shape[:2] == (128, 128)
+    assert len(mesh.faces) <= 2000
+    mesh.save(tmp_path / "mesh.glb")
+    assert read_scene(tmp_path / "mesh.glb").num_faces == len(mesh.faces)
+
+
+def test_a_scene_file_renders_and_meshes_like_the_reconstruction(reconstruction, tmp_path):
+    path = tmp_path / "scene.safetensors"
+    save_scene(path, reconstruction)
+    again = load_scene(path)
+    camera = reconstruction.source_camera.resized(24, 24)
+    torch.testing.assert_close(again.render(camera).rgb, reconstruction.render(camera).rgb)
+    np.testing.assert_array_equal(
+        again.extract_mesh(48).faces, reconstruction.extract_mesh(48).faces
+    )
+    assert again.config == reconstruction.config
+    assert again.background_removal == "alpha"
+    torch.testing.assert_close(again.source_camera.c2w, reconstruction.source_camera.c2w)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "model"])
+def test_damaged_scene_files_are_one_clear_error(reconstruction, tmp_path, damage):
+    path = tmp_path / "scene.safetensors"
+    save_scene(path, reconstruction)
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif damage == "text":
+        path.write_text("hello")
+    else:
+        from safetensors.torch import save_file
+
+        save_file({"planes": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError) as error:
+        load_scene(path)
+    assert "\n" not in error.value.message
+
+
+def test_an_empty_surface_and_an_empty_photo_are_named(model, reconstruction):
+    with pytest.raises(EmptySurfaceError):
+        reconstruction.extract_mesh(options=MeshOptions(resolution=32, iso_level=1e12))
+    empty = np.zeros((64, 64, 4), dtype=np.uint8)
+    with pytest.raises(EmptyForegroundError):
+        model.reconstruct(empty)
+
+
+def test_as_is_framing_keeps_the_photo_where_it_is(model):
+    rgba = np.zeros((64, 64, 4), dtype=np.uint8)
+    rgba[20:30, 30:50] = 255
+    framed = model.reconstruct(rgba, framing="as_is").foreground
+    size = framed.rgba.shape[-1]
+    rows = np.nonzero(framed.rgba[0, 3].numpy().max(axis=1) > 0.5)[0]
+    assert rows.min() / size == pytest.approx(20 / 64, abs=0.02)
+
+
+def test_outputs_are_never_replaced_unasked(reconstruction, tmp_path):
+    mesh = reconstruction.extract_mesh(options=OPTIONS)
+    write_result(tmp_path / "a.ply", reconstruction, mesh)
+    with pytest.raises(OutputError, match="exists"):
+        write_result(tmp_path / "a.ply", reconstruction, mesh)
+    write_result(tmp_path / "a.ply", reconstruction, mesh, overwrite=True)
+    write_turntable(tmp_path / "a.gif", mesh, reconstruction.source_camera, num_frames=3, size=32)
+    with Image.open(tmp_path / "a.gif") as video:
+        assert video.n_frames == 3
