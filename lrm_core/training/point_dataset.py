@@ -7,7 +7,6 @@ of each photo (paper, section 4.2: the source camera is always at (0, -d, 0)).
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -20,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrm_core.errors import LrmError
+from lrm_core.io.atomic_write import replacing
 from lrm_core.io.mesh_files import normalise_scene
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.structures.cameras import Cameras, look_at
@@ -385,7 +385,6 @@ def prepare_objects(
     Yields:
         (id, reason) per object; the reason is empty unless the object had to be skipped.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for object_id, load in scenes:
         path = folder / f"{object_id}.npz"
         if path.exists():
@@ -397,7 +396,6 @@ def prepare_objects(
         except (LrmError, ValueError) as error:  # one bad asset must not stop the run
             yield object_id, str(error)
             continue
-        temporary = path.with_suffix(".tmp.npz")
-        np.savez(temporary, **data)  # type: ignore[arg-type]
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            np.savez(temporary, **data)  # type: ignore[arg-type]
         yield object_id, ""

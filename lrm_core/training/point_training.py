@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrm_core.errors import TrainingError
+from lrm_core.io.atomic_write import replacing
 from lrm_core.io.checkpoint_files import read_tensors
 from lrm_core.models.lrm import LRM
 from lrm_core.structures.triplane import Triplane, sample_planes
@@ -201,9 +201,8 @@ class PointTrainer:
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
         }
-        temporary = self.checkpoint_path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self.checkpoint_path)
+        with replacing(self.checkpoint_path) as temporary:
+            torch.save(state, temporary)
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint; False when there is none."""
