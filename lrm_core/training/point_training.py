@@ -212,13 +212,14 @@ class PointTrainer:
         try:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
+            for name, value in self.average.items():
+                value.copy_(state["average"][name])  # keeps its device
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"{self.checkpoint_path} was written by another configuration "
                 f"({str(error).splitlines()[0]})",
                 hint="choose another output folder, or remove this one",
             ) from error
-        self.average = state["average"]
         self.step = int(state["step"])
         return True
 

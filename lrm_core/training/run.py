@@ -13,7 +13,7 @@ import torch
 
 from lrm_core.config import load_preset, parse_config, read_yaml
 from lrm_core.errors import ConfigError, TrainingError
-from lrm_core.io.mesh_files import read_scene
+from lrm_core.io.mesh_files import SCENE_SUFFIXES, read_scene
 from lrm_core.models.loading import save_lrm
 from lrm_core.models.lrm import LRM
 from lrm_core.preprocessing.procedural_objects import procedural_object
@@ -25,8 +25,6 @@ from lrm_core.training.point_training import (
     PointTrainingConfig,
     load_objects,
 )
-
-MESH_SUFFIXES = {".glb", ".gltf", ".obj", ".ply", ".stl"}
 
 
 def read_training_config(source: str, overrides: dict[str, Any]) -> PointTrainingConfig:
@@ -55,6 +53,8 @@ def read_training_config(source: str, overrides: dict[str, Any]) -> PointTrainin
         place = values
         for parent in parents:
             place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"{source}: '{key}': '{parent}' holds no settings of its own")
         place[last] = value
     return parse_config(PointTrainingConfig, values, origin=source)
 
@@ -72,7 +72,7 @@ def training_scenes(config: DataConfig) -> Iterator[tuple[str, Callable[[], Scen
                 f"data.meshes: '{source.folder}' is no folder",
                 hint="set the variable, or train on procedural objects alone: data.meshes=[]",
             )
-        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in MESH_SUFFIXES):
+        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SCENE_SUFFIXES):
             name = "-".join(path.relative_to(folder).with_suffix("").parts)
             yield name, partial(read_scene, path, up=source.up)
     for index in range(config.num_procedural):

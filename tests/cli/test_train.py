@@ -46,6 +46,7 @@ def test_a_run_prepares_data_trains_and_writes_a_model_that_loads(run, tmp_path)
         (["lrm-huge"], 2, "lrm-huge"),
         (["lrm-mini", "num_steps"], 2, "no setting"),
         (["lrm-mini", "num_stepz=3"], 2, "num_stepz"),
+        (["lrm-mini", "num_steps.x=3"], 2, "num_steps"),
         (["lrm-mini", "data.meshes=[]"], 8, "no training object"),
         (["lrm-mini", "data.meshes=[{folder: /nowhere/at/all}]"], 8, "no folder"),
     ],

@@ -111,7 +111,8 @@ def test_weight_decay_spares_vectors():
 
 def test_a_run_cut_off_and_resumed_gives_the_same_losses(tmp_path, objects):
     unbroken: list[dict[str, float]] = []
-    PointTrainer(_model(), CONFIG, objects, tmp_path / "a").run(unbroken.append)
+    whole = PointTrainer(_model(), CONFIG, objects, tmp_path / "a")
+    whole.run(unbroken.append)
 
     class CutOffError(Exception):
         pass
@@ -130,6 +131,8 @@ def test_a_run_cut_off_and_resumed_gives_the_same_losses(tmp_path, objects):
     again.run(resumed.append)
     for before, after in zip(unbroken[3:], resumed, strict=True):
         assert after["total"] == pytest.approx(before["total"], rel=1e-6)
+    for name, value in whole.average.items():
+        torch.testing.assert_close(again.average[name], value)
     lines = (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
 
