@@ -21,7 +21,7 @@ import torch
 import trimesh
 
 from lrm_core.io.image_files import IMAGE_SUFFIXES
-from lrm_core.io.image_writing import write_png
+from lrm_core.io.image_writing import to_uint8, write_png
 from lrm_core.io.mesh_files import scene_from_mesh
 from lrm_core.reconstruction.pipeline import load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
@@ -85,7 +85,7 @@ def sheet_row(reconstruction: Reconstruction, mesh: Mesh, size: int) -> list[np.
     )
     views = render_scene(tracer, cameras, channels=("rgb",)).rgb
     images = [rgb.permute(1, 2, 0), *views]
-    return [(image.numpy() * 255.0 + 0.5).astype(np.uint8) for image in images]
+    return [to_uint8(image.numpy()) for image in images]
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lrm_core.io.image_writing import write_png
+from lrm_core.io.image_writing import to_uint8, write_png
 from lrm_core.preprocessing.procedural_objects import procedural_object
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS
@@ -35,7 +35,7 @@ def main(path: Path, seed: int, index: int, view: int) -> None:
     backdrop = backdrop * (1.0 - 0.22 * shadow)
     image = output.rgb[0].numpy() - (1.0 - alpha) + backdrop * (1.0 - alpha)
     image += np.random.default_rng(0).normal(scale=0.006, size=image.shape)
-    write_png(path, (image.clip(0, 1) * 255.0 + 0.5).astype(np.uint8))
+    write_png(path, to_uint8(image))
 
 
 if __name__ == "__main__":

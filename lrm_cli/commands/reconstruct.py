@@ -96,12 +96,19 @@ def reconstruct(
     from lrm_core.reconstruction.batch import plan_outputs
     from lrm_core.reconstruction.pipeline import load_model
     from lrm_core.reconstruction.reconstruction import MeshOptions
+    from lrm_core.reconstruction.result_files import check_replaceable
+    from lrm_core.rendering.view_output import check_output
 
     jobs = plan_outputs(photos, out, file_format=file_format, overwrite=overwrite)
     if len(jobs) > 1 and (mask or save_scene or video):
         raise InputError(
             f"--mask, --save-scene and --video name one file each, but there are {len(jobs)} photos"
         )
+    # before the work, as for the mesh itself
+    if save_scene is not None:
+        check_replaceable(save_scene, overwrite=overwrite)
+    if video is not None:
+        check_output(video, overwrite=overwrite)
     options = MeshOptions(
         resolution=resolution,
         exact=exact,

@@ -115,7 +115,9 @@ class Reconstruction:
             EmptySurfaceError: the field is nowhere as dense as the iso level.
         """
         options = options or MeshOptions(resolution=resolution, exact=exact)
-        iso_level = options.iso_level or self.config.nerf.iso_level
+        iso_level = options.iso_level
+        if iso_level is None:
+            iso_level = self.config.nerf.iso_level
         clock = self.clock
         with clock.stage("grid query"):
             density = dense_density if options.exact else sparse_density

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
 
 from lrm_core import __version__
 from lrm_core.errors import OutputError
-from lrm_core.io.atomic_write import replacing
 from lrm_core.io.checkpoint_files import write_json
+from lrm_core.io.image_writing import to_uint8, write_png
 from lrm_core.io.mesh_files import MESH_WRITERS, scene_from_mesh, write_mesh
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import peak_memory_mb
@@ -36,6 +35,15 @@ def check_output(path: Path, *, overwrite: bool) -> None:
             f"'{path.suffix or path.name}' is no mesh format",
             hint=f"end the name with one of {', '.join(sorted(MESH_WRITERS))}",
         )
+    check_replaceable(path, overwrite=overwrite)
+
+
+def check_replaceable(path: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a file unasked.
+
+    Raises:
+        OutputError: the file exists and may not be replaced.
+    """
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already", hint="add --overwrite to replace it")
 
@@ -60,6 +68,7 @@ def describe_result(
 ) -> dict[str, Any]:
     """Everything `mesh.json` says about a result."""
     config = reconstruction.config
+    in_file = mesh.vertices @ WORLD_TO_FILE[up].T
     return {
         "lrm_version": __version__,
         "model": config.name,
@@ -70,10 +79,7 @@ def describe_result(
         "source_camera": source_camera_in_file(reconstruction, up),
         "num_vertices": len(mesh.vertices),
         "num_faces": len(mesh.faces),
-        "bounds": (
-            (mesh.vertices @ WORLD_TO_FILE[up].T).min(axis=0).tolist(),
-            (mesh.vertices @ WORLD_TO_FILE[up].T).max(axis=0).tolist(),
-        ),
+        "bounds": (in_file.min(axis=0).tolist(), in_file.max(axis=0).tolist()),
         "seconds": {k: round(v, 3) for k, v in reconstruction.clock.seconds.items()},
         "peak_memory_mb": round(peak_memory_mb()),
     }
@@ -107,8 +113,7 @@ def write_result(
         if reconstruction.foreground is not None:
             rgba = reconstruction.foreground.rgba[0].permute(1, 2, 0).cpu().numpy()
             image_path = path.with_name(f"{path.stem}.input.png")
-            with replacing(image_path) as temporary:
-                Image.fromarray((rgba * 255.0 + 0.5).astype(np.uint8)).save(temporary)
+            write_png(image_path, to_uint8(rgba))
             files.append(image_path)
     description = describe_result(reconstruction, mesh, up)
     description["files"] = [file.name for file in files]

@@ -81,6 +81,8 @@ def test_a_batch_goes_on_after_a_failure_and_ends_with_code_3(run, tmp_path):
         (["nothing.png", "-o", "x.obj"], 4, "nothing.png"),
         ([EXAMPLE, "-o", "x.fbx"], 4, "no mesh format"),
         ([EXAMPLE, "-o", "x.obj", "--model", "lrm-huge"], 5, "lrm-huge"),
+        ([EXAMPLE, "-o", "x.obj", "--video", "x.avi"], 4, "x.avi"),
+        ([EXAMPLE, "-o", "x.obj", *FAST, "--iso-level", "0"], 2, "positive density"),
         ([EXAMPLE, "-o", "x.obj", "--device", "cuda"], 2, "not available"),
         ([EXAMPLE, "-o", "x.obj", "--resolution", "64", "--iso-level", "1e9"], 7, "surface"),
     ],
@@ -106,3 +108,12 @@ def test_existing_files_are_kept_unless_overwrite_is_said(run, tmp_path):
     assert out.read_text() == "mine"
     assert run(EXAMPLE, "-o", out, *FAST, "--vertex-colors", "--overwrite").exit_code == 0
     assert out.stat().st_size > 1000
+
+
+def test_an_existing_scene_file_is_kept_and_no_work_is_done(run, tmp_path):
+    scene = tmp_path / "s.safetensors"
+    scene.write_text("mine")
+    result = run(EXAMPLE, "-o", tmp_path / "m.ply", *FAST, "--save-scene", scene)
+    assert result.exit_code == 4
+    assert scene.read_text() == "mine"
+    assert not (tmp_path / "m.ply").exists()
