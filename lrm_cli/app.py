@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from lrm_cli.commands.models import models
+from lrm_cli.commands.preprocess import preprocess
 from lrm_cli.commands.reconstruct import reconstruct
 from lrm_cli.commands.render import render
 from lrm_cli.commands.train import train
@@ -68,6 +69,7 @@ app.command()(reconstruct)
 app.command()(render)
 app.command()(train)
 app.command()(models)
+app.add_typer(preprocess)
 
 
 def main() -> None:

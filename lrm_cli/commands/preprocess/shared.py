@@ -1,0 +1,181 @@
+"""What the sub-commands of `lrm preprocess` share: their options, and building a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from lrm_cli.output import Output
+from lrm_core.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from lrm_core.io.view_dataset_files import Splits
+    from lrm_core.preprocessing.build_engines import MakeViews
+    from lrm_core.preprocessing.dataset_building import BuildOptions
+    from lrm_core.structures.view_set import ObjectJob
+
+from lrm_cli.errors import PARTIAL_FAILURE
+
+_SHOWN_FAILURES = 10
+
+OutOption = Annotated[
+    str,
+    typer.Option("--out", "-o", metavar="DATASET", help="Folder or URL (s3://, gs://, ...)."),
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Take the first N objects only.")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes [default: one per core].")
+]
+EngineOption = Annotated[
+    Literal["local", "ray"],
+    typer.Option("--engine", help="This machine, or the Ray cluster named by RAY_ADDRESS."),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with a dataset that was begun in DATASET.")
+]
+RetryOption = Annotated[
+    bool, typer.Option("--retry-failed", help="With --resume: try objects again that failed.")
+]
+ShardOption = Annotated[
+    int, typer.Option("--objects-per-shard", min=1, help="Objects in one tar file.")
+]
+TimeLimitOption = Annotated[
+    float | None,
+    typer.Option("--time-limit", min=0.1, help="Seconds per object before it is given up."),
+]
+SplitsOption = Annotated[
+    str,
+    typer.Option(
+        "--splits",
+        metavar="NAME=SHARE,...",
+        help="Shares of the splits; an object's own follows from the hash of its id.",
+    ),
+]
+NumViewsOption = Annotated[int, typer.Option("--num-views", min=1, help="Views per object.")]
+SizeOption = Annotated[int, typer.Option("--size", min=8, help="Image side in pixels.")]
+RadiusOption = Annotated[
+    tuple[float, float],
+    typer.Option("--radius", help="Smallest and largest distance of the cameras."),
+]
+HeightOption = Annotated[
+    tuple[float, float], typer.Option("--height", help="Lowest and highest z of the cameras.")
+]
+FocalOption = Annotated[
+    float, typer.Option("--focal", help="Focal length divided by the image width.")
+]
+LightingOption = Annotated[
+    Literal["unlit", "studio"],
+    typer.Option("--lighting", help="Plain surface colours, or a studio's three lights."),
+]
+NormalsOption = Annotated[bool, typer.Option("--normals", help="Store normals too.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of the random cameras.")]
+
+DEFAULT_SPLITS = "train=0.98,val=0.01,test=0.01"
+
+
+def build_options(
+    *,
+    workers: int | None,
+    engine: Literal["local", "ray"],
+    resume: bool,
+    retry_failed: bool,
+    objects_per_shard: int,
+    splits: str = DEFAULT_SPLITS,
+    time_limit: float | None = None,
+) -> BuildOptions:
+    """The options of a build from those of the command line.
+
+    Raises:
+        ConfigError: the splits cannot be read.
+    """
+    import os
+
+    from lrm_core.preprocessing.dataset_building import BuildOptions
+
+    return BuildOptions(
+        objects_per_shard=objects_per_shard,
+        workers=workers or os.cpu_count() or 1,
+        engine=engine,
+        resume=resume,
+        retry_failed=retry_failed,
+        time_limit=time_limit,
+        splits=_parse_splits(splits),
+    )
+
+
+def run_build(
+    output: Output,
+    out: str,
+    jobs: Sequence[ObjectJob],
+    make_views: MakeViews,
+    description: dict[str, Any],
+    options: BuildOptions,
+) -> None:
+    """Build a dataset with a progress bar and say what became of it.
+
+    Raises:
+        InputError: no object could be prepared.
+        typer.Exit: with code 3 where some objects could not.
+    """
+    from lrm_core.preprocessing.dataset_building import build_dataset
+
+    with output.progress("preparing objects", total=len(jobs)) as task:
+        summary = build_dataset(
+            out,
+            jobs,
+            make_views,
+            description=description,
+            options=options,
+            on_progress=lambda done: task.advance(done),
+        )
+    failures = summary.failures
+    if not summary.num_objects:
+        raise InputError(
+            f"none of the {len(jobs)} objects could be prepared; {failures[0][0]}: "
+            f"{failures[0][1]}",
+            hint=f"all reasons stand in {out}/failures.csv",
+        )
+    for failed, reason in failures[:_SHOWN_FAILURES]:
+        output.warning(f"{failed} was skipped: {reason}")
+    if len(failures) > _SHOWN_FAILURES:
+        output.warning(f"{len(failures)} objects were skipped: see {out}/failures.csv")
+    output.success(
+        f"{out}  {summary.num_objects} objects, {summary.num_views} views"
+        + (f", {len(failures)} skipped" if failures else "")
+    )
+    output.info(f"next: lrm preprocess show {out} -o page.png")
+    output.result(
+        {
+            "dataset": out,
+            "num_objects": summary.num_objects,
+            "num_views": summary.num_views,
+            "num_made": summary.num_made,
+            "failures": [{"object_id": failed, "reason": reason} for failed, reason in failures],
+        }
+    )
+    if failures:
+        raise typer.Exit(PARTIAL_FAILURE)
+
+
+def _parse_splits(text: str) -> Splits:
+    splits = []
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        try:
+            splits.append((name.strip(), float(share)))
+        except ValueError as error:
+            raise ConfigError(
+                f"--splits: '{part}' is no share", hint=f"write it as {DEFAULT_SPLITS}"
+            ) from error
+    if any(not name or not 0.0 <= share < float("inf") for name, share in splits) or not any(
+        share for _, share in splits
+    ):
+        raise ConfigError(
+            f"--splits: '{text}' needs names and shares, one of them above 0",
+            hint=f"write it as {DEFAULT_SPLITS}",
+        )
+    return tuple(splits)
