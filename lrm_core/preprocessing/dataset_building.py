@@ -14,7 +14,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from lrm_core import __version__
 from lrm_core.errors import ConfigError, InputError, OutputError
@@ -38,17 +38,15 @@ from lrm_core.io.view_dataset_files import (
     write_file,
 )
 from lrm_core.io.view_set_files import EncodedViewSet, write_samples
+from lrm_core.parallel import Engine, JobFailed
 from lrm_core.preprocessing.build_engines import (
-    Failed,
     MakeViews,
     Outcome,
     Shard,
-    run_here,
-    run_on_ray,
+    build_here,
+    build_on_ray,
 )
 from lrm_core.structures.view_set import ObjectJob
-
-Engine = Literal["local", "ray"]
 
 _PLAN = "records/plan.json"
 
@@ -132,11 +130,11 @@ def build_dataset(
     to_do = [shard for shard in shards if shard.index not in records]
     write = functools.partial(_write_shard, out, options.splits)
     if options.engine == "ray":
-        made = run_on_ray(
+        made = build_on_ray(
             to_do, make_views, write, time_limit=options.time_limit, on_object=on_progress
         )
     else:
-        made = run_here(
+        made = build_here(
             to_do,
             make_views,
             write,
@@ -227,17 +225,19 @@ def _finished(
 
 
 def _write_shard(
-    out: str, splits: Splits, index: int, outcomes: Sequence[Outcome]
+    out: str, splits: Splits, shard: Shard, outcomes: Sequence[Outcome]
 ) -> dict[str, Any]:
     """Write a shard; what it holds."""
     samples = [outcome for outcome in outcomes if isinstance(outcome, EncodedViewSet)]
     failures = [
-        [outcome.object_id, outcome.reason] for outcome in outcomes if isinstance(outcome, Failed)
+        [job.object_id, outcome.reason]
+        for job, outcome in zip(shard.jobs, outcomes, strict=True)
+        if isinstance(outcome, JobFailed)
     ]
     if not samples:
         return {"shard": None, "bytes": 0, "sha256": None, "rows": [], "failures": failures}
     content, places = write_samples(samples)
-    name = shard_name(index)
+    name = shard_name(shard.index)
     write_file(out, name, content)
     rows = [
         manifest_row(
