@@ -18,13 +18,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 
-from lrm_core.io.image_writing import to_uint8
 from lrm_core.io.mesh_files import normalise_scene, read_scene
 from lrm_core.rendering.mesh_renderer import Channel, SceneTracer, render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS, UNLIT, Shading
 from lrm_core.rendering.trajectories import random_on_shell
+from lrm_core.rendering.view_output import channel_image
 from lrm_core.structures.cameras import Cameras
-from lrm_core.structures.render_output import RenderOutput
 from lrm_core.structures.scene import Scene
 
 UpAxis = Literal["y", "z"]
@@ -130,22 +129,14 @@ def render_object(
             tracer,
             cameras[index],
             channels=(*channels, "normal") if settings.normals else channels,
-            background=0.0,
             shading=shading,
         )
         for index in range(len(cameras))  # one at a time: rays of 32 large views fill the memory
     ]
     normals = [view.normals[0].numpy() for view in views if view.normals is not None]
     return RenderedViews(
-        images=np.stack([_straight_rgba(view) for view in views]),
+        images=np.stack([channel_image(view, "rgb", None) for view in views]),
         depth=np.stack([view.depth[0].numpy() for view in views]),
         normals=np.stack(normals) if settings.normals else None,
         bounds=scene.bounds.astype(np.float32),
     )
-
-
-def _straight_rgba(view: RenderOutput) -> UInt8[np.ndarray, "H W 4"]:
-    """The first view, rendered on black, as an image with straight alpha."""
-    alpha = view.opacity[0].numpy()[..., None]
-    rgb = view.rgb[0].numpy() / np.maximum(alpha, 1e-6)
-    return to_uint8(np.concatenate([rgb, alpha], axis=-1))

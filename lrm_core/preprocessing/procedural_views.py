@@ -56,7 +56,7 @@ class ProceduralViews:
         rng = np.random.default_rng([self.seed, int(job.location), 1])
         shading = random_lights(rng) if rng.random() < self.lit_share else UNLIT
         views = render_object(scene, cameras, self.settings, shading=shading)
-        source = ObjectSource(f"procedural-{self.seed}", LICENCE, _digest(scene), views.bounds)
+        source = ObjectSource(f"procedural-{self.seed}", LICENCE, scene_sha256(scene), views.bounds)
         return ViewSet(job.object_id, views.images, cameras, source, views.depth, views.normals)
 
 
@@ -77,8 +77,8 @@ def random_lights(rng: np.random.Generator) -> Shading:
     )
 
 
-def _digest(scene: Scene) -> str:
-    """Hash of the object itself: geometry, texture and where the texture lies."""
+def scene_sha256(scene: Scene) -> str:
+    """Hash of a generated object: its geometry, its texture and where the texture lies."""
     digest = hashlib.sha256()
     for part in scene.parts:
         for array in (part.vertices, part.faces, part.uv, part.material.texture):

@@ -2,7 +2,12 @@
 
 import typer
 
+from lrm_cli.commands.preprocess.check import check
+from lrm_cli.commands.preprocess.convert import convert
+from lrm_cli.commands.preprocess.gso import gso
+from lrm_cli.commands.preprocess.photos import photos
 from lrm_cli.commands.preprocess.procedural import procedural
+from lrm_cli.commands.preprocess.show import show
 
 preprocess = typer.Typer(
     name="preprocess",
@@ -11,5 +16,5 @@ preprocess = typer.Typer(
     help="Prepare data: photos, 3D assets, scans, videos, procedural objects.",
 )
 
-for command in (procedural,):
+for command in (photos, gso, procedural, check, show, convert):
     preprocess.command()(command)

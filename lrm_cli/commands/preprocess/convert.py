@@ -1,0 +1,136 @@
+"""`lrm preprocess convert`: datasets from and to OpenLRM's folder layout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lrm_cli.commands.preprocess.shared import (
+    DEFAULT_SPLITS,
+    EngineOption,
+    LimitOption,
+    OutOption,
+    ResumeOption,
+    RetryOption,
+    ShardOption,
+    SplitsOption,
+    TimeLimitOption,
+    WorkersOption,
+    build_options,
+    run_build,
+)
+from lrm_cli.errors import PARTIAL_FAILURE
+from lrm_cli.options import JsonOption, QuietOption
+from lrm_cli.output import Output
+from lrm_core.errors import InputError
+
+_SHOWN = 10
+
+
+def convert(
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="OpenLRM folder; with --to openlrm a dataset.")
+    ],
+    out: OutOption,
+    to: Annotated[
+        Literal["lrm", "openlrm"],
+        typer.Option("--to", help="A dataset of lrm's, or OpenLRM's folders."),
+    ] = "lrm",
+    name: Annotated[
+        str, typer.Option("--name", help="Of the data set that the OpenLRM folder holds.")
+    ] = "openlrm",
+    licence: Annotated[
+        str, typer.Option("--licence", help="Of its objects; OpenLRM's layout states none.")
+    ] = "unknown",
+    limit: LimitOption = None,
+    splits: SplitsOption = DEFAULT_SPLITS,
+    workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    resume: ResumeOption = False,
+    retry_failed: RetryOption = False,
+    objects_per_shard: ShardOption = 16,
+    time_limit: TimeLimitOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Turn an OpenLRM training folder into a dataset, or with --to openlrm the other way round.
+
+    OpenLRM's layout (UID/rgba, UID/pose, UID/intrinsics.npy) has no place for depth, normals,
+    provenance and licence: they are left out of it. Splits become SPLIT_uids.json.
+    """
+    output = Output(json=json, quiet=quiet)
+    if to == "openlrm":
+        _export(output, source, out, limit=limit, workers=workers, resume=resume)
+        return
+    from lrm_core.io.openlrm_view_files import OpenLrmViews, openlrm_jobs
+
+    root = Path(source).resolve()  # workers of a cluster start in folders of their own
+    if licence == "unknown":
+        output.warning("the licence of the objects is unknown (--licence)")
+    run_build(
+        output,
+        out,
+        openlrm_jobs(root)[:limit],
+        OpenLrmViews(root, name, licence),
+        {
+            "source": f"{name}, read from OpenLRM's layout; licence: {licence}",
+            "renderer": "unknown",
+            "settings": {"name": name, "licence": licence},
+        },
+        build_options(
+            workers=workers,
+            engine=engine,
+            resume=resume,
+            retry_failed=retry_failed,
+            objects_per_shard=objects_per_shard,
+            splits=splits,
+            time_limit=time_limit,
+        ),
+    )
+
+
+def _export(
+    output: Output, source: str, out: str, *, limit: int | None, workers: int | None, resume: bool
+) -> None:
+    if "://" in out:
+        raise InputError(f"{out}: OpenLRM's layout is written to a local folder only")
+    import os
+
+    from lrm_core.io.view_dataset_files import open_view_dataset
+    from lrm_core.preprocessing.openlrm_export import export_openlrm
+
+    dataset = open_view_dataset(source)
+    dataset = replace(dataset, manifest=dataset.manifest[:limit])
+    with output.progress("writing objects", total=len(dataset.manifest)) as task:
+        done = export_openlrm(
+            dataset,
+            Path(out),
+            workers=workers or os.cpu_count() or 1,
+            resume=resume,
+            on_progress=lambda count: task.advance(count),
+        )
+    if not done.num_objects:
+        object_id, reason = done.failures[0]
+        raise InputError(f"none of the objects could be written; {object_id}: {reason}")
+    for object_id, reason in done.failures[:_SHOWN]:
+        output.warning(f"{object_id} was skipped: {reason}")
+    if len(done.failures) > _SHOWN:
+        output.warning(f"{len(done.failures)} objects were skipped (--json lists all)")
+    num_views = sorted(set(dataset.manifest["num_views"].tolist()))
+    output.success(f"{out}  {done.num_objects} objects in OpenLRM's layout")
+    output.info(f"OpenLRM's dataset.num_all_views is {', '.join(map(str, num_views))} here")
+    output.result(
+        {
+            "folder": out,
+            "num_objects": done.num_objects,
+            "num_made": done.num_made,
+            "num_all_views": num_views,
+            "uid_lists": list(done.uid_lists),
+            "failures": [{"object_id": name, "reason": why} for name, why in done.failures],
+        }
+    )
+    if done.failures:
+        raise typer.Exit(PARTIAL_FAILURE)

@@ -1,0 +1,194 @@
+"""`lrm preprocess gso`: views of Google Scanned Objects, for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrm_cli.commands.preprocess.shared import (
+    EngineOption,
+    FocalOption,
+    HeightOption,
+    LightingOption,
+    LimitOption,
+    NormalsOption,
+    NumViewsOption,
+    OutOption,
+    RadiusOption,
+    ResumeOption,
+    RetryOption,
+    SeedOption,
+    ShardOption,
+    SizeOption,
+    TimeLimitOption,
+    WorkersOption,
+    build_options,
+    run_build,
+)
+from lrm_cli.options import JsonOption, QuietOption
+from lrm_cli.output import Output
+from lrm_core.errors import ConfigError, InputError
+
+_LICENCE = "Google Scanned Objects by Google LLC, CC-BY-4.0"
+
+
+def gso(
+    out: OutOption,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--source",
+            envvar="LRM_GSO_DIR",
+            help="Folder of the objects: NAME/meshes/model.obj, as from Gazebo Fuel, or "
+            "NAME/model.obj.",
+        ),
+    ] = None,
+    download: Annotated[
+        bool,
+        typer.Option("--download", help="Fetch what is missing in --source from Gazebo Fuel."),
+    ] = False,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--names",
+            metavar="NAME|FILE",
+            help="Take these objects only: a name, or a file with a name per line; repeatable.",
+        ),
+    ] = None,
+    limit: LimitOption = None,
+    num_views: NumViewsOption = 20,
+    size: SizeOption = 1024,
+    radius: RadiusOption = (1.5, 3.0),
+    height: HeightOption = (-0.75, 1.6),
+    focal: FocalOption = 0.75,
+    lighting: LightingOption = "unlit",
+    normals: NormalsOption = False,
+    seed: SeedOption = 0,
+    workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    resume: ResumeOption = False,
+    retry_failed: RetryOption = False,
+    objects_per_shard: ShardOption = 16,
+    time_limit: TimeLimitOption = None,
+    connections: Annotated[
+        int, typer.Option("--connections", min=1, max=32, help="Parallel downloads.")
+    ] = 4,
+    fuel_url: Annotated[
+        str, typer.Option("--fuel-url", envvar="LRM_FUEL_URL", help="Where --download fetches.")
+    ] = "https://fuel.gazebosim.org/1.0",
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Render views of Google Scanned Objects (CC-BY-4.0, Google LLC), all in the split `test`.
+
+    They are for evaluation: never train on them.
+    """
+    output = Output(json=json, quiet=quiet)
+    if source is None:
+        raise ConfigError(
+            "no objects: neither --source nor LRM_GSO_DIR names a folder",
+            hint="--source DIR takes a local copy; --source DIR --download fetches the objects "
+            "into it (13 GB; --limit or --names for fewer)",
+        )
+    if not source.is_dir() and not download:
+        raise InputError(
+            f"{source}: no such folder", hint="add --download to fetch the objects into it"
+        )
+    wanted = _read_names(names)
+    from lrm_core.preprocessing.gso import GsoViews, fuel_job, gso_jobs
+    from lrm_core.preprocessing.object_views import ViewSettings
+    from lrm_core.structures.view_set import object_id_of
+
+    unavailable: dict[str, str] = {}
+    if download:
+        wanted, unavailable = _download(output, source, wanted, limit, fuel_url, connections)
+    fetched = None if wanted is None else [name for name in wanted if name not in unavailable]
+    jobs = [*gso_jobs(source, fetched), *map(fuel_job, unavailable)]
+    settings = ViewSettings(
+        num_views=num_views, size=size, radius=radius, height=height, focal=focal,
+        lighting=lighting, normals=normals, seed=seed,
+    )  # fmt: skip
+    output.info(f"{_LICENCE}: for evaluation, never train on them")
+    run_build(
+        output,
+        out,
+        sorted(jobs, key=lambda job: job.object_id)[:limit],
+        GsoViews(
+            source.absolute(),
+            settings,
+            unavailable={object_id_of(name): why for name, why in unavailable.items()},
+        ),
+        {
+            "source": f"{_LICENCE} (evaluation only)",
+            "renderer": "lrm mesh renderer",
+            "settings": settings.describe(),
+        },
+        build_options(
+            workers=workers,
+            engine=engine,
+            resume=resume,
+            retry_failed=retry_failed,
+            objects_per_shard=objects_per_shard,
+            splits="test=1",
+            time_limit=time_limit,
+        ),
+    )
+
+
+def _read_names(values: Sequence[str] | None) -> list[str] | None:
+    """Names given one by one or in files, where `#` starts a comment."""
+    if not values:
+        return None
+    names: list[str] = []
+    for value in values:
+        path = Path(value)
+        if not path.is_file():
+            names.append(value)
+            continue
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except ValueError as error:
+            raise InputError(f"--names: {value} is no text file") from error
+        found = [line.split("#")[0].strip() for line in lines]
+        names += [name for name in found if name]
+    return list(dict.fromkeys(names))
+
+
+def _download(
+    output: Output,
+    folder: Path,
+    names: Sequence[str] | None,
+    limit: int | None,
+    url: str,
+    connections: int,
+) -> tuple[list[str], dict[str, str]]:
+    """Fetch objects into `folder`; the names asked for, and the reasons of those that failed."""
+    from lrm_core import __version__
+    from lrm_core.io.resumable_download import HttpSource, open_client
+    from lrm_core.preprocessing.fuel_download import choose_models, download_models, list_models
+
+    with open_client(f"lrm-toolkit/{__version__}") as client:
+        http = HttpSource(client)
+        models = choose_models(list_models(http, base_url=url), names, limit)
+        with output.progress("downloading objects", total=len(models)) as task:
+            summary = download_models(
+                folder,
+                models,
+                http,
+                base_url=url,
+                workers=connections,
+                on_progress=lambda name: task.advance(1),
+            )
+    failures = {name: f"not downloaded: {reason}" for name, reason in summary.failures}
+    if len(failures) == len(models):
+        raise InputError(
+            f"none of the {len(models)} objects could be downloaded; "
+            f"{summary.failures[0][0]}: {summary.failures[0][1]}"
+        )
+    output.info(
+        f"{len(summary.downloaded)} objects downloaded, {len(summary.present)} there already"
+    )
+    return [model.name for model in models], failures

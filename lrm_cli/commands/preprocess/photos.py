@@ -1,0 +1,126 @@
+"""`lrm preprocess photos`: objects cut out of photos, centred on squares."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lrm_cli.commands.preprocess.shared import WorkersOption
+from lrm_cli.errors import PARTIAL_FAILURE
+from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
+from lrm_cli.output import Output
+from lrm_core.errors import ConfigError, InputError
+
+_SHOWN = 10
+
+
+def photos(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="PHOTO", help="Photos, or folders of photos.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
+    size: Annotated[
+        int, typer.Option("--size", min=8, max=8192, help="Image side in pixels.")
+    ] = 512,
+    foreground_ratio: Annotated[
+        float,
+        typer.Option(
+            "--foreground-ratio",
+            min=0.05,
+            max=1.0,
+            help="Longer side of the object over the image side.",
+        ),
+    ] = 0.75,
+    background_removal: Annotated[
+        Literal["auto", "alpha", "border", "rembg", "grabcut", "none"],
+        typer.Option("--background-removal", help="How the object is told from its background."),
+    ] = "auto",
+    mask: Annotated[
+        Path | None,
+        typer.Option("--mask", help="Image of the mask of a single photo (white: object)."),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            "--masks",
+            help="Folder of masks, named as their photos (or X__mask beside X__image).",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Take the first N photos only.")
+    ] = None,
+    workers: WorkersOption = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the photos that an earlier run finished.")
+    ] = False,
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Cut objects out of photos and centre them on squares (paper, appendix E).
+
+    Writes an RGBA image per photo (NAME.png), photos.json (what was done to each) and
+    contact_sheet.png. In a folder, X__mask.* beside X__image.* is taken for a mask, not a photo.
+    """
+    output = Output(json=json, quiet=quiet)
+    if mask is not None and masks is not None:
+        raise ConfigError("--mask and --masks exclude one another")
+    if resume and overwrite:
+        raise ConfigError("--resume and --overwrite exclude one another")
+    import os
+
+    from lrm_core.preprocessing.photo_batch import prepare_photos
+    from lrm_core.preprocessing.photo_preparation import PhotoSettings, plan_photos
+
+    jobs = plan_photos(sources, masks)[:limit]
+    if mask is not None:
+        if len(jobs) > 1:
+            raise InputError(
+                f"--mask names the mask of one photo, but there are {len(jobs)}",
+                hint="use --masks FOLDER",
+            )
+        jobs = [replace(jobs[0], mask=mask)]
+    with output.progress("preparing photos", total=len(jobs)) as task:
+        run = prepare_photos(
+            jobs,
+            PhotoSettings(size, foreground_ratio, background_removal),
+            out,
+            workers=workers or os.cpu_count() or 1,
+            resume=resume,
+            overwrite=overwrite,
+            on_progress=lambda done: task.advance(done),
+        )
+    if not run.prepared:
+        photo, reason = run.failures[0]
+        raise InputError(
+            f"none of the {len(jobs)} photos could be prepared; {photo}: {reason}",
+            hint=f"all reasons stand in {out}/photos.json",
+        )
+    for photo, reason in run.failures[:_SHOWN]:
+        output.warning(f"{photo} failed: {reason}")
+    if len(run.failures) > _SHOWN:
+        output.warning(f"{len(run.failures)} photos failed: see {out}/photos.json")
+    for warning in dict.fromkeys(photo.warning for photo in run.prepared if photo.warning):
+        names = [photo.name for photo in run.prepared if photo.warning == warning]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        output.warning(f"{', '.join(names[:3])}{more}: {warning}")
+    methods = [photo.method for photo in run.prepared]
+    output.success(
+        f"{out}  {len(run.prepared)} of {len(jobs)} photos, background: "
+        + ", ".join(f"{methods.count(method)} {method}" for method in dict.fromkeys(methods))
+    )
+    output.info(f"look at {run.files[0]}; next: lrm reconstruct {out}/{run.prepared[0].name}.png")
+    output.result(
+        {
+            "folder": out,
+            "num_made": run.num_made,
+            "photos": [asdict(photo) for photo in run.prepared],
+            "failures": [{"photo": photo, "reason": reason} for photo, reason in run.failures],
+            "files": list(run.files),
+        }
+    )
+    if run.failures:
+        raise typer.Exit(PARTIAL_FAILURE)
