@@ -31,7 +31,7 @@ def read_accessor(gltf: dict[str, Any], buffers: list[bytes], index: int) -> np.
         values = _read_view(gltf, buffers, accessor, dtype, count, width)
     else:
         # zeros that no byte of the file backs: bounded by what the file could hold otherwise
-        if count > 1 << 28:
+        if count > 1 << 22:
             raise ValueError(f"accessor {index} claims {count} elements")
         values = np.zeros((count, width), dtype=dtype)
     if "sparse" in accessor:

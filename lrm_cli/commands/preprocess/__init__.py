@@ -2,9 +2,11 @@
 
 import typer
 
+from lrm_cli.commands.preprocess.assets import assets
 from lrm_cli.commands.preprocess.check import check
 from lrm_cli.commands.preprocess.convert import convert
 from lrm_cli.commands.preprocess.gso import gso
+from lrm_cli.commands.preprocess.objaverse import objaverse
 from lrm_cli.commands.preprocess.photos import photos
 from lrm_cli.commands.preprocess.procedural import procedural
 from lrm_cli.commands.preprocess.show import show
@@ -16,5 +18,5 @@ preprocess = typer.Typer(
     help="Prepare data: photos, 3D assets, scans, videos, procedural objects.",
 )
 
-for command in (photos, gso, procedural, check, show, convert):
+for command in (photos, assets, gso, objaverse, procedural, check, show, convert):
     preprocess.command()(command)

@@ -1,0 +1,174 @@
+"""`lrm preprocess objaverse`: views of objects of Objaverse 1.0."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrm_cli.commands.preprocess.asset_options import (
+    DEFAULT_TIME_LIMIT,
+    BlenderOption,
+    KeepTexturelessOption,
+    MaxFacesOption,
+    MaxFileOption,
+    MaxTextureOption,
+    RendererOption,
+    SamplesOption,
+    choose_limits,
+    choose_renderer,
+)
+from lrm_cli.commands.preprocess.shared import (
+    DEFAULT_SPLITS,
+    EngineOption,
+    FocalOption,
+    HeightOption,
+    LightingOption,
+    LimitOption,
+    NormalsOption,
+    NumViewsOption,
+    OutOption,
+    RadiusOption,
+    ResumeOption,
+    RetryOption,
+    SeedOption,
+    ShardOption,
+    SizeOption,
+    SplitsOption,
+    TimeLimitOption,
+    WorkersOption,
+    build_options,
+    run_build,
+)
+from lrm_cli.options import JsonOption, QuietOption
+from lrm_cli.output import Output
+from lrm_core.errors import ConfigError, InputError
+
+
+def objaverse(
+    out: OutOption,
+    uids: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--uids",
+            metavar="UID|FILE",
+            help="A uid, or a file of uids (one per line, or a JSON list); repeatable.",
+        ),
+    ] = None,
+    lvis: Annotated[
+        list[str] | None,
+        typer.Option("--lvis", metavar="CATEGORY", help="Objects of an LVIS category; repeatable."),
+    ] = None,
+    licences: Annotated[
+        str | None,
+        typer.Option(
+            "--licences", metavar="by,cc0,...", help="Take objects under these licences only."
+        ),
+    ] = None,
+    download_processes: Annotated[
+        int, typer.Option("--download-processes", min=1, help="Downloads at a time.")
+    ] = 4,
+    limit: LimitOption = None,
+    num_views: NumViewsOption = 32,
+    size: SizeOption = 1024,
+    radius: RadiusOption = (1.5, 3.0),
+    height: HeightOption = (-0.75, 1.6),
+    focal: FocalOption = 0.75,
+    lighting: LightingOption = "unlit",
+    normals: NormalsOption = False,
+    seed: SeedOption = 0,
+    renderer: RendererOption = "embree",
+    blender: BlenderOption = None,
+    samples: SamplesOption = 16,
+    max_file_mb: MaxFileOption = 512,
+    max_faces: MaxFacesOption = 5_000_000,
+    max_texture_pixels: MaxTextureOption = 2**27,
+    keep_textureless: KeepTexturelessOption = False,
+    splits: SplitsOption = DEFAULT_SPLITS,
+    workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    resume: ResumeOption = False,
+    retry_failed: RetryOption = False,
+    objects_per_shard: ShardOption = 16,
+    time_limit: TimeLimitOption = DEFAULT_TIME_LIMIT,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Download objects of Objaverse 1.0 and render views of them.
+
+    Each object has a licence of its own, which goes into the manifest with its author's name; some
+    forbid commercial use: see --licences.
+    """
+    output = Output(json=json, quiet=quiet)
+    if not uids and not lvis:
+        raise ConfigError(
+            "no objects were named", hint="--uids UID or FILE, --lvis CATEGORY, or both"
+        )
+    from lrm_core.preprocessing.assets import AssetViews
+    from lrm_core.preprocessing.objaverse import (
+        SOURCE,
+        download_objects,
+        find_objects,
+        lvis_uids,
+        with_licences,
+    )
+    from lrm_core.preprocessing.object_views import ViewSettings
+
+    limits = choose_limits(max_file_mb, max_faces, max_texture_pixels, keep_textureless)
+    chosen = choose_renderer(
+        renderer, limits,
+        blender=blender, samples=samples, workers=workers,
+        time_limit=time_limit or DEFAULT_TIME_LIMIT,
+    )  # fmt: skip
+    objects = find_objects([*_uids(uids or []), *(lvis_uids(lvis) if lvis else [])])
+    if licences is not None:
+        objects = with_licences(objects, [name.strip() for name in licences.split(",")])
+    objects = objects[:limit]
+    if not objects:
+        raise InputError("no object is left to prepare", hint="allow more licences")
+    counts = Counter(one.licence for one in objects if not one.problem)
+    output.info("licences: " + ", ".join(f"{name} {count}" for name, count in counts.most_common()))
+    with output.progress("downloading objects", total=len(objects)) as task:
+        root, jobs = download_objects(
+            objects, processes=download_processes, on_progress=lambda done: task.advance(done)
+        )
+    settings = ViewSettings(
+        num_views=num_views, size=size, radius=radius, height=height, focal=focal,
+        lighting=lighting, normals=normals, seed=seed,
+    )  # fmt: skip
+    run_build(
+        output,
+        out,
+        jobs,
+        AssetViews(root, settings, "y", limits, chosen.render, source=SOURCE),
+        {
+            "source": "Objaverse 1.0 (Deitke et al., CVPR 2023); licences: see the manifest",
+            "renderer": chosen.name,
+            "settings": {**settings.describe(), **chosen.settings},
+            "limits": asdict(limits),
+        },
+        build_options(
+            workers=workers,
+            engine=engine,
+            resume=resume,
+            retry_failed=retry_failed,
+            objects_per_shard=objects_per_shard,
+            splits=splits,
+            time_limit=chosen.time_limit,
+        ),
+    )
+
+
+def _uids(values: Sequence[str]) -> list[str]:
+    """Uids given one by one or in files."""
+    from lrm_core.preprocessing.objaverse import read_uids
+
+    uids = []
+    for value in values:
+        path = Path(value)
+        uids += read_uids(path) if path.suffix or path.is_file() else [value]
+    return uids
