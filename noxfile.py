@@ -21,14 +21,14 @@ SMOKE = ROOT / "tests" / "e2e" / "smoke.py"
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the test suite; arguments after `--` go to pytest."""
-    session.install("-e", ".[dev,data]")
+    session.install("-e", ".[dev,data,evaluate]")
     session.run("pytest", "--durations=10", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and the floors (who may import whom)."""
-    session.install("-e", ".[dev,data]")
+    session.install("-e", ".[dev,data,evaluate]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")

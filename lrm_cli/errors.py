@@ -18,10 +18,12 @@ EXIT_CODES = {
     2: "wrong usage or configuration",
     PARTIAL_FAILURE: "some inputs of a batch failed",
     4: "an input or output file cannot be used",
-    5: "weights cannot be found or loaded",
-    6: "an optional package is missing",
+    5: "a metric regressed",
+    6: "reports cannot be compared",
     7: "no surface was found",
     8: "training cannot go on",
+    9: "weights cannot be found or loaded",
+    10: "an optional package is missing",
     INTERRUPTED: "interrupted",
 }
 

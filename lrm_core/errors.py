@@ -47,13 +47,19 @@ class OutputError(LrmError):
 class CheckpointError(LrmError):
     """Weights cannot be found, read or matched to a known layout."""
 
-    exit_code = 5
+    exit_code = 9
+
+
+class MetricUnavailableError(LrmError):
+    """A metric cannot be computed here: the weights of its network are missing or damaged."""
+
+    exit_code = 9
 
 
 class MissingDependencyError(LrmError):
     """An optional package is not installed; the hint names the extra that brings it."""
 
-    exit_code = 6
+    exit_code = 10
 
 
 class EmptySurfaceError(LrmError):
@@ -66,3 +72,15 @@ class TrainingError(LrmError):
     """Training cannot start or go on (no data, loss not finite, foreign checkpoint)."""
 
     exit_code = 8
+
+
+class RegressionError(LrmError):
+    """A metric is worse than its accepted value by more than its band."""
+
+    exit_code = 5
+
+
+class NotComparableError(LrmError):
+    """Two reports do not measure the same thing in the same way."""
+
+    exit_code = 6

@@ -40,8 +40,8 @@ def run_command_that(raises: BaseException, *arguments: str) -> Result:
         (errors.InputError, 4),
         (errors.EmptyForegroundError, 4),
         (errors.OutputError, 4),
-        (errors.CheckpointError, 5),
-        (errors.MissingDependencyError, 6),
+        (errors.CheckpointError, 9),
+        (errors.MissingDependencyError, 10),
         (errors.EmptySurfaceError, 7),
         (errors.TrainingError, 8),
     ],
@@ -67,11 +67,11 @@ def test_json_mode_gives_the_error_as_the_one_document() -> None:
             "type": "CheckpointError",
             "message": "no weights",
             "hint": "get some",
-            "exit_code": 5,
+            "exit_code": 9,
         }
     }
     assert result.stderr == ""
-    assert result.exit_code == 5
+    assert result.exit_code == 9
 
 
 def test_control_characters_of_a_file_name_do_not_reach_the_terminal() -> None:

@@ -150,7 +150,7 @@ def test_wrong_inputs_and_outputs_are_one_line(lrm: Lrm, mesh_file: Path, tmp_pa
     assert "cannot render '.txt' files" in text.stderr
     (tmp_path / "scene.safetensors").write_text("hello")
     damaged = lrm("render", str(tmp_path / "scene.safetensors"), "-o", str(out))
-    assert damaged.exit_code == 5
+    assert damaged.exit_code == 9
     options = ("render", str(mesh_file), "-o", str(tmp_path / "s.png"), "--size", "16")
     assert lrm(*options).exit_code == 0
     again = lrm(*options)
