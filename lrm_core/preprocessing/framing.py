@@ -56,12 +56,30 @@ def frame_for_model(
 
     Source: paper, appendix E.
     """
-    left, top, right, bottom = _object_box(rgba[..., 3])
-    side = max(right - left, bottom - top) / foreground_ratio
-    window = ((left + right - side) / 2, (top + bottom - side) / 2, side)
+    window = crop_window(rgba[..., 3], foreground_ratio)
+    side = window[2]
     # what the widest kernel reaches (bicubic: two pixels of the coarser grid)
     margin = math.ceil(2.0 * max(1.0, side / size))
     return _sample(rgba, window, margin, size, background, resize)
+
+
+def crop_window(
+    alpha: UInt8[np.ndarray, "H W"], foreground_ratio: float
+) -> tuple[float, float, float]:
+    """The square that `frame_for_model` cuts out: left, top and side in pixels.
+
+    It may reach outside the image.
+
+    Args:
+        alpha: (H, W) of the object.
+        foreground_ratio: longer side of its box over the side of the square, in (0, 1].
+
+    Raises:
+        EmptyForegroundError: alpha is zero everywhere.
+    """
+    left, top, right, bottom = _object_box(alpha)
+    side = max(right - left, bottom - top) / foreground_ratio
+    return (left + right - side) / 2, (top + bottom - side) / 2, side
 
 
 def frame_as_is(

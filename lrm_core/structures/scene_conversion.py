@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from lrm_core.errors import InputError
 from lrm_core.structures.color import srgb_to_linear
@@ -65,6 +66,19 @@ def normalise_scene(scene: Scene, longest_side: float) -> Scene:
     return Scene(
         tuple(
             replace(part, vertices=((part.vertices - centre) * scale).astype(np.float32))
+            for part in scene.parts
+        )
+    )
+
+
+def transform_scene(scene: Scene, matrix: Float[np.ndarray, "4 4"]) -> Scene:
+    """The scene with every vertex moved by an affine transform of positive determinant."""
+    return Scene(
+        tuple(
+            replace(
+                part,
+                vertices=(part.vertices @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32),
+            )
             for part in scene.parts
         )
     )

@@ -1,0 +1,153 @@
+"""Large Reconstruction Models as predictors: lrm-mini, OpenLRM, TripoSR, whatever can be loaded.
+
+One rule brings each model's answer into the picture's frame:
+
+- A model that is conditioned on a camera (`camera_feature`: the paper's, lrm-mini, OpenLRM) gets
+  the whole picture and is told its camera. Its answer lies in the frame of that camera: nothing has
+  to be undone.
+- A model without one (TripoSR) assumes its own camera and its own foreground ratio. The object is
+  cropped for it as for any photo, and `undo_crop` carries the answer back.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from lrm_core.baselines.placement import Similarity, moved_scene, undo_crop
+from lrm_core.baselines.predictor import (
+    CAMERA_DISTANCE,
+    CAMERA_FOCAL,
+    Alignment,
+    Prediction,
+    fingerprint_of,
+    require_object,
+    tensors_sha256,
+)
+from lrm_core.config import config_to_dict
+from lrm_core.errors import EmptySurfaceError
+from lrm_core.preprocessing.framing import crop_window, frame_as_is, frame_for_model
+from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
+from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
+from lrm_core.structures.cameras import Cameras, canonical_camera
+from lrm_core.structures.images import FramedImage
+from lrm_core.structures.scene_conversion import scene_from_mesh
+
+
+@dataclass(frozen=True, eq=False)
+class LrmPredictor:
+    """A loaded model.
+
+    Attributes:
+        model: the model.
+        name: as on the command line.
+        mesh: how its field becomes a mesh.
+    """
+
+    model: ReconstructionModel
+    name: str
+    mesh: MeshOptions
+
+    alignment: ClassVar[Alignment] = "canonical"
+
+    @property
+    def licence(self) -> str:
+        """See `Predictor`."""
+        return self.model.config.licence
+
+    @property
+    def source(self) -> str:
+        """See `Predictor`."""
+        return self.model.config.source or self.name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `Predictor`."""
+        return fingerprint_of(
+            "lrm",
+            {
+                "config": config_to_dict(self.model.config),
+                "weights": tensors_sha256(self.model.state_dict()),
+                "device": self._device.type,
+                "mesh": asdict(self.mesh),
+            },
+        )
+
+    @torch.inference_mode()
+    def predict(self, rgba: UInt8[np.ndarray, "H W 4"], *, name: str) -> Prediction:
+        """The model's mesh in the frame of the picture; see `Predictor.predict`."""
+        require_object(rgba)
+        start = time.perf_counter()
+        framed, camera, similarity = self._framed(rgba)
+        triplane = self.model.predict_triplane(framed.rgba.to(self._device), camera)
+        reconstruction = Reconstruction(
+            self.model.field(triplane), self.model.config, camera, framed
+        )
+        try:
+            mesh = reconstruction.extract_mesh(options=self.mesh)
+        except EmptySurfaceError as error:  # an answer, and judged as one
+            return Prediction(None, time.perf_counter() - start, (error.message,))
+        scene = moved_scene(scene_from_mesh(mesh), similarity)
+        return Prediction(scene, time.perf_counter() - start)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.model.decoder.triplane_tokens.device
+
+    def _framed(self, rgba: UInt8[np.ndarray, "H W 4"]) -> tuple[FramedImage, Cameras, Similarity]:
+        """What the model sees, the camera it is told, and the way back from its frame."""
+        config = self.model.config
+        size, background, resize = (
+            config.encoder.image_size,
+            config.input.background,
+            config.input.resize,
+        )
+        if config.decoder.camera_feature != "none":
+            framed = frame_as_is(rgba, size=size, background=background, resize=resize)
+            camera = canonical_camera(size, distance=CAMERA_DISTANCE, focal=CAMERA_FOCAL)
+            return framed, camera, Similarity()
+        ratio, assumed = config.input.foreground_ratio, config.source_camera
+        framed = frame_for_model(
+            rgba, size=size, foreground_ratio=ratio, background=background, resize=resize
+        )
+        similarity = undo_crop(
+            crop_window(rgba[..., 3], ratio),
+            len(rgba),
+            distance=assumed.distance,
+            focal=assumed.focal,
+        )
+        return framed, self.model.canonical_camera(), similarity
+
+
+def load_lrm_predictor(
+    source: str | Path,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    resolution: int = 256,
+) -> LrmPredictor:
+    """A predictor of any model that `load_model` knows.
+
+    Meshes get colours at their vertices: at 256 grid points these are as fine as the pictures of
+    256 pixels that are compared, and neither unwrapping nor decimation stands between a field and
+    its score.
+
+    Args:
+        source: name, folder, file or Hugging Face id.
+        device: where it computes.
+        dtype: number format of its weights.
+        resolution: grid points per axis of the mesh.
+
+    Raises:
+        CheckpointError: no such weights, or they cannot be read.
+    """
+    model = load_model(source, device=device, dtype=dtype)
+    mesh = MeshOptions(resolution=resolution, appearance="vertex_colors")
+    return LrmPredictor(model, str(source), mesh)
