@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from lrm_cli.commands.evaluate import evaluate
 from lrm_cli.commands.models import models
 from lrm_cli.commands.preprocess import preprocess
 from lrm_cli.commands.reconstruct import reconstruct
@@ -70,6 +71,7 @@ app.command()(render)
 app.command()(train)
 app.command()(models)
 app.add_typer(preprocess)
+app.add_typer(evaluate)
 
 
 def main() -> None:

@@ -12,14 +12,16 @@ from lrm_cli.app import app
 from lrm_cli.errors import EXIT_CODES
 
 
-
 def _leaves(commands: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Every command by its words; those of a group instead of the group."""
+    """Every command by its words; groups only where they do something by themselves."""
     found: dict[str, Any] = {}
     for name, command in commands.items():
         inner = getattr(command, "commands", None)
         words = f"{prefix}{name}"
-        found |= {words: command} if inner is None else _leaves(inner, f"{words} ")
+        if inner is None or command.invoke_without_command:
+            found[words] = command
+        if inner is not None:
+            found |= _leaves(inner, f"{words} ")
     return found
 
 

@@ -1,0 +1,16 @@
+"""`lrm evaluate`: scores of methods under a protocol; reports that can be compared and guarded."""
+
+import typer
+
+from lrm_cli.commands.evaluate.guard import accept, check, compare
+from lrm_cli.commands.evaluate.run import run
+
+evaluate = typer.Typer(
+    name="evaluate",
+    rich_markup_mode="markdown",
+    invoke_without_command=True,
+    callback=run,
+)
+
+for command in (compare, check, accept):
+    evaluate.command()(command)

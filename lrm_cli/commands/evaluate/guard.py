@@ -1,0 +1,176 @@
+"""`lrm evaluate compare`, `check`, `accept`: reports side by side, and against accepted values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
+from lrm_cli.output import Output
+from lrm_core.errors import ConfigError, NotComparableError, OutputError, RegressionError
+
+_SHOWN = 5
+
+ReportArgument = Annotated[
+    Path, typer.Argument(metavar="REPORT", help="report.json, or the folder that holds it.")
+]
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A report or its folder.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="Show the objects that moved most in this one.")
+    ] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Show what moved between two reports, on average and object by object."""
+    output = Output(json=json, quiet=quiet)
+    from lrm_core.reporting.comparison import compare as compare_reports
+    from lrm_core.reporting.metric_report import read_report, read_scores
+
+    reports = [read_report(path) for path in (first, second)]
+    differences = compare_reports(reports, [read_scores(path) for path in (first, second)])
+    output.table(
+        ["metric", "n", "B - A", "95 % interval", "B better on"],
+        [
+            [
+                one.metric,
+                str(one.num),
+                f"{one.mean:+.4g}",
+                f"[{one.low:+.4g}, {one.high:+.4g}]",
+                f"{one.better:.0%}",
+            ]
+            for one in differences
+        ],
+        title=f"A: {reports[0].method['name']}, B: {reports[1].method['name']}",
+    )
+    if metric is not None:
+        chosen = [one for one in differences if one.metric == metric]
+        if not chosen:
+            raise ConfigError(f"the reports have no values of '{metric}' in common")
+        moved = chosen[0].objects
+        shown = moved if len(moved) <= 2 * _SHOWN else (*moved[:_SHOWN], *moved[-_SHOWN:])
+        output.table(
+            ["object", "A", "B"],
+            [[name, f"{a:.4g}", f"{b:.4g}"] for name, a, b in shown],
+            title=f"{metric}: greatest losses and gains of B",
+        )
+    output.result({"differences": [asdict(one) for one in differences]})
+
+
+def check(
+    report: ReportArgument,
+    against: Annotated[
+        Path, typer.Option("--against", help="Accepted values, of `lrm evaluate accept`.")
+    ],
+    summary: Annotated[
+        Path | None, typer.Option("--summary", help="Also write the verdicts as Markdown.")
+    ] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare a report with accepted values: exit code 5 if a metric regressed, 6 if incomparable.
+
+    A metric is unchanged while it stays within its band, which stands in the file with its origin.
+    """
+    check_against(Output(json=json, quiet=quiet), report, against, summary)
+
+
+def check_against(output: Output, report: Path, against: Path, summary: Path | None) -> None:
+    """Check a report and say what came of it.
+
+    Raises:
+        RegressionError: a metric regressed or is missing.
+        NotComparableError: the report measured something else.
+    """
+    from lrm_core.io.atomic_write import replacing
+    from lrm_core.reporting.metric_report import read_report
+    from lrm_core.reporting.regression import (
+        check_regression,
+        markdown_summary,
+        overall,
+        read_accepted,
+    )
+
+    accepted = read_accepted(against)
+    verdicts = check_regression(read_report(report), accepted)
+    status = overall(verdicts)
+    if summary is not None:
+        with replacing(summary) as temporary:
+            temporary.write_text(markdown_summary(verdicts, accepted), "utf-8")
+    output.table(
+        ["metric", "accepted", "measured", "band", "verdict"],
+        [
+            [
+                one.metric,
+                *(
+                    "n/a" if v is None else f"{v:.4g}"
+                    for v in (one.accepted, one.measured, one.band)
+                ),
+                one.status,
+            ]
+            for one in verdicts
+        ],
+        title=f"{accepted.method} on {accepted.protocol['name']}: {status}",
+    )
+    bad = [one for one in verdicts if one.status in ("regressed", "missing")]
+    if status == "not comparable":
+        raise NotComparableError(
+            f"the report cannot be compared with {against.name}: "
+            + next(one.reason for one in verdicts if one.status == "not comparable"),
+            hint="evaluate in the same way, or accept the new report",
+        )
+    if bad:
+        raise RegressionError(
+            f"{len(bad)} of {len(verdicts)} metrics regressed or are missing: "
+            + ", ".join(one.metric for one in bad),
+            hint="`lrm evaluate compare` shows on which objects",
+        )
+    output.result({"status": status, "verdicts": [asdict(one) for one in verdicts]})
+
+
+def accept(
+    report: ReportArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="File of accepted values (.json).")],
+    reason: Annotated[str, typer.Option("--reason", help="Why these values are the ones to keep.")],
+    band: Annotated[
+        list[str],
+        typer.Option(
+            "--band",
+            metavar="METRIC=WIDTH:ORIGIN",
+            help="A metric to guard, how far it may move, and how that was found; repeatable.",
+        ),
+    ],
+    overwrite: OverwriteOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make the values of a report the ones that later reports are checked against."""
+    output = Output(json=json, quiet=quiet)
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out} exists already", hint="add --overwrite to replace it")
+    from lrm_core.reporting.metric_report import read_report
+    from lrm_core.reporting.regression import Band, write_accepted
+    from lrm_core.reporting.regression import accept as accept_report
+
+    bands = {}
+    for text in band:
+        name, _, rest = text.partition("=")
+        width, _, origin = rest.partition(":")
+        try:
+            bands[name] = Band(float(width), origin.strip())
+        except ValueError as error:
+            raise ConfigError(
+                f"--band: '{text}' is no band", hint='write it as "psnr=0.05:spread over seeds"'
+            ) from error
+        if not origin.strip():
+            raise ConfigError(f"--band: '{text}' does not say where its width comes from")
+    accepted = accept_report(read_report(report), reason=reason, bands=bands)
+    write_accepted(out, accepted)
+    output.success(f"{out}  {len(bands)} metrics of {accepted.method}")
+    output.result({"accepted": str(out), "metrics": sorted(bands)})

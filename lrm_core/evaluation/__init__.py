@@ -1,0 +1,1 @@
+"""Evaluation: protocols, references, scores of predictions, runs over many objects."""

@@ -1,0 +1,124 @@
+"""Turning a prediction to its reference, for methods that do not promise the input camera's frame.
+
+A brute-force search over rotations, then ICP from the best ones, as TripoSR's report describes:
+methods use different frames, and some choose their azimuth anew at every run. The alignment that
+gives the smallest Chamfer distance is taken.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import trimesh
+from jaxtyping import Float
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from lrm_core.structures.scene import Scene
+from lrm_core.structures.scene_conversion import transform_scene
+from lrm_core.training.point_samples import sample_surface
+
+Freedom = Literal["azimuth", "rotation"]
+
+_SEARCH_POINTS, _ICP_POINTS = 500, 2000
+_ICP_STARTS, _ICP_ITERATIONS = 4, 30
+
+
+def align_scene(
+    scene: Scene,
+    reference_points: Float[np.ndarray, "P 3"],
+    *,
+    freedom: Freedom,
+    rescale: bool,
+    seed: int,
+) -> Scene:
+    """The scene, moved to where it fits the reference best.
+
+    Args:
+        scene: a prediction.
+        reference_points: (P, 3) on the reference's surface.
+        freedom: which rotations are searched: about z, or all.
+        rescale: whether the prediction is first given the centre and the spread of the reference,
+            and ICP may scale too.
+        seed: of the points sampled on the prediction.
+    """
+    rng = np.random.default_rng(seed)
+    points, _, _ = sample_surface(scene, _ICP_POINTS, rng)
+    target = reference_points[rng.permutation(len(reference_points))[:_ICP_POINTS]].astype(float)
+    start, goal = np.eye(4), np.eye(4)
+    if rescale:  # rotations about the points' own centre
+        start = _normalising(points, _spread(target))
+        goal[:3, 3] = target.mean(axis=0)
+    best = _search(trimesh.transform_points(points, start), target - goal[:3, 3], freedom, rescale)
+    return transform_scene(scene, goal @ best @ start)
+
+
+def candidate_rotations(freedom: Freedom) -> Float[np.ndarray, "N 3 3"]:
+    """The rotations that are tried.
+
+    About z in steps of 5 degrees, or in steps of 15 degrees with each of the six half-axes up.
+    """
+    angles = np.radians(np.arange(0.0, 360.0, 5.0 if freedom == "azimuth" else 15.0))
+    turns = Rotation.from_rotvec(angles[:, None] * np.array([0.0, 0.0, 1.0])).as_matrix()
+    poses = np.eye(3)[None]
+    if freedom == "rotation":
+        cube = Rotation.create_group("O").as_matrix()
+        # the last row says which axis points up; the rest is a turn about z
+        _, first = np.unique(cube[:, 2].round(), axis=0, return_index=True)
+        poses = cube[first]
+    rotations: np.ndarray = np.einsum("aij,bjk->abik", turns, poses).reshape(-1, 3, 3)
+    return rotations
+
+
+def _search(
+    points: Float[np.ndarray, "N 3"],
+    target: Float[np.ndarray, "M 3"],
+    freedom: Freedom,
+    rescale: bool,
+) -> Float[np.ndarray, "4 4"]:
+    few, few_target = points[:_SEARCH_POINTS], target[:_SEARCH_POINTS]
+    tree = cKDTree(few_target)
+    rotations = candidate_rotations(freedom)
+    distances = [_chamfer(few @ rotation.T, few_target, tree) for rotation in rotations]
+    tree = cKDTree(target)
+    best, smallest = np.eye(4), np.inf
+    for index in np.argsort(distances, kind="stable")[:_ICP_STARTS]:
+        start = np.eye(4)
+        start[:3, :3] = rotations[index]
+        matrix, moved, _ = trimesh.registration.icp(  # type: ignore[no-untyped-call]
+            points,
+            target,
+            initial=start,
+            max_iterations=_ICP_ITERATIONS,
+            reflection=False,
+            scale=rescale,
+        )
+        # ICP looks from one side only: it must not make things worse
+        for candidate, placed in ((matrix, moved), (start, points @ start[:3, :3].T)):
+            distance = _chamfer(placed, target, tree)
+            if distance < smallest:
+                best, smallest = candidate, distance
+    return best
+
+
+def _chamfer(
+    points: Float[np.ndarray, "N 3"], target: Float[np.ndarray, "M 3"], tree: cKDTree
+) -> float:
+    to_target, _ = tree.query(points)
+    to_points, _ = cKDTree(points).query(target)
+    return float(to_target.mean() + to_points.mean())
+
+
+def _normalising(points: Float[np.ndarray, "N 3"], spread: float) -> Float[np.ndarray, "4 4"]:
+    """Moves the points' mean to the origin and scales them to a spread."""
+    scale = spread / max(_spread(points), 1e-9)
+    matrix = np.eye(4)
+    matrix[:3, :3] *= scale
+    matrix[:3, 3] = -scale * points.mean(axis=0)
+    return matrix
+
+
+def _spread(points: Float[np.ndarray, "N 3"]) -> float:
+    """Root mean square distance from the mean: the same however the points are turned."""
+    return float(np.sqrt(np.square(points - points.mean(axis=0)).sum(axis=1).mean()))

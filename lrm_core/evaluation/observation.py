@@ -1,0 +1,83 @@
+"""What a protocol sees of an object: pictures from its views, points on its surface.
+
+Reference and prediction go through the same function, so that one renderer judges all methods.
+Pictures are kept as the 8-bit images that a report shows: a score can be recomputed from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from lrm_core.evaluation.protocol import Protocol
+from lrm_core.io.image_writing import to_uint8
+from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
+from lrm_core.structures.cameras import Cameras
+from lrm_core.structures.scene import Scene
+from lrm_core.training.point_samples import sample_surface
+
+
+@dataclass(frozen=True)
+class Observation:
+    """An object as a protocol sees it: N views, P surface points.
+
+    Attributes:
+        rgb: (N, H, W, 3) sRGB on the protocol's background.
+        alpha: (N, H, W) opacity in 0..255.
+        depth: (N, H, W) along the viewing axis, infinity where nothing was hit.
+        points: (P, 3) uniform by area; none where there is no surface.
+        normals: (P, 3) unit face normals there.
+        triangles: (F, 3, 3) corners of all faces.
+    """
+
+    rgb: UInt8[np.ndarray, "N H W 3"]
+    alpha: UInt8[np.ndarray, "N H W"]
+    depth: Float32[np.ndarray, "N H W"]
+    points: Float32[np.ndarray, "P 3"]
+    normals: Float32[np.ndarray, "P 3"]
+    triangles: Float32[np.ndarray, "F 3 3"]
+
+
+def observe(scene: Scene | None, cameras: Cameras, protocol: Protocol) -> Observation:
+    """Look at an object from all views and sample its surface.
+
+    Args:
+        scene: in the frame of the cameras; None where a method predicted nothing.
+        cameras: N views.
+        protocol: background, number of points, seed.
+    """
+    background = protocol.reference_views.background
+    if scene is None:
+        shape = (len(cameras), cameras.height, cameras.width)
+        return Observation(
+            rgb=to_uint8(np.full((*shape, 3), background, dtype=np.float32)),
+            alpha=np.zeros(shape, dtype=np.uint8),
+            depth=np.full(shape, np.inf, dtype=np.float32),
+            points=np.zeros((0, 3), dtype=np.float32),
+            normals=np.zeros((0, 3), dtype=np.float32),
+            triangles=np.zeros((0, 3, 3), dtype=np.float32),
+        )
+    tracer = SceneTracer(scene)
+    views = [
+        render_scene(
+            tracer,
+            cameras[index],
+            channels=("rgb", "depth", "alpha"),
+            background=background,
+        )
+        for index in range(len(cameras))
+    ]
+    rng = np.random.default_rng(protocol.geometry.seed)
+    points, normals, _ = sample_surface(scene, protocol.geometry.num_points, rng)
+    return Observation(
+        rgb=np.stack([to_uint8(view.rgb[0].numpy()) for view in views]),
+        alpha=np.stack([to_uint8(view.opacity[0].numpy()) for view in views]),
+        depth=np.stack([view.depth[0].numpy() for view in views]),
+        points=points.astype(np.float32),
+        normals=normals.astype(np.float32),
+        triangles=np.concatenate([part.vertices[part.faces] for part in scene.parts]).astype(
+            np.float32
+        ),
+    )

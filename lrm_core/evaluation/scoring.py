@@ -1,0 +1,130 @@
+"""Scores of one prediction: every per-object metric of a protocol, and what computed it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from lrm_core.evaluation.observation import Observation
+from lrm_core.metrics.chamfer import chamfer
+from lrm_core.metrics.depth_error import depth_error
+from lrm_core.metrics.f_score import f_score
+from lrm_core.metrics.nearest_neighbours import find_nearest_neighbours
+from lrm_core.metrics.normal_consistency import normal_consistency
+from lrm_core.metrics.psnr import psnr
+from lrm_core.metrics.silhouette_iou import silhouette_iou
+from lrm_core.metrics.ssim import ssim
+from lrm_core.metrics.volume_iou import volume_iou
+
+SCORES_VERSION = 1
+"""Raised when a definition changes, so that cached scores of the older one are not taken."""
+
+_NO_SURFACE = "nothing was predicted"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Numbers of one prediction.
+
+    Attributes:
+        values: metric -> value.
+        undefined: metric -> why it has no value.
+        backends: metric -> what computed it.
+    """
+
+    values: dict[str, float]
+    undefined: dict[str, str]
+    backends: dict[str, str]
+
+
+def score(
+    prediction: Observation, reference: Observation, *, thresholds: Sequence[float]
+) -> Scores:
+    """Compare what is seen of a prediction with what is seen of its reference.
+
+    A method that predicts nothing is compared with its empty pictures; its F-score, precision,
+    recall and volume IoU are 0, its distances undefined.
+
+    Args:
+        prediction: from the views of the reference.
+        reference: of the object.
+        thresholds: of the F-score.
+    """
+    values, undefined, backends = _image_scores(prediction, reference)
+    if len(prediction.points):
+        points, point_backends = _point_scores(prediction, reference, thresholds)
+        values |= points
+        backends |= point_backends
+        volumes = volume_iou(prediction.triangles, reference.triangles)
+        if volumes.value is None:
+            undefined["volume_iou"] = volumes.reason
+        else:
+            values["volume_iou"] = volumes.value
+            backends["volume_iou"] = "lrm, exact along 256 x 256 columns"
+    else:
+        nothing = [f"{kind}@{t:g}" for kind in ("f_score", "precision", "recall")
+                   for t in thresholds]  # fmt: skip
+        values |= dict.fromkeys(nothing, 0.0)
+        values["volume_iou"] = 0.0
+        backends |= dict.fromkeys([*nothing, "volume_iou"], "by definition")
+        distances = ("chamfer_distance", "chamfer_squared", "normal_consistency")
+        undefined |= dict.fromkeys(distances, _NO_SURFACE)
+    return Scores(values, undefined, backends)
+
+
+def as_images(rgb: UInt8[np.ndarray, "N H W 3"]) -> Float[Tensor, "N 3 H W"]:
+    """8-bit pictures as metrics take them."""
+    return torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))).float() / 255.0
+
+
+def _image_scores(
+    prediction: Observation, reference: Observation
+) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
+    predicted, expected = as_images(prediction.rgb), as_images(reference.rgb)
+    seen = [torch.from_numpy(one.alpha).float() / 255.0 for one in (prediction, reference)]
+    depths = depth_error(torch.from_numpy(prediction.depth), torch.from_numpy(reference.depth))
+    values = {
+        "psnr": float(psnr(predicted, expected).mean()),
+        "ssim": float(ssim(predicted, expected).mean()),
+        "silhouette_iou": float(silhouette_iou(*seen).mean()),
+        "depth_error": float(depths.mean_absolute.nanmean()),
+        "depth_coverage": float(depths.coverage.nanmean()),
+    }
+    undefined = {}
+    if math.isnan(values["depth_error"]):
+        del values["depth_error"]
+        undefined["depth_error"] = "no pixel shows both objects"
+    if math.isinf(values["psnr"]):
+        del values["psnr"]
+        undefined["psnr"] = "all pictures are equal"
+    own = f"torch {version('torch')}"
+    backends = dict.fromkeys(values, own) | {"ssim": f"scikit-image {version('scikit-image')}"}
+    return values, undefined, backends
+
+
+def _point_scores(
+    prediction: Observation, reference: Observation, thresholds: Sequence[float]
+) -> tuple[dict[str, float], dict[str, str]]:
+    neighbours = find_nearest_neighbours(prediction.points, reference.points)
+    distances = chamfer(prediction.points, reference.points, neighbours)
+    values = {
+        "chamfer_distance": distances.distance,
+        "chamfer_squared": distances.squared,
+        "normal_consistency": normal_consistency(neighbours, prediction.normals, reference.normals),
+    }
+    for scored in f_score(neighbours, thresholds):
+        values[f"f_score@{scored.threshold:g}"] = scored.f_score
+        values[f"precision@{scored.threshold:g}"] = scored.precision
+        values[f"recall@{scored.threshold:g}"] = scored.recall
+    tree = f"scipy {version('scipy')} cKDTree, float64"
+    backends = dict.fromkeys(values, tree) | dict.fromkeys(
+        ("chamfer_distance", "chamfer_squared"), distances.backend
+    )
+    return values, backends

@@ -1,0 +1,1 @@
+"""Reports: what was measured, how, with what; tables and checks against older reports."""

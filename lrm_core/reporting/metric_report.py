@@ -1,0 +1,142 @@
+"""The report of one method under one protocol: a JSON file and the scores behind it.
+
+    reports/runs/PROTOCOL/METHOD/report.json     protocol, method, summaries, provenance
+    reports/runs/PROTOCOL/METHOD/scores.parquet  one row per object
+
+The same evaluation gives the same bytes: a report holds no date and no path.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from lrm_core.errors import InputError
+from lrm_core.io.atomic_write import replacing
+
+SCHEMA_VERSION = 1
+REPORT, SCORES = "report.json", "scores.parquet"
+
+
+@dataclass(frozen=True)
+class MetricSummary:
+    """One metric over all objects.
+
+    Attributes:
+        direction: whether higher or lower values are better.
+        num: objects with a value.
+        mean: over them; None where there is none.
+        low: lower end of the 95 % bootstrap interval of the mean.
+        high: upper end.
+        median: over them.
+        std: standard deviation over them.
+        backend: what computed it.
+        unavailable: why there is no value at all, or None.
+    """
+
+    direction: Literal["higher", "lower"]
+    num: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    median: float | None
+    std: float | None
+    backend: str
+    unavailable: str | None = None
+
+
+@dataclass(frozen=True)
+class MetricReport:
+    """What one method scored.
+
+    Attributes:
+        protocol: name, version, sha256 and content.
+        dataset: name, licence, objects, missing (of the protocol's list).
+        method: name, licence, source, fingerprint, alignment.
+        metrics: name -> summary, in the protocol's order.
+        failures: object -> why the method or the object failed.
+        notes: object -> what else is worth knowing.
+        provenance: versions, machine, seeds, state of the repository.
+    """
+
+    protocol: dict[str, Any]
+    dataset: dict[str, Any]
+    method: dict[str, Any]
+    metrics: dict[str, MetricSummary]
+    failures: dict[str, str]
+    notes: dict[str, list[str]]
+    provenance: dict[str, Any]
+
+    @property
+    def num_objects(self) -> int:
+        """Objects that were evaluated."""
+        return len(self.dataset["objects"])
+
+
+def report_folder(reports: Path, report: MetricReport) -> Path:
+    """Where a report belongs; characters that a file name should not have become `_`."""
+    names = (report.protocol["name"], report.method["name"])
+    return reports.joinpath("runs", *(re.sub(r"[^A-Za-z0-9._-]+", "_", name) for name in names))
+
+
+def write_report(folder: Path, report: MetricReport, scores: pd.DataFrame) -> None:
+    """Write a report and the scores of its objects; older ones are replaced.
+
+    Args:
+        folder: see `report_folder`.
+        report: the report.
+        scores: one row per object, the first column `object`, then one per metric.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    with replacing(folder / SCORES) as temporary:
+        scores.to_parquet(temporary, index=False)
+    content = {"schema_version": SCHEMA_VERSION, **asdict(report)}
+    with replacing(folder / REPORT) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
+
+
+def read_report(path: Path) -> MetricReport:
+    """Read a report from its file or its folder.
+
+    Raises:
+        InputError: no such file, not a report, or one of a newer program.
+    """
+    path = path / REPORT if path.is_dir() else path
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        version = content.pop("schema_version")
+        if version != SCHEMA_VERSION:
+            raise InputError(
+                f"{path}: a report of schema {version}, this program reads {SCHEMA_VERSION}"
+            )
+        content["metrics"] = {
+            name: MetricSummary(**summary) for name, summary in content["metrics"].items()
+        }
+        return MetricReport(**content)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: not a report of `lrm evaluate` ({type(error).__name__}: {error})"
+        ) from error
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """The per-object scores beside a report.
+
+    Raises:
+        InputError: they are not there or not readable.
+    """
+    folder = path if path.is_dir() else path.parent
+    try:
+        return pd.read_parquet(folder / SCORES)
+    # the parser's errors are of many kinds
+    except Exception as error:
+        raise InputError(f"{folder / SCORES}: not readable ({error})") from error

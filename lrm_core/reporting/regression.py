@@ -1,0 +1,239 @@
+"""Whether a report is worse than one that was accepted: the check that a CI runs.
+
+Each metric has a band, and beside it where the band comes from: a difference within the band is
+noise (another machine, another number of threads), one beyond it is a change for the better or the
+worse. Reports are compared only where they measured the same thing in the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lrm_core.errors import ConfigError, InputError
+from lrm_core.io.atomic_write import replacing
+from lrm_core.reporting.metric_report import MetricReport, MetricSummary
+
+Status = Literal["unchanged", "improved", "regressed", "missing", "not comparable"]
+
+_VERSION = re.compile(r"\s*\d[\w.+-]*")
+
+
+@dataclass(frozen=True)
+class Band:
+    """How far a metric may move without meaning.
+
+    Attributes:
+        width: largest difference, in the metric's unit.
+        origin: how it was found.
+    """
+
+    width: float
+    origin: str
+
+
+@dataclass(frozen=True)
+class AcceptedValue:
+    """The value of a metric that later ones are compared with.
+
+    Attributes:
+        mean: over objects.
+        direction: whether higher or lower values are better.
+        backend: what computed it.
+        band: see `Band`.
+    """
+
+    mean: float
+    direction: Literal["higher", "lower"]
+    backend: str
+    band: Band
+
+
+@dataclass(frozen=True)
+class AcceptedReport:
+    """Values that were accepted, and why.
+
+    Attributes:
+        reason: why these values are the ones to keep.
+        protocol: name, version and sha256.
+        method: name of the method.
+        objects: that were evaluated.
+        metrics: name -> value.
+    """
+
+    reason: str
+    protocol: dict[str, Any]
+    method: str
+    objects: tuple[str, ...]
+    metrics: dict[str, AcceptedValue]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one metric.
+
+    Attributes:
+        metric: its name.
+        status: regressed where it moved beyond the band for the worse.
+        accepted: the older mean, or None.
+        measured: the newer mean, or None.
+        band: width of the band, or None.
+        reason: why it is not comparable, missing, or the band's origin.
+    """
+
+    metric: str
+    status: Status
+    accepted: float | None
+    measured: float | None
+    band: float | None
+    reason: str
+
+
+def accept(report: MetricReport, *, reason: str, bands: Mapping[str, Band]) -> AcceptedReport:
+    """Make a report the one that later ones are compared with.
+
+    Args:
+        report: the report.
+        reason: why, for those who ask later.
+        bands: of the metrics that are guarded; others are left out.
+
+    Raises:
+        ConfigError: no reason, a band of a metric that the report has no value of, or a width that
+            is not positive.
+    """
+    if not reason.strip():
+        raise ConfigError("accepting a report needs a reason", hint="say why with --reason")
+    metrics = {}
+    for name, band in bands.items():
+        summary = report.metrics.get(name)
+        if summary is None or summary.mean is None:
+            raise ConfigError(f"the report has no value of {name}, which is to be guarded")
+        if not band.width > 0:
+            raise ConfigError(f"the band of {name} must be above 0, got {band.width}")
+        metrics[name] = AcceptedValue(summary.mean, summary.direction, summary.backend, band)
+    if not metrics:
+        raise ConfigError("no metric is guarded", hint="name bands, such as psnr=0.05")
+    return AcceptedReport(
+        reason.strip(),
+        {key: report.protocol[key] for key in ("name", "version", "sha256")},
+        report.method["name"],
+        tuple(report.dataset["objects"]),
+        metrics,
+    )
+
+
+def check_regression(report: MetricReport, accepted: AcceptedReport) -> list[Verdict]:
+    """Compare every guarded metric of a report with its accepted value."""
+    obstacle = _obstacle(report, accepted)
+    return [
+        _verdict(name, report.metrics.get(name), value, obstacle)
+        for name, value in accepted.metrics.items()
+    ]
+
+
+def overall(verdicts: list[Verdict]) -> Status:
+    """The one word for a check: the worst of its verdicts."""
+    order: tuple[Status, ...] = ("not comparable", "regressed", "missing", "improved")
+    found = {verdict.status for verdict in verdicts}
+    return next((status for status in order if status in found), "unchanged")
+
+
+def write_accepted(path: Path, accepted: AcceptedReport) -> None:
+    """Write accepted values; older ones are replaced.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(asdict(accepted), indent=1) + "\n", "utf-8")
+
+
+def read_accepted(path: Path) -> AcceptedReport:
+    """Read accepted values.
+
+    Raises:
+        InputError: no such file, or not one of `write_accepted`.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        metrics = {
+            name: AcceptedValue(**value | {"band": Band(**value["band"])})
+            for name, value in content.pop("metrics").items()
+        }
+        objects = tuple(content.pop("objects"))
+        return AcceptedReport(**content, objects=objects, metrics=metrics)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: not a file of accepted values ({type(error).__name__}: {error})",
+            hint="make one with `lrm evaluate accept`",
+        ) from error
+
+
+def markdown_summary(verdicts: list[Verdict], accepted: AcceptedReport) -> str:
+    """The check as a Markdown table, for a pull request."""
+    lines = [
+        f"**{accepted.method}** on {accepted.protocol['name']} (version "
+        f"{accepted.protocol['version']}), n = {len(accepted.objects)}: **{overall(verdicts)}**",
+        "",
+        "| metric | accepted | measured | band | verdict |",
+        "|---|---|---|---|---|",
+    ]
+    for verdict in verdicts:
+        cells = [_number(value) for value in (verdict.accepted, verdict.measured, verdict.band)]
+        note = f" ({verdict.reason})" if verdict.status in ("missing", "not comparable") else ""
+        lines.append(f"| {verdict.metric} | {' | '.join(cells)} | {verdict.status}{note} |")
+    return "\n".join(lines) + "\n"
+
+
+def _obstacle(report: MetricReport, accepted: AcceptedReport) -> str | None:
+    """Why nothing of the two can be compared, or None."""
+    then, now = accepted.protocol, report.protocol
+    if (then["name"], then["version"], then["sha256"]) != (
+        now["name"],
+        now["version"],
+        now["sha256"],
+    ):
+        return (
+            f"protocol {then['name']} version {then['version']} ({then['sha256'][:8]}) then, "
+            f"{now['name']} version {now['version']} ({now['sha256'][:8]}) now"
+        )
+    objects = tuple(report.dataset["objects"])
+    if set(objects) != set(accepted.objects):
+        return f"{len(accepted.objects)} objects then, {len(objects)} now, not the same ones"
+    return None
+
+
+def _verdict(
+    name: str, summary: MetricSummary | None, value: AcceptedValue, obstacle: str | None
+) -> Verdict:
+    mean = None if summary is None else summary.mean
+
+    def verdict(status: Status, reason: str) -> Verdict:
+        return Verdict(name, status, value.mean, mean, value.band.width, reason)
+
+    if obstacle is not None:
+        return verdict("not comparable", obstacle)
+    if summary is None or mean is None:
+        reason = "not in the report" if summary is None else summary.unavailable or "no value"
+        return verdict("missing", reason)
+    if _kind(summary.backend) != _kind(value.backend):
+        return verdict("not comparable", f"{value.backend} then, {summary.backend} now")
+    gain = (mean - value.mean) * (1.0 if value.direction == "higher" else -1.0)
+    if abs(gain) <= value.band.width:
+        return verdict("unchanged", value.band.origin)
+    return verdict("improved" if gain > 0 else "regressed", value.band.origin)
+
+
+def _kind(backend: str) -> str:
+    """A backend without the versions in its name, which change with every update."""
+    return _VERSION.sub("", backend)
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.4g}"

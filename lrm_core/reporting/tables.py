@@ -1,0 +1,126 @@
+"""Tables of reports through pandas: CSV for programs, Markdown and LaTeX for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lrm_core.io.atomic_write import replacing
+from lrm_core.reporting.metric_report import REPORT, MetricReport, MetricSummary, read_report
+
+_ARROWS = {"higher": "↑", "lower": "↓"}
+_LATEX_ARROWS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$"}
+
+
+def reports_of_protocol(reports: Path, protocol: str) -> list[MetricReport]:
+    """All reports in `reports/runs` that followed a protocol, sorted by method.
+
+    Raises:
+        InputError: a report cannot be read.
+    """
+    found = sorted((reports / "runs" / protocol).glob(f"*/{REPORT}"))
+    return [read_report(path) for path in found]
+
+
+def score_table(reports: Sequence[MetricReport]) -> pd.DataFrame:
+    """One row per method: n, then mean and 95 % interval of every metric.
+
+    Args:
+        reports: of one version of one protocol.
+    """
+    rows = []
+    for report in reports:
+        row: dict[str, object] = {
+            "method": report.method["name"],
+            "protocol": f"{report.protocol['name']} v{report.protocol['version']}",
+            "n": report.num_objects,
+        }
+        for name, summary in report.metrics.items():
+            row[name] = summary.mean
+            row[f"{name} low"], row[f"{name} high"] = summary.low, summary.high
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def readable_table(reports: Sequence[MetricReport]) -> pd.DataFrame:
+    """The same for people: one column per metric, `mean [low, high]`, `n/a` where there is none."""
+    metrics = {name: summary for report in reports for name, summary in report.metrics.items()}
+    return pd.DataFrame(
+        [
+            {
+                "method": report.method["name"],
+                "n": str(report.num_objects),
+                **{
+                    f"{name} {_ARROWS[summary.direction]}": _cell(report.metrics.get(name))
+                    for name, summary in metrics.items()
+                },
+            }
+            for report in reports
+        ]
+    )
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """A readable table as Markdown."""
+    rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
+
+
+def latex_table(table: pd.DataFrame) -> str:
+    """A readable table as a LaTeX tabular of booktabs."""
+
+    def escaped(text: object) -> str:
+        escaped_text = str(text).replace("_", r"\_").replace("%", r"\%")
+        for arrow, command in _LATEX_ARROWS.items():
+            escaped_text = escaped_text.replace(arrow, command)
+        return escaped_text
+
+    lines = [
+        rf"\begin{{tabular}}{{{'l' * len(table.columns)}}}",
+        r"\toprule",
+        " & ".join(map(escaped, table.columns)) + r" \\",
+        r"\midrule",
+        *(" & ".join(map(escaped, row)) + r" \\" for row in table.to_numpy().tolist()),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_tables(reports: Path, protocol: str) -> list[Path]:
+    """Write `reports/tables/PROTOCOL.{csv,md,tex}` from all reports of a protocol.
+
+    Reports of an older version of the protocol are left out: their numbers mean something else.
+
+    Args:
+        reports: the folder of reports.
+        protocol: its name.
+
+    Raises:
+        InputError: a report cannot be read.
+        OutputError: a table cannot be written.
+    """
+    found = reports_of_protocol(reports, protocol)
+    newest = max(report.protocol["version"] for report in found)
+    current = [report for report in found if report.protocol["version"] == newest]
+    readable = readable_table(current)
+    contents = {
+        "csv": score_table(current).to_csv(index=False),
+        "md": markdown_table(readable),
+        "tex": latex_table(readable),
+    }
+    written = []
+    for suffix, content in contents.items():
+        path = reports / "tables" / f"{protocol}.{suffix}"
+        with replacing(path) as temporary:
+            temporary.write_text(content, "utf-8")
+        written.append(path)
+    return written
+
+
+def _cell(summary: MetricSummary | None) -> str:
+    if summary is None or summary.mean is None or summary.low is None or summary.high is None:
+        return "n/a"
+    return f"{summary.mean:.4g} [{summary.low:.4g}, {summary.high:.4g}]"

@@ -1,0 +1,44 @@
+import dataclasses
+
+import numpy as np
+
+from lrm_core.evaluation.observation import observe
+from lrm_core.evaluation.protocol import load_protocol
+from lrm_core.rendering.trajectories import orbit
+from lrm_core.structures.mesh import Mesh
+from lrm_core.structures.scene_conversion import scene_from_mesh
+
+PROTOCOL = load_protocol("procedural-v1")
+PROTOCOL = dataclasses.replace(
+    PROTOCOL, geometry=dataclasses.replace(PROTOCOL.geometry, num_points=4000)
+)
+
+
+def test_a_square_facing_the_camera_is_seen_where_geometry_says() -> None:
+    corners = np.array([[-0.5, 0, -0.5], [0.5, 0, -0.5], [0.5, 0, 0.5], [-0.5, 0, 0.5]], np.float32)
+    colors = np.tile(np.float32([1, 0, 0]), (4, 1))
+    square = scene_from_mesh(Mesh(corners, np.array([[0, 1, 2], [0, 2, 3]]), vertex_colors=colors))
+    seen = observe(square, orbit(1, size=64), PROTOCOL)
+    # half a unit at distance 2 and focal length 48 px: 12 px from the centre
+    expected = np.zeros((64, 64), bool)
+    expected[20:44, 20:44] = True
+    np.testing.assert_array_equal(seen.alpha[0] == 255, expected)
+    np.testing.assert_array_equal(seen.rgb[0][expected], np.tile([255, 0, 0], (24 * 24, 1)))
+    np.testing.assert_array_equal(seen.rgb[0][~expected], 255)
+    np.testing.assert_allclose(seen.depth[0][expected], 2.0, atol=1e-5)
+    assert np.all(np.isinf(seen.depth[0][~expected]))
+    assert seen.points.shape == (4000, 3)
+    np.testing.assert_allclose(seen.points[:, 1], 0.0, atol=1e-6)
+    np.testing.assert_allclose(np.abs(seen.normals), np.tile([0, 1, 0], (4000, 1)), atol=1e-6)
+    # uniform: each quarter of the square holds a quarter of the points
+    share = np.mean((seen.points[:, 0] > 0) & (seen.points[:, 2] > 0))
+    assert abs(share - 0.25) < 0.03
+
+
+def test_nothing_is_an_empty_white_picture() -> None:
+    seen = observe(None, orbit(3, size=16), PROTOCOL)
+    assert seen.rgb.shape == (3, 16, 16, 3)
+    assert seen.rgb.min() == 255
+    assert seen.alpha.max() == 0
+    assert np.all(np.isinf(seen.depth))
+    assert len(seen.points) == len(seen.normals) == 0

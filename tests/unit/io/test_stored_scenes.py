@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lrm_core.errors import InputError
+from lrm_core.io.stored_scenes import read_stored_scene, store_scene
+from lrm_core.structures.scene import Material, Scene, ScenePart
+
+
+def test_a_scene_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    textured = ScenePart(
+        rng.normal(size=(5, 3)).astype(np.float32),
+        rng.integers(0, 5, (4, 3)).astype(np.int32),
+        Material((0.1, 0.2, 0.3, 0.4), rng.integers(0, 256, (6, 7, 4), dtype=np.uint8), "MASK",
+                 0.25, double_sided=False),
+        uv=rng.random((5, 2)).astype(np.float32),
+    )  # fmt: skip
+    colored = ScenePart(
+        rng.normal(size=(3, 3)).astype(np.float32),
+        np.array([[0, 1, 2]], dtype=np.int64),
+        Material(),
+        vertex_colors=rng.random((3, 4)).astype(np.float32),
+    )
+    store_scene(tmp_path / "s.safetensors", Scene((textured, colored)))
+    read = read_stored_scene(tmp_path / "s.safetensors")
+    assert len(read.parts) == 2
+    for before, after in zip((textured, colored), read.parts, strict=True):
+        np.testing.assert_array_equal(after.vertices, before.vertices)
+        np.testing.assert_array_equal(after.faces, before.faces)
+        for name in ("uv", "vertex_colors"):
+            np.testing.assert_equal(getattr(after, name), getattr(before, name))
+        np.testing.assert_equal(after.material.texture, before.material.texture)
+        assert after.material.base_color == before.material.base_color
+        assert after.material.alpha_mode == before.material.alpha_mode
+        assert after.material.alpha_cutoff == before.material.alpha_cutoff
+        assert after.material.double_sided == before.material.double_sided
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\x10\0\0\0\0\0\0\0{}              "])
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "s.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match="not a stored scene"):
+        read_stored_scene(tmp_path / "s.safetensors")
+    with pytest.raises(InputError, match="not a stored scene"):
+        read_stored_scene(tmp_path / "none.safetensors")
