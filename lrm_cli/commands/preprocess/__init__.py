@@ -10,6 +10,7 @@ from lrm_cli.commands.preprocess.objaverse import objaverse
 from lrm_cli.commands.preprocess.photos import photos
 from lrm_cli.commands.preprocess.procedural import procedural
 from lrm_cli.commands.preprocess.show import show
+from lrm_cli.commands.preprocess.video import video
 
 preprocess = typer.Typer(
     name="preprocess",
@@ -18,5 +19,5 @@ preprocess = typer.Typer(
     help="Prepare data: photos, 3D assets, scans, videos, procedural objects.",
 )
 
-for command in (photos, assets, gso, objaverse, procedural, check, show, convert):
+for command in (photos, assets, gso, objaverse, video, procedural, check, show, convert):
     preprocess.command()(command)

@@ -1,0 +1,138 @@
+"""`lrm preprocess video`: captures of real objects with COLMAP poses, such as MVImgNet's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lrm_cli.commands.preprocess.shared import (
+    DEFAULT_SPLITS,
+    EngineOption,
+    LimitOption,
+    OutOption,
+    ResumeOption,
+    RetryOption,
+    ShardOption,
+    SizeOption,
+    SplitsOption,
+    TimeLimitOption,
+    WorkersOption,
+    build_options,
+    run_build,
+)
+from lrm_cli.options import JsonOption, QuietOption
+from lrm_cli.output import Output
+
+_LICENCE = "see the capture's own terms"
+
+
+def video(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN",
+            help="A capture (images/, sparse/0/ of COLMAP, masks/), or a folder of captures, at "
+            "most three folders down.",
+        ),
+    ],
+    out: OutOption,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            "--masks",
+            help="Root of a tree of masks with the captures' own folders [default: masks/ in each "
+            "capture; without any, the background is removed].",
+        ),
+    ] = None,
+    num_views: Annotated[
+        int | None,
+        typer.Option("--num-views", min=3, help="Frames to take, evenly spaced [default: all]."),
+    ] = None,
+    min_views: Annotated[
+        int, typer.Option("--min-views", min=3, help="Skip captures with fewer usable frames.")
+    ] = 5,
+    size: SizeOption = 512,
+    foreground_ratio: Annotated[
+        float,
+        typer.Option(
+            "--foreground-ratio",
+            min=0.5,
+            max=1.0,
+            help="Longer side of the object's box divided by the side of the view.",
+        ),
+    ] = 0.85,
+    background_removal: Annotated[
+        Literal["auto", "alpha", "border", "rembg", "grabcut"],
+        typer.Option("--background-removal", help="Where a capture has no masks."),
+    ] = "auto",
+    collection: Annotated[
+        str, typer.Option("--collection", help="Name of the collection, for the manifest.")
+    ] = "video",
+    licence: Annotated[
+        str,
+        typer.Option(
+            "--licence",
+            help="Of the captures, for the manifest; MVImgNet's is its own Terms of Use, which "
+            "come with the download.",
+        ),
+    ] = _LICENCE,
+    limit: LimitOption = None,
+    workers: WorkersOption = None,
+    engine: EngineOption = "local",
+    resume: ResumeOption = False,
+    retry_failed: RetryOption = False,
+    objects_per_shard: ShardOption = 16,
+    splits: SplitsOption = DEFAULT_SPLITS,
+    time_limit: TimeLimitOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Crop the frames of captures around their object, and put it upright at the origin.
+
+    The layout is MVImgNet's. Distances keep their ratios: one similarity transform per capture.
+    """
+    output = Output(json=json, quiet=quiet)
+    from lrm_core.preprocessing.video_capture import VideoCapture, capture_jobs
+
+    jobs = capture_jobs(source)[:limit]
+    make_views = VideoCapture(
+        source.absolute(),
+        masks=None if masks is None else masks.absolute(),
+        size=size,
+        num_views=num_views,
+        min_views=min_views,
+        foreground_ratio=foreground_ratio,
+        background_removal=background_removal,
+        collection=collection,
+        licence=licence,
+    )
+    output.info(f"{len(jobs)} captures; licence: {licence}")
+    run_build(
+        output,
+        out,
+        jobs,
+        make_views,
+        {
+            "source": collection,
+            "licence": licence,
+            "settings": {
+                "num_views": num_views,
+                "min_views": min_views,
+                "size": size,
+                "foreground_ratio": foreground_ratio,
+                "masks": "given" if masks is not None else "of each capture, or none",
+                "background_removal": background_removal,
+            },
+        },
+        build_options(
+            workers=workers,
+            engine=engine,
+            resume=resume,
+            retry_failed=retry_failed,
+            objects_per_shard=objects_per_shard,
+            splits=splits,
+            time_limit=time_limit,
+        ),
+    )
