@@ -12,6 +12,7 @@ to the picture, which is left to the protocol's search.
 
 from __future__ import annotations
 
+import importlib
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +33,6 @@ from lrm_core.baselines.predictor import (
     tensors_sha256,
 )
 from lrm_core.errors import CheckpointError, LrmError, MissingDependencyError
-from lrm_core.optional import require
 from lrm_core.structures.color import srgb_to_linear
 
 WEIGHTS = "https://openaipublic.azureedge.net/main/point-e/"
@@ -163,6 +163,9 @@ def load_point_e(
 
 def _module(name: str) -> Any:
     try:
-        return require(name, extra="point-e", purpose="the baseline Point-E")
-    except MissingDependencyError as error:
-        raise MissingDependencyError(error.message, hint=_INSTALL) from error
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"'{name}' is needed for the baseline Point-E and cannot be imported ({error})",
+            hint=_INSTALL,
+        ) from error

@@ -63,7 +63,7 @@ def test_a_folder_becomes_a_dataset(lrm: Lrm, folder: Path, tmp_path: Path) -> N
         (["missing"], 4, "missing: no such file or folder"),
         (["kit", "--manifest", "missing.csv"], 4, "missing.csv cannot be read"),
         (["kit", "--renderer", "blender"], 2, "no Blender was named"),
-        (["kit", "--renderer", "blender", "--blender", "missing"], 6, "cannot be started"),
+        (["kit", "--renderer", "blender", "--blender", "missing"], 10, "cannot be started"),
         (["kit", "--max-faces", "0"], 2, "--max-faces"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_batch_goes_on_after_a_failure_and_ends_with_code_3(run, tmp_path):
     [
         (["nothing.png", "-o", "x.obj"], 4, "nothing.png"),
         ([EXAMPLE, "-o", "x.fbx"], 4, "no mesh format"),
-        ([EXAMPLE, "-o", "x.obj", "--model", "lrm-huge"], 5, "lrm-huge"),
+        ([EXAMPLE, "-o", "x.obj", "--model", "lrm-huge"], 9, "lrm-huge"),
         ([EXAMPLE, "-o", "x.obj", "--video", "x.avi"], 4, "x.avi"),
         ([EXAMPLE, "-o", "x.obj", *FAST, "--iso-level", "0"], 2, "positive density"),
         ([EXAMPLE, "-o", "x.obj", "--device", "cuda"], 2, "not available"),

@@ -209,7 +209,7 @@ property float z\nelement face 1\nproperty list uchar int vertex_indices\nend_he
         ("a.obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "OBJ file"),
         ("a.obj", b"\x00\xff" * 100, "OBJ file|no triangles"),
         ("a.stl", b"", "no triangles"),
-        ("a.stl", bytes(80) + b"\xff\xff\xff\xff", "STL file"),
+        ("a.stl", bytes(80) + b"\xff\xff\xff\xff", "STL file|no triangles"),
         ("a.stl", bytes(80) + b"\x02\x00\x00\x00" + bytes(50), "no triangles"),
         ("a.ply", b"ply\n", "PLY file"),
         (
