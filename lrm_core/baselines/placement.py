@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from lrm_core.baselines.predictor import CAMERA_DISTANCE, CAMERA_FOCAL
 from lrm_core.structures.scene import Scene
+from lrm_core.structures.scene_conversion import transform_scene
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,10 @@ def moved_scene(
         similarity: scale and translation.
         rotation: comes first; None for none.
     """
-    turn = np.eye(3) if rotation is None else np.asarray(rotation, dtype=np.float64)
-    parts = []
-    for part in scene.parts:
-        turned = part.vertices.astype(np.float64) @ turn.T
-        vertices = similarity.scale * turned + similarity.translation
-        parts.append(replace(part, vertices=vertices.astype(np.float32)))
-    return Scene(tuple(parts))
+    matrix = np.eye(4)
+    matrix[:3, :3] = similarity.scale * (np.eye(3) if rotation is None else rotation)
+    matrix[:3, 3] = similarity.translation
+    return transform_scene(scene, matrix)
 
 
 def undo_crop(
