@@ -110,6 +110,10 @@ class FieldConfig:
     """Signed world axes along the width and height of each plane."""
     frustum: bool = False
     """Planes in the source camera's perspective instead of the axis-aligned cube."""
+    silhouette_margin: float | None = None
+    """Rays of the photo get an offset of the raw density, so that their densest point is above the
+    level 0 by this much inside the silhouette and below it outside; None for none (needs
+    `frustum` and alpha)."""
     iso_level: float = 10.0
     """Density of the extracted surface."""
 
@@ -183,6 +187,8 @@ class ModelConfig:
                 f"encoder.image_size {self.encoder.image_size} must be a multiple of "
                 f"patch_size {self.encoder.patch_size}"
             )
+        if self.nerf.silhouette_margin is not None and not self.decoder.front_plane_skip:
+            raise ValueError("nerf.silhouette_margin needs decoder.front_plane_skip: true")
         if self.decoder.front_plane_skip and not self.nerf.frustum:
             raise ValueError("decoder.front_plane_skip needs nerf.frustum: true")
 

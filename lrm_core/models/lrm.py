@@ -6,6 +6,8 @@ TripoSR through `ModelConfig`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -81,7 +83,17 @@ class LRM(nn.Module):
                 f"{len(source_camera)} source cameras for {len(image)} images",
                 hint="pass one camera per image, one for all, or none",
             )
-        return self.triplane(self(image, source_camera), source_camera)
+        triplane = self.triplane(self(image, source_camera), source_camera)
+        margin = self.config.nerf.silhouette_margin
+        if margin is None:
+            return triplane
+        from lrm_core.models.silhouette_completion import ray_offsets
+
+        alpha = self._with_expected_channels(image)[:, 3:]
+        offsets = ray_offsets(
+            triplane.planes, alpha, self.nerf_mlp, level=0.0, margin=margin, axes=triplane.axes
+        )
+        return replace(triplane, ray_offsets=offsets)
 
     def forward(
         self, image: Float[Tensor, "B C S S"], source_camera: Cameras | None = None

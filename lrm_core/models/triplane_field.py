@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrm_core.models.nerf_mlp import NerfMLP
-from lrm_core.structures.triplane import Triplane, sample_planes
+from lrm_core.structures.triplane import Triplane, sample_planes, sample_ray_offsets
 
 # Raw density of points outside the planes' region: zero after any activation, and finite, so that
 # renderers may average it with a neighbour's (which then counts as outside too, as in OpenLRM).
@@ -63,5 +63,6 @@ class TriplaneField:
         features = sample_planes(self.triplane, points[None])[0]
         raw = self.nerf_mlp(features.to(next(self.nerf_mlp.parameters()).dtype)).float()
         inside = self.triplane.normalise(points).abs().amax(dim=-1) <= 1.0 + _FACE_TOLERANCE
-        density = torch.where(inside, raw[:, 3], RAW_DENSITY_OUTSIDE)
+        density = raw[:, 3] + sample_ray_offsets(self.triplane, points[None])[0]
+        density = torch.where(inside, density, RAW_DENSITY_OUTSIDE)
         return torch.cat([raw[:, :3], density[:, None]], dim=-1)

@@ -34,7 +34,7 @@ from lrm_core.config import FieldConfig
 from lrm_core.errors import CheckpointError, ConfigError, EmptySurfaceError
 from lrm_core.models.nerf_mlp import NerfMLP
 from lrm_core.models.triplane_field import TriplaneField
-from lrm_core.structures.triplane import signed_axis
+from lrm_core.structures.triplane import Triplane, sample_ray_offsets, signed_axis
 
 BLOCK_CELLS = 4
 """Cells along each side of a block; also the stride of the coarse look."""
@@ -87,11 +87,13 @@ class GridQuery:
             (y, z), each (N, N, width); the bias is in the first.
         layers: weight and bias of the other layers; of the last only the density's row.
         activation: between layers.
+        offsets: (N, N) over the axes (x, z), added to the raw density; or None.
     """
 
     tables: tuple[Tensor, Tensor, Tensor]
     layers: tuple[tuple[Tensor, Tensor], ...]
     activation: Callable[..., Tensor]
+    offsets: Tensor | None = None
 
     @property
     def resolution(self) -> int:
@@ -112,6 +114,8 @@ class GridQuery:
                 part = slice(start, start + rows)
                 hidden = xy[a, part, None] + xz[a] + yz[part]  # (rows, K, width)
                 raw[a, part] = self._density(hidden.flatten(0, 1)).view(hidden.shape[:2])
+        if self.offsets is not None:
+            raw += self.offsets[i][:, k].to(raw.device)[:, None]
         return _finite(raw)
 
     @torch.inference_mode()
@@ -125,6 +129,8 @@ class GridQuery:
             part = slice(start, start + self._chunk)
             hidden = xy[ij[part]].add_(xz[ik[part]]).add_(yz[jk[part]])
             raw[part] = self._density(hidden)
+        if self.offsets is not None:
+            raw += self.offsets.flatten()[ik].to(raw.device)
         return _finite(raw)
 
     def _density(self, hidden: Tensor) -> Tensor:
@@ -171,12 +177,20 @@ def grid_query(field: TriplaneField, resolution: int) -> GridQuery:
             sampled = sampled.transpose(1, 2)
         tables[min(a, b), max(a, b)] += sampled.permute(1, 2, 0)
 
+    offsets: Tensor | None = None
+    if triplane.ray_offsets is not None:
+        x, z = torch.meshgrid(line, line, indexing="ij")
+        points = torch.stack([x, torch.zeros_like(x), z], dim=-1).view(1, -1, 3)
+        in_cube = Triplane(triplane.planes, axes=triplane.axes, ray_offsets=triplane.ray_offsets)
+        offsets = sample_ray_offsets(in_cube, points).view(resolution, resolution)
+
     last_weight, last_bias = rest.pop()
     density = (last_weight[3:], last_bias[3:])
     return GridQuery(
         (tables[0, 1], tables[0, 2], tables[1, 2]),
         (*rest, density),
         F.relu if config.activation == "relu" else F.silu,
+        offsets,
     )
 
 

@@ -46,6 +46,8 @@ def save_scene(path: Path, reconstruction: Reconstruction) -> None:
         tensors[f"nerf_mlp.{name}"] = value
     if reconstruction.foreground is not None:
         tensors["foreground"] = reconstruction.foreground.rgba
+    if triplane.ray_offsets is not None:
+        tensors["ray_offsets"] = triplane.ray_offsets
     frustum = triplane.frustum
     metadata = {
         "format": SCENE_FORMAT,
@@ -83,8 +85,13 @@ def load_scene(path: str | Path, *, device: str | torch.device = "cpu") -> Recon
         width, height = json.loads(metadata["size"])
         planes = tensors["planes"].float().to(device)
         mlp = _read_mlp(tensors, config.nerf, 3 * planes.shape[2]).to(device)
+        offsets = tensors.get("ray_offsets")
         triplane = Triplane(
-            planes, config.nerf.extent, config.nerf.plane_axes, frustum and Frustum(*frustum)
+            planes,
+            config.nerf.extent,
+            config.nerf.plane_axes,
+            frustum and Frustum(*frustum),
+            None if offsets is None else offsets.float().to(device),
         )
         camera = Cameras(
             tensors["source_camera.c2w"], tensors["source_camera.intrinsics"], width, height

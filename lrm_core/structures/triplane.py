@@ -66,18 +66,23 @@ class Triplane:
         extent: half side of the cube that the planes cover, in world units.
         axes: the signed world axes along (width, height) of each plane.
         frustum: perspective warp of the cube, or None for the axis-aligned cube itself.
+        ray_offsets: (B, H, W) what is added to the raw density at all points of a column of the
+            second plane, which in a frustum is a ray of the source camera; or None.
     """
 
     planes: Float[Tensor, "B 3 C H W"]
     extent: float = 1.0
     axes: PlaneAxes = LRM_PLANES
     frustum: Frustum | None = None
+    ray_offsets: Float[Tensor, "B H W"] | None = None
 
     def __len__(self) -> int:
         return self.planes.shape[0]
 
     def __getitem__(self, index: int) -> Triplane:
-        return Triplane(self.planes[index : index + 1], self.extent, self.axes, self.frustum)
+        part = slice(index, index + 1)
+        offsets = None if self.ray_offsets is None else self.ray_offsets[part]
+        return Triplane(self.planes[part], self.extent, self.axes, self.frustum, offsets)
 
     def normalise(self, points: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3"]:
         """World points -> coordinates in which the planes cover [-1, 1]^3."""
@@ -115,3 +120,26 @@ def sample_planes(triplane: Triplane, points: Float[Tensor, "B P 3"]) -> Float[T
         )
         features.append(sampled[:, :, 0].transpose(1, 2))
     return torch.cat(features, dim=-1)
+
+
+def sample_ray_offsets(triplane: Triplane, points: Float[Tensor, "B P 3"]) -> Float[Tensor, "B P"]:
+    """What `ray_offsets` adds to the raw density at points of the world frame; zero without them.
+
+    Args:
+        triplane: B objects.
+        points: (B, P, 3), one row of points per object.
+    """
+    if triplane.ray_offsets is None:
+        return points.new_zeros(points.shape[:2])
+    coordinates = triplane.normalise(points)
+    grid = torch.stack(
+        [coordinates[..., i] * sign for i, sign in map(signed_axis, triplane.axes[1])], dim=-1
+    )
+    sampled = F.grid_sample(
+        triplane.ray_offsets[:, None],
+        grid[:, None],
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
+    return sampled[:, 0, 0]
