@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float32
 from scipy import stats
 
 from lrm_core.baselines.predictor import Predictor
 from lrm_core.config import config_to_dict
 from lrm_core.evaluation.collection import Collection
 from lrm_core.evaluation.protocol import Protocol
-from lrm_core.evaluation.runner import EvaluationResult
+from lrm_core.evaluation.runner import EvaluationResult, ObjectScores
+from lrm_core.metrics.fid import FeatureStatistics, feature_statistics, frechet_distance
 from lrm_core.metrics.registry import find_metric
 from lrm_core.reporting.metric_report import MetricReport, MetricSummary
 
 _RESAMPLES = 2000
+_BLOCK = 64  # objects whose features are held in float64 at once
 
 
 def summarise(
@@ -57,6 +61,29 @@ def summarise(
     )
 
 
+def summarise_fid(
+    scores: Sequence[ObjectScores], *, unavailable: str | None = None
+) -> MetricSummary:
+    """The FID between all predicted and all reference views of all objects.
+
+    One number of all objects: it has no median, and an interval would need thousands of it.
+
+    Args:
+        scores: of the objects; those without features are left out.
+        unavailable: why there is no value, where there is none.
+    """
+    direction = find_metric("fid").direction
+    pairs = [one.features for one in scores if one.features is not None]
+    backends = {one.backends["fid"] for one in scores if one.features is not None}
+    num_views = sum(len(predicted) for predicted, _ in pairs)
+    if num_views < 2:
+        reason = "needs 2 views or more" if pairs else unavailable
+        return MetricSummary(direction, 0, None, None, None, None, None, "", reason)
+    distance = frechet_distance(*(_statistics(side) for side in zip(*pairs, strict=True)))
+    backend = ", ".join(sorted(backends))
+    return MetricSummary(direction, len(pairs), distance, None, None, None, None, backend)
+
+
 def build_report(
     protocol: Protocol,
     collection: Collection,
@@ -89,6 +116,11 @@ def build_report(
         values = [value for value in column if value is not None]
         reasons = {scores.undefined.get(name) for scores in scored.values()} - {None}
         reason = unavailable.get(name) or (sorted(map(str, reasons))[0] if reasons else None)
+        if name == "fid":
+            summaries[name] = summarise_fid(
+                list(scored.values()), unavailable=reason or "not computed"
+            )
+            continue
         backends = {scores.backends.get(name) for scores in scored.values()} - {None}
         summaries[name] = summarise(
             values,
@@ -128,3 +160,9 @@ def build_report(
         ),
         table,
     )
+
+
+def _statistics(features: Sequence[Float32[np.ndarray, "_ D"]]) -> FeatureStatistics:
+    blocks = (features[start : start + _BLOCK] for start in range(0, len(features), _BLOCK))
+    parts = (feature_statistics(np.concatenate(block)) for block in blocks)
+    return reduce(FeatureStatistics.merged, parts)

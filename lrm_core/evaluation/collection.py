@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from lrm_core.errors import ConfigError, InputError
+from lrm_core.evaluation.posed_images import TRANSFORMS, PosedImages, read_posed_images
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.io.mesh_files import SCENE_SUFFIXES, read_scene
 from lrm_core.preprocessing.gso import LICENCE as GSO_LICENCE
@@ -20,6 +23,8 @@ from lrm_core.preprocessing.procedural_views import scene_sha256
 from lrm_core.structures.scene import Scene
 
 Dataset = Literal["gso", "procedural", "folder"]
+
+_ALWAYS_Y_UP = (".glb", ".gltf")
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Collection:
         locations: (name, location) of each, in the order of the protocol's list.
         missing: names of the protocol that are not there.
         licence: of the objects.
-        up: up axis of meshes in a folder.
+        up: up axis of meshes in a folder; glTF files are y-up whatever it says.
         seed: of procedural objects.
     """
 
@@ -49,7 +54,7 @@ class Collection:
         """Of the objects that are there."""
         return tuple(name for name, _ in self.locations)
 
-    def load(self, name: str) -> tuple[Scene, str]:
+    def load(self, name: str) -> tuple[Scene | PosedImages, str]:
         """An object and the SHA-256 of its asset.
 
         Raises:
@@ -62,7 +67,10 @@ class Collection:
         path = self.root / location
         if self.dataset == "gso":
             return read_scene(path, up="z"), asset_sha256(path)
-        return read_scene(path, up=self.up), hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.name == TRANSFORMS:
+            return read_posed_images(path)
+        scene = read_scene(path, up="y" if path.suffix.lower() in _ALWAYS_Y_UP else self.up)
+        return scene, _content_sha256(scene)
 
 
 def find_objects(
@@ -84,7 +92,8 @@ def find_objects(
 
     Raises:
         ConfigError: names were given for objects that are made on the spot.
-        InputError: no data, none of the objects, or a name that was asked for is not there.
+        InputError: no data, none of the objects, a name that was asked for is not there, or two
+            objects of a folder have one name.
     """
     if protocol.dataset == "procedural":
         wanted = protocol.objects if names is None else tuple(names)
@@ -106,15 +115,17 @@ def find_objects(
     else:
         if root is None:
             raise ConfigError("a dataset of one's own needs its folder", hint="use folder:DIR")
-        there = _meshes(root)
+        there = _objects_of_ones_own(root)
         licence = "the user's own"
-    everything = names is not None and list(names) == ["all"]
-    listed = tuple(names or protocol.objects) if not everything else ()
-    if not listed:
-        listed = tuple(sorted(there))
-    missing = tuple(name for name in listed if name not in there)
-    if names is not None and missing:
-        raise InputError(f"{root}: there is no object '{missing[0]}'")
+    if names is None or list(names) == ["all"]:
+        listed = protocol.objects if names is None else ()
+        missing = tuple(name for name in protocol.objects if name not in there)
+    else:
+        listed, missing = tuple(names), ()
+        unknown = [name for name in names if name not in there]
+        if unknown:
+            raise InputError(f"{root}: there is no object '{unknown[0]}'")
+    listed = listed or tuple(sorted(there))
     located = tuple((name, there[name]) for name in listed if name in there)
     if not located:
         raise InputError(
@@ -140,15 +151,49 @@ def _gso_root(root: Path | None) -> Path:
     )
 
 
-def _meshes(root: Path) -> dict[str, str]:
-    """Mesh files in a folder by their names without suffix."""
+def _objects_of_ones_own(root: Path) -> dict[str, str]:
+    """Objects in a folder and its subfolders: name -> location, both relative to the folder.
+
+    A mesh file is named without its suffix; a folder with a transforms.json is one object, known by
+    its photos, and whatever else lies there belongs to it. Hidden files are passed over.
+    """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")
+    files = [path.relative_to(root) for path in sorted(root.rglob("*")) if path.is_file()]
+    photographed = {path.parent for path in files if path.name == TRANSFORMS}
     found: dict[str, str] = {}
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in SCENE_SUFFIXES and path.is_file():
-            relative = path.relative_to(root)
-            found.setdefault(str(relative.with_suffix("")), str(relative))
+    for path in files:
+        if any(part.startswith(".") for part in path.parts):
+            continue
+        if path.name == TRANSFORMS:
+            name = path.parent.as_posix() if path.parent.parts else root.resolve().name
+        elif path.suffix.lower() in SCENE_SUFFIXES and photographed.isdisjoint(path.parents):
+            name = path.with_suffix("").as_posix()
+        else:
+            continue
+        if name in found:
+            raise InputError(
+                f"{root}: {found[name]} and {path.as_posix()} are both called '{name}'",
+                hint="keep one file per object",
+            )
+        found[name] = path.as_posix()
     if not found:
-        raise InputError(f"{root}: holds no mesh", hint=f"expected {', '.join(SCENE_SUFFIXES)}")
+        raise InputError(
+            f"{root}: holds no object",
+            hint=f"expected meshes ({', '.join(SCENE_SUFFIXES)}) or folders with a {TRANSFORMS}",
+        )
     return found
+
+
+def _content_sha256(scene: Scene) -> str:
+    """Hash of all that was read: the mesh, its materials and textures, turned upright."""
+    digest = hashlib.sha256()
+    for part in scene.parts:
+        look = part.material
+        facts = (look.base_color, look.alpha_mode, look.alpha_cutoff, look.double_sided)
+        digest.update(repr(facts).encode())
+        for array in (part.vertices, part.faces, part.uv, part.vertex_colors, look.texture):
+            if array is not None:
+                digest.update(f"{array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from lrm_core.baselines.predictor import CAMERA_DISTANCE, CAMERA_FOCAL, OBJECT_SIDE
 from lrm_core.config import config_to_dict, parse_config, read_yaml
 from lrm_core.errors import ConfigError
 
@@ -23,7 +24,11 @@ _STRICT: Any = {"extra": "forbid"}
 
 @dataclass(frozen=True, kw_only=True)
 class InputViewConfig:
-    """The picture that methods are given."""
+    """The picture that methods are given.
+
+    Radius and focal length are those that every predictor is built for
+    (`lrm_core.baselines.predictor`); a protocol file that says otherwise is refused.
+    """
 
     __pydantic_config__ = _STRICT
 
@@ -93,10 +98,12 @@ class Protocol:
     description: str
     dataset: Literal["gso", "procedural", "folder"]
     objects: tuple[str, ...] = ()
-    """Names of the objects; of the procedural dataset their indices."""
+    """Names of the objects; of the procedural dataset their indices. A file may name the protocol
+    whose list it takes instead. None: all that are there."""
     procedural_seed: int = 0
     longest_side: float = 1.8
-    """Of an object's bounding box, which is centred at the origin."""
+    """Of an object's bounding box, which is centred at the origin. Methods answer at 1.8: another
+    size needs an alignment that rescales all of them."""
     input_view: InputViewConfig = field(default_factory=InputViewConfig)
     reference_views: ReferenceViewsConfig = field(default_factory=ReferenceViewsConfig)
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
@@ -139,7 +146,16 @@ def load_protocol(source: str) -> Protocol:
                 hint=f"protocols: {', '.join(protocol_names())}, or a .yaml file",
             )
         path = resources.files("lrm_core") / "presets" / "protocols" / f"{source}.yaml"
-    protocol = parse_config(Protocol, read_yaml(path, origin=source), origin=source)
+    values = read_yaml(path, origin=source)
+    listed = values.get("objects")
+    if isinstance(listed, str):
+        if listed not in protocol_names():
+            raise ConfigError(
+                f"{source}: objects: no protocol is called '{listed}'",
+                hint=f"a list of names, or one of {', '.join(protocol_names())}",
+            )
+        values["objects"] = list(load_protocol(listed).objects)
+    protocol = parse_config(Protocol, values, origin=source)
     _check(protocol, source)
     return protocol
 
@@ -163,3 +179,28 @@ def _check(protocol: Protocol, origin: str) -> None:
             raise ConfigError(f"{origin}: {name} must be above 0, got {value}")
     if not protocol.reference_views.elevations_degrees:
         raise ConfigError(f"{origin}: reference_views.elevations_degrees must not be empty")
+    _check_that_predictors_can_follow(protocol, origin)
+
+
+def _check_that_predictors_can_follow(protocol: Protocol, origin: str) -> None:
+    """All methods are told one camera and one size; what differs must be undone by alignment."""
+    given, geometry = protocol.input_view, protocol.geometry
+    if (given.radius, given.focal) != (CAMERA_DISTANCE, CAMERA_FOCAL):
+        raise ConfigError(
+            f"{origin}: input_view: radius {given.radius:g} and focal {given.focal:g}, expected "
+            f"{CAMERA_DISTANCE:g} and {CAMERA_FOCAL:g}",
+            hint="every method is built for this camera; reference_views are free",
+        )
+    if given.elevation_degrees != 0.0 and geometry.alignment != "none":
+        raise ConfigError(
+            f"{origin}: input_view.elevation_degrees {given.elevation_degrees:g} with "
+            f"geometry.alignment {geometry.alignment}, expected elevation 0",
+            hint="alignment turns upright methods about the vertical of a level input camera only",
+        )
+    rescaled = geometry.alignment == "all" and geometry.rescale
+    if protocol.longest_side != OBJECT_SIDE and not rescaled:
+        raise ConfigError(
+            f"{origin}: longest_side {protocol.longest_side:g}, expected {OBJECT_SIDE:g}",
+            hint="methods without a scale answer at this size; another one needs "
+            "geometry.alignment: all and geometry.rescale: true",
+        )

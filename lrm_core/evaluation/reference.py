@@ -17,6 +17,12 @@ import torch
 from jaxtyping import Float, UInt8
 
 from lrm_core.evaluation.observation import Observation, observe
+from lrm_core.evaluation.posed_images import (
+    PosedImages,
+    input_picture,
+    observe_images,
+    reference_cameras,
+)
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.preprocessing.camera_normalization import normalise_cameras
 from lrm_core.rendering.mesh_renderer import render_scene
@@ -35,27 +41,36 @@ class Reference:
         picture: (S, S, 4) what methods are given, straight alpha.
         cameras: of the N reference views, in the frame of the input camera.
         observation: of the object from these views.
-        scene: the object in that frame.
+        scene: the object in that frame; None where it is known by photos only.
     """
 
     name: str
     picture: UInt8[np.ndarray, "S S 4"]
     cameras: Cameras
     observation: Observation
-    scene: Scene
+    scene: Scene | None
 
 
-def make_reference(name: str, scene: Scene, protocol: Protocol) -> Reference:
+def make_reference(name: str, scene: Scene | PosedImages, protocol: Protocol) -> Reference:
     """Bring an object into the protocol's frame and look at it.
 
     Args:
         name: of the object; the input view's azimuth may follow from it.
-        scene: the object, z up, any units.
+        scene: the object, z up, any units; or photos of it, which bring their own views.
         protocol: the protocol.
 
     Raises:
-        InputError: the object has no extent.
+        InputError: the object has no extent, or a photo cannot be used.
     """
+    if isinstance(scene, PosedImages):
+        cameras = reference_cameras(scene, protocol)
+        return Reference(
+            name=name,
+            picture=input_picture(scene, protocol),
+            cameras=cameras,
+            observation=observe_images(scene, cameras, protocol),
+            scene=None,
+        )
     scene = normalise_scene(scene, protocol.longest_side)
     azimuth = input_azimuth(name, protocol)
     given, views = protocol.input_view, protocol.reference_views

@@ -9,18 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from lrm_core.baselines.loading import PredictorOptions, load_predictor
 from lrm_core.baselines.predictor import Prediction, Predictor
 from lrm_core.errors import LrmError, MissingDependencyError
 from lrm_core.evaluation.alignment import align_scene
 from lrm_core.evaluation.collection import Collection
+from lrm_core.evaluation.network_metrics import (
+    REFERENCE,
+    MetricNetwork,
+    NetworkOutputs,
+    NetworkScores,
+)
 from lrm_core.evaluation.observation import observe
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.evaluation.reference import Reference, make_reference
@@ -42,6 +48,7 @@ class ObjectScores:
         seconds: the method took, when it was asked (not when its answer was found in the cache).
         notes: of the method.
         failure: why it predicted nothing, or None; it is then scored as an empty prediction.
+        features: Inception features of predicted and reference views, for the FID; or None.
     """
 
     values: dict[str, float]
@@ -50,6 +57,9 @@ class ObjectScores:
     seconds: float
     notes: tuple[str, ...] = ()
     failure: str | None = None
+    features: tuple[Float32[np.ndarray, "N D"], Float32[np.ndarray, "N D"]] | None = field(
+        default=None, compare=False
+    )
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,7 @@ class ScoreObject:
         methods: names of predictors.
         options: of the predictors.
         cache: folder of predictions and scores, or None.
+        networks: that score too, see `locate_networks`.
     """
 
     protocol: Protocol
@@ -69,6 +80,7 @@ class ScoreObject:
     methods: tuple[str, ...]
     options: PredictorOptions
     cache: Path | None
+    networks: tuple[MetricNetwork, ...] = ()
 
     def __call__(self, name: str) -> dict[str, ObjectScores]:
         """Method -> scores.
@@ -81,33 +93,52 @@ class ScoreObject:
         found = {
             method: self._cached(name, asset, predictor) for method, predictor in predictors.items()
         }
-        if all(scores is not None for scores in found.values()):
-            return {method: scores for method, scores in found.items() if scores is not None}
-        reference = make_reference(name, scene, self.protocol)
-        results = {}
-        for method, predictor in predictors.items():
-            scores = found[method]
-            if scores is None:
-                prediction, failure = predict(predictor, reference.picture, name, self.cache)
-                placed = self._aligned(prediction.scene, predictor, reference)
-                observation = observe(placed, reference.cameras, self.protocol)
-                measured = score(
-                    observation,
-                    reference.observation,
-                    thresholds=self.protocol.geometry.thresholds,
-                )
-                scores = ObjectScores(
-                    measured.values,
-                    measured.undefined,
-                    measured.backends,
-                    prediction.seconds,
-                    prediction.notes,
-                    failure,
-                )
-                if self.cache is not None:
-                    write_json(self._score_file(name, asset, predictor), asdict(scores))
-            results[method] = scores
-        return results
+        outputs = NetworkOutputs(self.networks, (self.protocol.sha256, name, asset), self.cache)
+        seen = all(outputs.known(predictor.fingerprint) for predictor in predictors.values())
+        if None in found.values() or not seen or not outputs.known(REFERENCE):
+            reference = make_reference(name, scene, self.protocol)
+            outputs.show(REFERENCE, reference.observation.rgb)
+            for method, predictor in predictors.items():
+                if found[method] is None or not outputs.known(predictor.fingerprint):
+                    scores = self._score(reference, asset, predictor, found[method], outputs)
+                    found[method] = scores
+        return {
+            method: _joined(scores, outputs.scores(predictors[method].fingerprint))
+            for method, scores in found.items()
+            if scores is not None
+        }
+
+    def _score(
+        self,
+        reference: Reference,
+        asset: str,
+        predictor: Predictor,
+        scores: ObjectScores | None,
+        outputs: NetworkOutputs,
+    ) -> ObjectScores:
+        """Scores of a method, made anew where there are none; its pictures shown to networks."""
+        prediction, failure = predict(predictor, reference.picture, reference.name, self.cache)
+        placed = self.aligned(prediction.scene, predictor, reference)
+        observation = observe(placed, reference.cameras, self.protocol)
+        outputs.show(predictor.fingerprint, observation.rgb, reference.observation.rgb)
+        if scores is not None:
+            return scores
+        measured = score(
+            observation, reference.observation, thresholds=self.protocol.geometry.thresholds
+        )
+        scores = ObjectScores(
+            measured.values,
+            measured.undefined,
+            measured.backends,
+            prediction.seconds,
+            prediction.notes,
+            failure,
+        )
+        if self.cache is not None:
+            content = asdict(scores)
+            del content["features"]  # of networks, which have files of their own
+            write_json(self._score_file(reference.name, asset, predictor), content)
+        return scores
 
     def _score_file(self, name: str, asset: str, predictor: Predictor) -> Path:
         key = [SCORES_VERSION, self.protocol.sha256, name, asset, predictor.fingerprint]
@@ -124,13 +155,14 @@ class ScoreObject:
         content = read_json(path)
         return ObjectScores(**content | {"notes": tuple(content["notes"])})
 
-    def _aligned(
+    def aligned(
         self, scene: Scene | None, predictor: Predictor, reference: Reference
     ) -> Scene | None:
+        """A prediction, turned to its reference where the protocol wants that of this method."""
         geometry = self.protocol.geometry
         promised = predictor.alignment == "canonical"
-        if scene is None or geometry.alignment == "none":
-            return scene
+        if scene is None or geometry.alignment == "none" or reference.scene is None:
+            return scene  # of photos there is no surface to turn it to
         if promised and geometry.alignment == "free_methods":
             return scene
         return align_scene(
@@ -232,6 +264,16 @@ def predict(
         }
         write_json(place, content)
     return prediction, failure
+
+
+def _joined(scores: ObjectScores, by_networks: NetworkScores) -> ObjectScores:
+    return replace(
+        scores,
+        values=scores.values | by_networks.values,
+        undefined=scores.undefined | by_networks.undefined,
+        backends=scores.backends | by_networks.backends,
+        features=by_networks.features,
+    )
 
 
 @lru_cache(maxsize=8)

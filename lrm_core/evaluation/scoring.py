@@ -27,6 +27,7 @@ SCORES_VERSION = 1
 """Raised when a definition changes, so that cached scores of the older one are not taken."""
 
 _NO_SURFACE = "nothing was predicted"
+_NO_REFERENCE_SURFACE = "the object is known by photos only"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def score(
     """Compare what is seen of a prediction with what is seen of its reference.
 
     A method that predicts nothing is compared with its empty pictures; its F-score, precision,
-    recall and volume IoU are 0, its distances undefined.
+    recall and volume IoU are 0, its distances undefined. Of an object that is known by photos only,
+    all of these are undefined.
 
     Args:
         prediction: from the views of the reference.
@@ -58,7 +60,13 @@ def score(
         thresholds: of the F-score.
     """
     values, undefined, backends = _image_scores(prediction, reference)
-    if len(prediction.points):
+    at_distances = [f"{kind}@{t:g}" for kind in ("f_score", "precision", "recall")
+                    for t in thresholds]  # fmt: skip
+    distances = ["chamfer_distance", "chamfer_squared", "normal_consistency"]
+    if not len(reference.points):
+        unknown = [*at_distances, *distances, "volume_iou"]
+        undefined |= dict.fromkeys(unknown, _NO_REFERENCE_SURFACE)
+    elif len(prediction.points):
         points, point_backends = _point_scores(prediction, reference, thresholds)
         values |= points
         backends |= point_backends
@@ -69,12 +77,9 @@ def score(
             values["volume_iou"] = volumes.value
             backends["volume_iou"] = "lrm, exact along 256 x 256 columns"
     else:
-        nothing = [f"{kind}@{t:g}" for kind in ("f_score", "precision", "recall")
-                   for t in thresholds]  # fmt: skip
+        nothing = [*at_distances, "volume_iou"]
         values |= dict.fromkeys(nothing, 0.0)
-        values["volume_iou"] = 0.0
-        backends |= dict.fromkeys([*nothing, "volume_iou"], "by definition")
-        distances = ("chamfer_distance", "chamfer_squared", "normal_consistency")
+        backends |= dict.fromkeys(nothing, "by definition")
         undefined |= dict.fromkeys(distances, _NO_SURFACE)
     return Scores(values, undefined, backends)
 
@@ -101,6 +106,9 @@ def _image_scores(
     if math.isnan(values["depth_error"]):
         del values["depth_error"]
         undefined["depth_error"] = "no pixel shows both objects"
+    if math.isnan(values["depth_coverage"]):
+        del values["depth_coverage"]
+        undefined["depth_coverage"] = "the reference has no depth"
     if math.isinf(values["psnr"]):
         del values["psnr"]
         undefined["psnr"] = "all pictures are equal"

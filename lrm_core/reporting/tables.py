@@ -1,14 +1,19 @@
-"""Tables of reports through pandas: CSV for programs, Markdown and LaTeX for people."""
+"""Tables of reports through pandas: CSV for programs, Markdown and LaTeX for people.
+
+What papers published on the same dataset follows in tables of its own, every row marked: none of it
+was measured under our protocols, and two columns of one name need not mean the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from lrm_core.io.atomic_write import replacing
 from lrm_core.reporting.metric_report import REPORT, MetricReport, MetricSummary, read_report
+from lrm_core.reporting.published import MARK, PublishedTable, published_on
 
 _ARROWS = {"higher": "↑", "lower": "↓"}
 _LATEX_ARROWS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$"}
@@ -45,7 +50,7 @@ def score_table(reports: Sequence[MetricReport]) -> pd.DataFrame:
 
 
 def readable_table(reports: Sequence[MetricReport]) -> pd.DataFrame:
-    """The same for people: one column per metric, `mean [low, high]`, `n/a` where there is none."""
+    """The same for people: one column per metric, `mean [low, high]` or n/a."""
     metrics = {name: summary for report in reports for name, summary in report.metrics.items()}
     return pd.DataFrame(
         [
@@ -89,9 +94,81 @@ def latex_table(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def published_scores(tables: Mapping[str, PublishedTable]) -> pd.DataFrame:
+    """Published numbers for programs: one row per number.
+
+    Args:
+        tables: by name.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "kind": MARK,
+                "table": name,
+                "method": row.method,
+                "metric": metric,
+                "value": value,
+                "direction": table.metrics[metric].direction,
+                "meaning": table.metrics[metric].meaning,
+                "protocol": table.protocol,
+                "source": table.source,
+                "note": row.note,
+            }
+            for name, table in tables.items()
+            for row in table.rows
+            for metric, value in row.values.items()
+        ]
+    )
+
+
+def readable_published_table(table: PublishedTable) -> pd.DataFrame:
+    """A published table for people: one row per method, one column per metric."""
+    return pd.DataFrame(
+        [
+            {
+                "method": f"{row.method} ({row.note})" if row.note else row.method,
+                "kind": MARK,
+                **{
+                    f"{name} {_ARROWS[metric.direction]}": f"{row.values[name]:g}"
+                    if name in row.values
+                    else ""
+                    for name, metric in table.metrics.items()
+                },
+            }
+            for row in table.rows
+        ]
+    )
+
+
+def published_markdown(tables: Mapping[str, PublishedTable]) -> str:
+    """Published tables as a section of Markdown, each with its source and what is known of it."""
+    sections = [
+        "\n## Published (other protocol)\n\n"
+        "Copied from papers, not measured here. Each table compares with itself only: objects, "
+        "views, alignment, units and definitions differ, also where metrics have the same name.\n"
+    ]
+    for name, table in tables.items():
+        meanings = "; ".join(f"{key}: {value.meaning}" for key, value in table.metrics.items())
+        sections.append(
+            f"\n### {name}\n\nSource: {table.source}. Protocol: {table.protocol} "
+            f"Metrics: {meanings}.\n\n{markdown_table(readable_published_table(table))}"
+        )
+    return "".join(sections)
+
+
+def published_latex(tables: Mapping[str, PublishedTable]) -> str:
+    """Published tables as LaTeX tabulars, one after the other, the source of each as a comment."""
+    return "\n".join(
+        f"% {name}: {table.source}\n{latex_table(readable_published_table(table))}"
+        for name, table in tables.items()
+    )
+
+
 def write_tables(reports: Path, protocol: str) -> list[Path]:
     """Write `reports/tables/PROTOCOL.{csv,md,tex}` from all reports of a protocol.
 
+    Where papers published numbers on its dataset, these close the Markdown file and are written as
+    `PROTOCOL.published.{csv,tex}`: a CSV file holds one table, and a tabular goes into a paper.
     Reports of an older version of the protocol are left out: their numbers mean something else.
 
     Args:
@@ -105,12 +182,17 @@ def write_tables(reports: Path, protocol: str) -> list[Path]:
     found = reports_of_protocol(reports, protocol)
     newest = max(report.protocol["version"] for report in found)
     current = [report for report in found if report.protocol["version"] == newest]
+    published = published_on(current[0].protocol["content"]["dataset"])
     readable = readable_table(current)
     contents = {
         "csv": score_table(current).to_csv(index=False),
         "md": markdown_table(readable),
         "tex": latex_table(readable),
     }
+    if published:
+        contents["md"] += published_markdown(published)
+        contents["published.csv"] = published_scores(published).to_csv(index=False)
+        contents["published.tex"] = published_latex(published)
     written = []
     for suffix, content in contents.items():
         path = reports / "tables" / f"{protocol}.{suffix}"
@@ -121,6 +203,8 @@ def write_tables(reports: Path, protocol: str) -> list[Path]:
 
 
 def _cell(summary: MetricSummary | None) -> str:
-    if summary is None or summary.mean is None or summary.low is None or summary.high is None:
+    if summary is None or summary.mean is None:
         return "n/a"
+    if summary.low is None or summary.high is None:
+        return f"{summary.mean:.4g}"
     return f"{summary.mean:.4g} [{summary.low:.4g}, {summary.high:.4g}]"

@@ -1,14 +1,19 @@
 """`lrm evaluate` from objects to a report, and the checks that guard it."""
 
+import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 
+from lrm_core.baselines import loading
 from lrm_core.config import config_to_dict
 from lrm_core.evaluation.protocol import load_protocol
+from lrm_core.metrics.metric_weights import WEIGHTS
 from lrm_core.reporting.metric_report import read_report, read_scores
 
 pytest.importorskip("manifold3d")
@@ -27,12 +32,18 @@ def protocol(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def no_weights_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRM_METRIC_WEIGHTS", str(tmp_path / "no weights"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no torch"))
+
+
 @pytest.fixture
 def evaluated(lrm, protocol: Path, tmp_path: Path):
     def run(*options: str, out: str = "reports"):
         return lrm(
             *("evaluate", "--dataset", "procedural", "--protocol", str(protocol)),
-            *("-o", str(tmp_path / out), "--workers", "1", *options),
+            *("-o", str(tmp_path / out), "--workers", "1", "--no-download", *options),
         )
 
     return run
@@ -128,6 +139,7 @@ def test_other_objects_are_not_comparable(evaluated, lrm, tmp_path: Path) -> Non
         (("--dataset", "procedural", "--metrics", "beauty"), "beauty", 2),
         (("--dataset", "procedural", "--objects", "a"), "by their number", 2),
         (("--dataset", "procedural", "-m", "no-such-model"), "no-such-model", 9),
+        (("--dataset", "procedural", "-m", "one-2-3-45"), "needs the command", 2),
     ],
 )
 def test_bad_usage_is_one_clear_line(lrm, tmp_path: Path, options, words: str, code: int) -> None:
@@ -142,3 +154,106 @@ def test_without_data_the_way_to_it_is_named(lrm, tmp_path: Path, monkeypatch) -
     result = lrm("evaluate", "--dataset", "gso", "-o", str(tmp_path))
     assert result.exit_code == 4
     assert "lrm preprocess gso --download" in result.stderr
+
+
+def test_metrics_without_weights_are_not_available_and_the_user_is_told_why(
+    evaluated, tmp_path: Path
+) -> None:
+    result = evaluated("-m", "blank", "--limit", "1", "--metrics", "psnr,lpips,fid", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert len(document["warnings"]) == 2
+    alex = WEIGHTS["lpips/alex"]
+    for words in ("lpips is n/a", alex.filename, alex.url, alex.licence, "--weights-dir"):
+        assert words in document["warnings"][0]
+    report = read_report(tmp_path / "reports" / "runs" / "small" / "blank")
+    assert report.metrics["lpips"].unavailable == f"no weights {alex.filename}"
+    assert report.metrics["fid"].mean is None
+
+    required = evaluated("-m", "blank", "--metrics", "psnr,lpips", "--require-all")
+    assert required.exit_code == 9
+    assert alex.filename in required.stderr
+    assert evaluated("-m", "blank", "--metrics", "psnr", "--require-all").exit_code == 0
+
+
+def test_metrics_are_computed_by_weights_of_a_folder(
+    evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random ones of LPIPS; test_network_metrics says whether the numbers are right."""
+    models = pytest.importorskip("torchvision.models")
+    pytest.importorskip("lpips")
+    torch.manual_seed(51)
+    with torch.device("meta"):
+        shapes = models.alexnet().features.state_dict()
+    state = {f"features.{k}": torch.randn(v.shape) / v[0].numel() ** 0.5 for k, v in shapes.items()}
+    path = tmp_path / WEIGHTS["lpips/alex"].filename
+    torch.save(state, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    believed = dataclasses.replace(WEIGHTS["lpips/alex"], sha256=digest)
+    monkeypatch.setitem(WEIGHTS, "lpips/alex", believed)
+    options = ("-m", "blank", "--metrics", "lpips", "--require-all")
+    result = evaluated(*options, "--weights-dir", str(tmp_path), "--json")
+    assert result.exit_code == 0, result.output
+    report = read_report(tmp_path / "reports" / "runs" / "small" / "blank")
+    assert report.metrics["lpips"].num == 3
+    assert report.metrics["lpips"].backend.startswith("lpips ")
+    assert report.provenance["metric_weights"] == {"lpips/alex": digest}
+
+
+def test_a_run_can_be_checked_against_accepted_values(evaluated, lrm, tmp_path: Path) -> None:
+    """The same exit codes as those of `lrm evaluate check`, and one JSON document."""
+    evaluated("-m", "balloon")
+    report = tmp_path / "reports" / "runs" / "small" / "balloon"
+    accepted = tmp_path / "balloon.json"
+    accept = ("evaluate", "accept", str(report), "-o", str(accepted), "--reason", "a test")
+    assert lrm(*accept, "--band", "silhouette_iou=0.01:test").exit_code == 0
+    against = ("--against", str(accepted))
+
+    unchanged = evaluated("-m", "blank", "-m", "balloon", *against, "--json")
+    assert unchanged.exit_code == 0, unchanged.output
+    document = json.loads(unchanged.stdout)
+    assert document["status"] == "unchanged"
+    assert [one["metric"] for one in document["verdicts"]] == ["silhouette_iou"]
+    assert set(document["reports"]) == {"blank", "balloon"}
+
+    assert evaluated("-m", "balloon", "--limit", "2", *against).exit_code == 6
+    content = json.loads(accepted.read_text())
+    content["metrics"]["silhouette_iou"]["mean"] += 0.1
+    accepted.write_text(json.dumps(content))
+    regressed = evaluated("-m", "balloon", *against, "--json")
+    assert regressed.exit_code == 5
+    assert json.loads(regressed.stdout)["error"]["type"] == "RegressionError"
+
+    other = evaluated("-m", "blank", *against)
+    assert other.exit_code == 2
+    assert "add --method balloon" in other.stderr
+
+
+def test_options_reach_the_methods_that_they_concern(
+    evaluated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[loading.PredictorOptions] = []
+    load = loading.load_predictor
+
+    def taking(name: str, options: loading.PredictorOptions):
+        taken.append(options)
+        return load(name, options)
+
+    monkeypatch.setattr(loading, "load_predictor", taking)
+    chosen = {
+        "resolution": 64,
+        "dtype": "float32",
+        "seed": 3,
+        "shap_e_weights": "someone/shap-e",
+        "point_e_weights": tmp_path,
+        "command": "make {input} {output}",
+        "time_limit": 5.0,
+        "log_folder": tmp_path,
+        "external_up": "z",
+        "external_alignment": "free_azimuth",
+    }
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
+    result = evaluated("-m", "blank", "--limit", "1", "--metrics", "psnr", *options)
+    assert result.exit_code == 0, result.output
+    assert taken[0] == loading.PredictorOptions(device=taken[0].device, **chosen)
+    assert set(chosen) | {"device"} == {field.name for field in dataclasses.fields(taken[0])}

@@ -3,6 +3,7 @@
 import typer
 
 from lrm_cli.commands.evaluate.guard import accept, check, compare
+from lrm_cli.commands.evaluate.page import page
 from lrm_cli.commands.evaluate.run import run
 
 evaluate = typer.Typer(
@@ -12,5 +13,5 @@ evaluate = typer.Typer(
     callback=run,
 )
 
-for command in (compare, check, accept):
+for command in (compare, check, accept, page):
     evaluate.command()(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -78,11 +78,17 @@ def check(
 
     A metric is unchanged while it stays within its band, which stands in the file with its origin.
     """
-    check_against(Output(json=json, quiet=quiet), report, against, summary)
+    output = Output(json=json, quiet=quiet)
+    output.result(check_against(output, report, against, summary))
 
 
-def check_against(output: Output, report: Path, against: Path, summary: Path | None) -> None:
+def check_against(
+    output: Output, report: Path, against: Path, summary: Path | None
+) -> dict[str, Any]:
     """Check a report and say what came of it.
+
+    Returns:
+        status and verdicts, for JSON.
 
     Raises:
         RegressionError: a metric regressed or is missing.
@@ -131,7 +137,7 @@ def check_against(output: Output, report: Path, against: Path, summary: Path | N
             + ", ".join(one.metric for one in bad),
             hint="`lrm evaluate compare` shows on which objects",
         )
-    output.result({"status": status, "verdicts": [asdict(one) for one in verdicts]})
+    return {"status": status, "verdicts": [asdict(one) for one in verdicts]}
 
 
 def accept(

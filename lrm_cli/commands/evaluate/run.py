@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lrm_cli.options import Device, JsonOption, QuietOption
+from lrm_cli.commands.evaluate.guard import check_against
+from lrm_cli.options import Device, DType, JsonOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from lrm_core.evaluation.protocol import Protocol
+    from lrm_core.metrics.metric_weights import WeightsFile
     from lrm_core.reporting.metric_report import MetricReport
 
 from lrm_cli.errors import PARTIAL_FAILURE
 
+_BASELINES = "Options of single methods"
 _DEFAULT_PROTOCOLS = {"gso": "gso-v1", "procedural": "procedural-v1"}
 
 
@@ -74,13 +79,18 @@ def run(
         Device, typer.Option("--device", help="Where methods compute; auto takes a GPU.")
     ] = "auto",
     seed: Annotated[int, typer.Option("--seed", help="Of methods that draw noise.")] = 0,
-    weights: Annotated[
-        str | None, typer.Option("--weights", help="Weights of shap-e or point-e: folder or id.")
+    weights_dir: Annotated[
+        Path | None,
+        typer.Option("--weights-dir", help="Folder of weights of LPIPS, CLIP and FID."),
     ] = None,
-    command: Annotated[
-        str | None,
-        typer.Option("--command", help="Of one-2-3-45: a template with {input} and {output}."),
-    ] = None,
+    download: Annotated[
+        bool,
+        typer.Option("--download/--no-download", help="Fetch those weights if they are missing."),
+    ] = True,
+    require_all: Annotated[
+        bool,
+        typer.Option("--require-all", help="Stop if a metric cannot be computed, not say n/a."),
+    ] = False,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", help="Folder of predictions and scores [default: OUT/cache]."),
@@ -93,6 +103,79 @@ def run(
         ),
     ] = True,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of reports.")] = Path("reports"),
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against", metavar="FILE", help="Then check the report as `lrm evaluate check` does."
+        ),
+    ] = None,
+    resolution: Annotated[
+        int,
+        typer.Option(
+            "--resolution",
+            min=16,
+            max=2048,
+            help="Models: grid points per axis.",
+            rich_help_panel=_BASELINES,
+        ),
+    ] = 256,
+    dtype: Annotated[
+        DType,
+        typer.Option("--dtype", help="Models: number format.", rich_help_panel=_BASELINES),
+    ] = "auto",
+    shap_e_weights: Annotated[
+        str | None,
+        typer.Option(
+            "--shap-e-weights",
+            help="shap-e: folder or Hugging Face id.",
+            rich_help_panel=_BASELINES,
+        ),
+    ] = None,
+    point_e_weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--point-e-weights",
+            help="point-e: folder of its downloads.",
+            rich_help_panel=_BASELINES,
+        ),
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            "--command",
+            help="one-2-3-45: a template with {input} and {output}.",
+            rich_help_panel=_BASELINES,
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            "--time-limit",
+            min=1,
+            help="one-2-3-45: seconds per object.",
+            rich_help_panel=_BASELINES,
+        ),
+    ] = 900.0,
+    log_folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--log-folder", help="one-2-3-45: keeps what it says.", rich_help_panel=_BASELINES
+        ),
+    ] = None,
+    external_up: Annotated[
+        Literal["y", "z"],
+        typer.Option(
+            "--external-up", help="external:DIR: up axis of meshes.", rich_help_panel=_BASELINES
+        ),
+    ] = "y",
+    external_alignment: Annotated[
+        Literal["canonical", "free_azimuth", "free"],
+        typer.Option(
+            "--external-alignment",
+            help="external:DIR: of the picture's frame, upright, or of none.",
+            rich_help_panel=_BASELINES,
+        ),
+    ] = "canonical",
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -116,6 +199,7 @@ def run(
     from lrm_core.device import choose_device
     from lrm_core.evaluation.aggregate import build_report
     from lrm_core.evaluation.collection import find_objects
+    from lrm_core.evaluation.network_metrics import load_network, locate_networks
     from lrm_core.evaluation.runner import ScoreObject, evaluate
     from lrm_core.metrics.registry import find_metric
     from lrm_core.reporting.metric_report import report_folder, write_report
@@ -133,16 +217,49 @@ def run(
         limit=limit,
         up=up,
     )
-    options = PredictorOptions(device=choose_device(device), seed=seed)
+    options = PredictorOptions(
+        device=choose_device(device),
+        dtype=dtype,
+        resolution=resolution,
+        seed=seed,
+        shap_e_weights=shap_e_weights,
+        point_e_weights=point_e_weights,
+        command=command,
+        time_limit=time_limit,
+        log_folder=log_folder,
+        external_up=external_up,
+        external_alignment=external_alignment,
+    )
     methods = tuple(dict.fromkeys(method or ["lrm-mini"]))
+    guarded = _guarded(against, methods)
     predictors = {name: load_predictor(name, options) for name in methods}
     if collection.missing:
         output.info(
             f"{len(collection.missing)} of the {len(chosen.objects)} objects of {chosen.name} are "
             f"not here: the report says so, and its n is {len(collection.names)}"
         )
+    networks, unavailable = locate_networks(
+        chosen,
+        names,
+        device=options.device,
+        weights_dir=weights_dir,
+        download=download,
+        on_download=lambda file: _announce(output, file),
+    )
+    for metric, missing in unavailable.items():
+        if require_all:
+            raise missing.error
+        output.warning(f"{metric} is n/a: {missing.error.message}; {missing.error.hint}")
+    if require_all:
+        for network in networks:
+            load_network(network)  # what cannot be loaded is to be known now
     scorer = ScoreObject(
-        chosen, collection, methods, options, (cache or out / "cache") if resume else None
+        chosen,
+        collection,
+        methods,
+        options,
+        (cache or out / "cache") if resume else None,
+        networks,
     )
     with output.progress("evaluating", total=len(collection.names)) as task:
         result = evaluate(
@@ -151,12 +268,15 @@ def run(
             engine=engine,
             on_object=lambda name: task.advance(1, f"evaluating {name}"),
         )
-    origin = provenance(options.device)
+    origin = provenance(options.device) | {
+        "seed": seed,
+        "metric_weights": {network.name: network.sha256 for network in networks},
+    }
     reports: dict[str, MetricReport] = {}
     for name in methods:
         report, table = build_report(
             chosen, collection, predictors[name], result, name, origin,
-            metrics=names, unavailable={},
+            metrics=names, unavailable={key: value.reason for key, value in unavailable.items()},
         )  # fmt: skip
         reports[name] = report
         place = report_folder(out, report)
@@ -164,10 +284,13 @@ def run(
         output.success(f"{place / 'report.json'}")
     for path in write_tables(out, chosen.name):
         output.info(f"{path}")
-    _show(output, chosen, reports)
+    _show(output, chosen, reports, told=unavailable)
     for report in reports.values():
         for name, reason in report.failures.items():
             output.warning(f"{report.method['name']} on {name}: {reason}")
+    verdicts = {}
+    if against is not None and guarded is not None:
+        verdicts = check_against(output, report_folder(out, reports[guarded]), against, None)
     output.result(
         {
             "protocol": chosen.label,
@@ -181,6 +304,7 @@ def run(
                 }
                 for name, report in reports.items()
             },
+            **verdicts,
         }
     )
     if result.unusable:
@@ -214,7 +338,36 @@ def _names(text: str | None) -> list[str] | None:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _show(output: Output, protocol: Protocol, reports: dict[str, MetricReport]) -> None:
+def _guarded(against: Path | None, methods: Collection[str]) -> str | None:
+    """The method that accepted values are of; known before the work as it is needed after it."""
+    if against is None:
+        return None
+    from lrm_core.reporting.regression import read_accepted
+
+    accepted = read_accepted(against)
+    if accepted.method not in methods:
+        raise ConfigError(
+            f"--against: {against.name} holds values of {accepted.method}, which is not evaluated",
+            hint=f"add --method {accepted.method}",
+        )
+    return accepted.method
+
+
+def _announce(output: Output, file: WeightsFile) -> None:
+    output.info(
+        f"downloading {file.filename} ({file.num_bytes / 1e6:.0f} MB, {file.licence}) "
+        f"from {file.url}"
+    )
+
+
+def _show(
+    output: Output,
+    protocol: Protocol,
+    reports: dict[str, MetricReport],
+    *,
+    told: Collection[str],
+) -> None:
+    """The table, and why cells are empty where that was not told before."""
     columns = ["", *reports]
     rows = []
     for metric in next(iter(reports.values())).metrics:
@@ -225,7 +378,7 @@ def _show(output: Output, protocol: Protocol, reports: dict[str, MetricReport]) 
         metric: summary.unavailable
         for report in reports.values()
         for metric, summary in report.metrics.items()
-        if summary.unavailable
+        if summary.unavailable and metric not in told
     }
     for metric, reason in reasons.items():
         output.info(f"{metric}: n/a ({reason})")
@@ -233,9 +386,11 @@ def _show(output: Output, protocol: Protocol, reports: dict[str, MetricReport]) 
 
 def _cell(report: MetricReport, metric: str) -> str:
     summary = report.metrics[metric]
-    if summary.mean is None or summary.low is None or summary.high is None:
+    if summary.mean is None:
         return "n/a"
     short = f" (n={summary.num})" if summary.num != report.num_objects else ""
+    if summary.low is None or summary.high is None:
+        return f"{summary.mean:.4g}{short}"
     return f"{summary.mean:.4g} [{summary.low:.4g}, {summary.high:.4g}]{short}"
 
 

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
-from lrm_core.evaluation.aggregate import summarise
+from lrm_core.evaluation import aggregate
+from lrm_core.evaluation.aggregate import summarise, summarise_fid
+from lrm_core.evaluation.runner import ObjectScores
+from lrm_core.metrics.fid import feature_statistics, frechet_distance
 
 
 def test_the_interval_covers_the_true_mean_about_95_times_in_100() -> None:
@@ -32,3 +35,32 @@ def test_few_and_equal_values_have_a_point_for_an_interval() -> None:
     nothing = summarise([], metric="psnr", backend="", unavailable="no weights")
     assert nothing.mean is None
     assert nothing.unavailable == "no weights"
+
+
+def with_features(predicted: np.ndarray, expected: np.ndarray) -> ObjectScores:
+    features = (predicted.astype(np.float32), expected.astype(np.float32))
+    return ObjectScores({}, {}, {"fid": "a network"}, 0.0, features=features)
+
+
+def test_the_fid_is_that_of_all_views_of_all_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregate, "_BLOCK", 3)  # 7 objects: blocks of 3, 3 and 1
+    rng = np.random.default_rng(41)
+    predicted, expected = rng.normal(size=(7, 5, 6)), rng.normal(1.0, 2.0, size=(7, 5, 6))
+    scores = [with_features(*pair) for pair in zip(predicted, expected, strict=True)]
+    without = ObjectScores({}, {"fid": "no such package"}, {}, 0.0)
+    summary = summarise_fid([*scores, without])
+    whole = (
+        feature_statistics(side.reshape(35, 6).astype(np.float32)) for side in (predicted, expected)
+    )
+    assert summary.mean == pytest.approx(frechet_distance(*whole), rel=1e-9)
+    assert (summary.num, summary.direction, summary.backend) == (7, "lower", "a network")
+    assert (summary.low, summary.high, summary.median, summary.std) == (None,) * 4
+
+
+def test_without_features_there_is_no_fid_but_a_reason() -> None:
+    without = ObjectScores({}, {}, {}, 0.0)
+    assert summarise_fid([without], unavailable="no weights").unavailable == "no weights"
+    one_view = with_features(np.ones((1, 4)), np.ones((1, 4)))
+    assert summarise_fid([one_view]).unavailable == "needs 2 views or more"
+    assert summarise_fid([one_view]).mean is None
+    assert summarise_fid([one_view, one_view]).mean == 0.0

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ from lrm_core.metrics.registry import find_metric
 # Numbers of different contents must never bear the same name: a changed protocol gets a new
 # version and a new line here, and the old line stays.
 PUBLISHED = {
+    ("folder-v1", 1): "5ea56870ebcc52df4039f2a8b8a2ded9d85e0cba793985c72164a470aa4b085a",
     ("gso-v1", 1): "eec91ff8ec36fa5b68d40b03611e616836584c8fa95573c3de80475d430c33e4",
+    ("instantmesh2024", 1): "4480f6e4361bc137bae1b8788d36e5b57fb5ac0c4e3aedd96e2f561ccd1ec11b",
+    ("lrm2023", 1): "d41300a12e0f61c6009a67c0f25fc51792d8e012c34ef8379b0771b59296fd47",
     ("procedural-v1", 1): "37b488c5cc2892a5dbf8659cf2962b1147e6da0d5eee31fe4dd086981e8c1f8a",
+    ("triposr2024", 1): "2a63fe825e4e2698da957177849ccadb5ed520c9cfada5ad6d6a769d3989749c",
 }
 
 
@@ -56,12 +61,70 @@ def test_a_file_of_ones_own_is_read_and_checked(tmp_path: Path) -> None:
         ({"objects": ["a", "a"]}, "twice"),
         ({"longest_side": 0}, "longest_side must be above 0"),
         ({"reference_views": {"elevations_degrees": []}}, "must not be empty"),
+        ({"objects": "gso-v9"}, "objects: no protocol is called 'gso-v9'"),
+        # what predictors cannot follow
+        ({"input_view": {"radius": 3.0}}, "radius 3 and focal 0.75, expected 2 and 0.75"),
+        ({"input_view": {"focal": 1.0}}, "radius 2 and focal 1, expected 2 and 0.75"),
+        ({"longest_side": 2.0}, "longest_side 2, expected 1.8"),
+        (
+            {"longest_side": 2.0, "geometry": {"alignment": "free_methods", "rescale": True}},
+            "longest_side 2",
+        ),
+        ({"longest_side": 2.0, "geometry": {"alignment": "all"}}, "longest_side 2"),
+        (
+            {"input_view": {"elevation_degrees": 30.0}, "geometry": {"alignment": "all"}},
+            "elevation_degrees 30",
+        ),
     ):
         file.write_text(yaml.safe_dump(values | wrong))
         with pytest.raises(ConfigError, match=message):
             load_protocol(str(file))
     with pytest.raises(ConfigError, match="no protocol is called 'gso-v9'"):
         load_protocol("gso-v9")
+
+
+def test_a_protocol_may_take_the_objects_of_another(tmp_path: Path) -> None:
+    values = {"name": "mine", "version": 1, "description": "mine", "dataset": "gso"}
+    file, whole = tmp_path / "mine.yaml", tmp_path / "whole.yaml"
+    file.write_text(yaml.safe_dump(values | {"objects": "gso-v1"}))
+    objects = load_protocol("gso-v1").objects
+    whole.write_text(yaml.safe_dump(values | {"objects": list(objects)}))
+    assert load_protocol(str(file)).objects == objects
+    # the names count, however they were written down
+    assert load_protocol(str(file)).sha256 == load_protocol(str(whole)).sha256
+
+
+def test_another_size_goes_with_an_alignment_that_undoes_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    values = {"name": "mine", "version": 1, "description": "mine", "dataset": "folder"}
+    undone = {"longest_side": 2.0, "geometry": {"alignment": "all", "rescale": True}}
+    file.write_text(yaml.safe_dump(values | undone))
+    assert load_protocol(str(file)).longest_side == 2.0
+    file.write_text(yaml.safe_dump(values | {"input_view": {"elevation_degrees": 30.0}}))
+    assert load_protocol(str(file)).input_view.elevation_degrees == 30.0  # nothing is aligned
+
+
+def test_instantmesh_sees_every_azimuth_at_every_elevation() -> None:
+    views = load_protocol("instantmesh2024").reference_views
+    # as reference.py lays them out: view k at k steps, elevations in turn
+    seen = {
+        (k * 21 * views.azimuth_step_degrees / 360, views.elevations_degrees[k % 63])
+        for k in range(views.num_views)
+    }
+    turns = {(round(step, 9) % 21, elevation) for step, elevation in seen}
+    assert turns == {(float(a), e) for a in range(21) for e in (30.0, 0.0, -30.0)}
+    # and the whole box [-1, 1]^3 is inside each: its corners on a sphere of radius sqrt(3)
+    half_angle = math.atan(0.5 / views.focal)
+    assert views.radius * math.sin(half_angle) > math.sqrt(3.0)
+
+
+def test_the_papers_protocols_share_the_pictures_of_gso_v1() -> None:
+    """So that predictions are made once: the cache finds them by the picture."""
+    ours = load_protocol("gso-v1")
+    for name in ("lrm2023", "triposr2024"):
+        theirs = load_protocol(name)
+        assert theirs.input_view == ours.input_view
+        assert (theirs.objects, theirs.longest_side) == (ours.objects, ours.longest_side)
 
 
 def test_the_repository_shows_them_where_benchmarks_are() -> None:

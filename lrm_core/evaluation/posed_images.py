@@ -1,0 +1,176 @@
+"""Photos of one object with known cameras, as something to evaluate on.
+
+The first photo is the input, the others are what predictions are compared with; there is no
+surface, so no geometry is scored. The world is scaled until the first camera is as far away as
+every method expects, and its photo is cropped or padded about the principal point until the focal
+length fits too: both are exact, whatever lens took it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from lrm_core.errors import InputError
+from lrm_core.evaluation.observation import Observation
+from lrm_core.evaluation.protocol import Protocol
+from lrm_core.io.camera_files import read_cameras
+from lrm_core.io.image_files import read_image
+from lrm_core.preprocessing.camera_normalization import normalise_cameras
+from lrm_core.structures.cameras import Cameras
+
+TRANSFORMS = "transforms.json"
+
+
+@dataclass(frozen=True)
+class PosedImages:
+    """Photos of one object, cut out, with their cameras; read when they are needed.
+
+    Attributes:
+        files: N >= 2 images with alpha.
+        cameras: N, around an object at the world's origin, in any unit.
+    """
+
+    files: tuple[Path, ...]
+    cameras: Cameras
+
+
+def read_posed_images(path: Path) -> tuple[PosedImages, str]:
+    """The views of a NeRF-style `transforms.json`, and the SHA-256 over it and its images.
+
+    Args:
+        path: the file; its images lie in its folder or below.
+
+    Raises:
+        InputError: it is not such a file, names fewer than two images, or one that is not there or
+            outside the folder.
+    """
+    cameras = read_cameras(path)
+    content = path.read_bytes()
+    files = tuple(
+        _image_file(path.parent, frame.get("file_path"))
+        for frame in json.loads(content.decode("utf-8-sig"))["frames"]
+    )
+    if len(files) < 2:
+        raise InputError(
+            f"{path}: names one image, expected an input and at least one to compare with"
+        )
+    digest = hashlib.sha256(content)
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return PosedImages(files, cameras), digest.hexdigest()
+
+
+def input_picture(images: PosedImages, protocol: Protocol) -> UInt8[np.ndarray, "S S 4"]:
+    """The first photo as the protocol's input camera would have taken it.
+
+    Raises:
+        InputError: the photo cannot be read, has another shape than its camera, or no alpha.
+    """
+    given = protocol.input_view
+    rgba = _read_cut_out(images.files[0])
+    height, width = rgba.shape[:2]
+    fx, fy, cx, cy = _matching(images, width, height).intrinsics[0].tolist()
+    across, down = fx / given.focal, fy / given.focal
+    box = (cx - across / 2, cy - down / 2, cx + across / 2, cy + down / 2)
+    return _resample(rgba, box, (given.size, given.size))
+
+
+def reference_cameras(images: PosedImages, protocol: Protocol) -> Cameras:
+    """The cameras of all photos but the first, in the first one's frame, at the protocol's size."""
+    cameras = normalise_cameras(images.cameras, source=0, distance=protocol.input_view.radius)
+    scale = protocol.reference_views.size / max(cameras.width, cameras.height)
+    size = [max(1, round(side * scale)) for side in (cameras.width, cameras.height)]
+    return cameras.resized(*size)[1:]
+
+
+def observe_images(images: PosedImages, cameras: Cameras, protocol: Protocol) -> Observation:
+    """All photos but the first as an observation: colours and alpha; no depth, no surface.
+
+    Args:
+        images: the photos.
+        cameras: of `reference_cameras`.
+        protocol: its background.
+
+    Raises:
+        InputError: a photo cannot be read, has another shape than its camera, or no alpha.
+    """
+    rgb, alpha = [], []
+    for file in images.files[1:]:
+        rgba = _read_cut_out(file)
+        height, width = rgba.shape[:2]
+        _matching(images, width, height)
+        view = _resample(rgba, (0.0, 0.0, float(width), float(height)),
+                         (cameras.width, cameras.height))  # fmt: skip
+        opacity = view[..., 3:].astype(np.float32) / 255.0
+        background = 255.0 * protocol.reference_views.background
+        rgb.append(np.rint(view[..., :3] * opacity + background * (1.0 - opacity)))
+        alpha.append(view[..., 3])
+    return Observation(
+        rgb=np.stack(rgb).astype(np.uint8),
+        alpha=np.stack(alpha),
+        depth=np.full((len(alpha), cameras.height, cameras.width), np.inf, dtype=np.float32),
+        points=np.zeros((0, 3), dtype=np.float32),
+        normals=np.zeros((0, 3), dtype=np.float32),
+        triangles=np.zeros((0, 3, 3), dtype=np.float32),
+    )
+
+
+def _image_file(folder: Path, named: object) -> Path:
+    if not isinstance(named, str) or not named:
+        raise InputError(f"{folder / TRANSFORMS}: a frame without 'file_path'")
+    file = folder / named
+    if not file.suffix:  # as the NeRF synthetic scenes name them
+        file = file.with_name(f"{file.name}.png")
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{folder / TRANSFORMS}: '{named}' lies outside the folder")
+    if not file.is_file():
+        raise InputError(f"{folder / TRANSFORMS}: there is no image '{named}'")
+    return file
+
+
+def _read_cut_out(file: Path) -> UInt8[np.ndarray, "H W 4"]:
+    photo = read_image(file)
+    if not photo.has_alpha:
+        raise InputError(
+            f"{file}: shows no transparency, expected the object cut out",
+            hint="`lrm preprocess photos` cuts objects out",
+        )
+    return photo.rgba
+
+
+def _matching(images: PosedImages, width: int, height: int) -> Cameras:
+    """The cameras at the size of an image as read: large ones are scaled down."""
+    cameras = images.cameras
+    if abs(cameras.width / cameras.height * height / width - 1.0) > 0.01:
+        raise InputError(
+            f"an image has {width} x {height} pixels, its camera {cameras.width} x {cameras.height}"
+        )
+    return cameras.resized(width, height)
+
+
+def _resample(
+    rgba: UInt8[np.ndarray, "H W 4"], box: Sequence[float], size: tuple[int, int]
+) -> UInt8[np.ndarray, "h w 4"]:
+    """The part of an image inside `box` (left, top, right, bottom), which may reach outside.
+
+    With an antialiased kernel, on colours weighted by alpha: hidden pixels leave no fringe.
+    """
+    left, top, right, bottom = box
+    reach = max((right - left) / size[0], (bottom - top) / size[1], 1.0)
+    margin = math.ceil(2.0 * reach)  # what the kernel sees around the box
+    x0, y0 = math.floor(left) - margin, math.floor(top) - margin
+    x1, y1 = math.ceil(right) + margin, math.ceil(bottom) + margin
+    image = Image.fromarray(rgba).convert("RGBa").crop((x0, y0, x1, y1))
+    resized = image.resize(
+        size, Image.Resampling.BICUBIC, box=(left - x0, top - y0, right - x0, bottom - y0)
+    )
+    return np.asarray(resized.convert("RGBA"))
