@@ -90,9 +90,7 @@ class LRM(nn.Module):
         from lrm_core.models.silhouette_completion import ray_offsets
 
         alpha = self._with_expected_channels(image)[:, 3:]
-        offsets = ray_offsets(
-            triplane.planes, alpha, self.nerf_mlp, level=0.0, margin=margin, axes=triplane.axes
-        )
+        offsets = ray_offsets(triplane.planes, alpha, self.nerf_mlp, level=0.0, margin=margin)
         return replace(triplane, ray_offsets=offsets)
 
     def forward(

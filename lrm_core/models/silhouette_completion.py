@@ -12,17 +12,16 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrm_core.models.nerf_mlp import NerfMLP
-from lrm_core.structures.triplane import LRM_PLANES, PlaneAxes, Triplane, sample_planes
 
 DENSITY = 3  # position of the density in the NeRF MLP's output
 
 _DEPTHS = 60
 # matter at the ends of the cube explains any silhouette: objects are centred (as in training)
 _REACH = 0.8
-_POINTS_AT_ONCE = 2**16
+_ROWS_AT_ONCE = 4  # of the photo: their activations stay in the processor's cache
 
 
 @torch.no_grad()
@@ -33,40 +32,60 @@ def ray_offsets(
     *,
     level: float,
     margin: float,
-    axes: PlaneAxes = LRM_PLANES,
 ) -> Float[Tensor, "B S S"]:
     """What to add to the raw density along each ray of the photo.
 
     Args:
-        planes: planes in the camera's perspective, rows of the second upward along z.
+        planes: planes in the camera's perspective, spanned by (x, y), (x, z), (y, z).
         alpha: the photo's coverage in [0, 1]; at least one half is the object.
         nerf_mlp: reads the planes.
         level: raw density of the surface.
         margin: by how much the densest point of a ray must exceed the level inside the silhouette,
             and stay below it outside.
-        axes: of the planes.
 
     Returns:
         (B, S, S) for the second plane, rows upward like its own; zero where the field agrees.
     """
     size = planes.shape[-1]
-    line = (torch.arange(size, device=planes.device) + 0.5) / size * 2.0 - 1.0
     steps = (torch.arange(_DEPTHS, device=planes.device) + 0.5) / _DEPTHS * 2.0 - 1.0
-    z, x, y = torch.meshgrid(line, line, steps, indexing="ij")
-    points = torch.stack([x, y, z], dim=-1).view(-1, 3)
-    triplane = Triplane(planes, axes=axes)  # points are in the planes' own coordinates
-    dtype = next(nerf_mlp.parameters()).dtype
-    raw = torch.cat(
-        [
-            nerf_mlp(sample_planes(triplane, part.expand(len(planes), -1, -1)).to(dtype))[
-                ..., DENSITY
-            ].float()
-            for part in torch.split(points, _POINTS_AT_ONCE)
-        ],
-        dim=1,
-    )
-    raw = raw.view(len(planes), size, size, _DEPTHS) - level
-    covered = F.interpolate(alpha.float(), size=(size, size), mode="area")[:, 0].flip(-2) >= 0.5
+    raw = _along_rays(planes, nerf_mlp) - level
     lift = (margin - raw[..., steps.abs() < _REACH].amax(dim=-1)).clamp_min(0.0)
     carve = (-margin - raw.amax(dim=-1)).clamp_max(0.0)
+    covered = F.interpolate(alpha.float(), size=(size, size), mode="area")[:, 0].flip(-2) >= 0.5
     return torch.where(covered, lift, carve)
+
+
+def _along_rays(planes: Float[Tensor, "B 3 D S S"], nerf_mlp: NerfMLP) -> Float[Tensor, "B S S K"]:
+    """Raw density at K depths along the ray through each texel (row, column) of the second plane.
+
+    The points form a lattice that meets that plane in its texels, so that the first layer of the
+    MLP is a sum of three small tables, and nothing has to be gathered.
+    """
+    first, *rest = (layer for layer in nerf_mlp.linears if isinstance(layer, nn.Linear))
+    size = planes.shape[-1]
+    weights = torch.split(first.weight.float(), planes.shape[2], dim=1)
+    xy, xz, yz = (
+        torch.einsum("fd,bdhw->bhwf", weight, planes[:, plane].float())
+        for plane, weight in enumerate(weights)
+    )
+    xy = _resized(xy, (_DEPTHS, size)) + first.bias.float()  # rows of x-y are y
+    yz = _resized(yz, (size, _DEPTHS))  # columns of y-z are y
+    activation = F.relu if nerf_mlp.config.activation == "relu" else F.silu
+    layers = [(linear.weight.float(), linear.bias.float()) for linear in rest]
+    last_weight, last_bias = layers.pop()
+    density = (last_weight[DENSITY:], last_bias[DENSITY:])
+    raw = []
+    for z in range(0, size, _ROWS_AT_ONCE):
+        part = slice(z, z + _ROWS_AT_ONCE)
+        hidden = xz[:, part, :, None] + xy.transpose(1, 2)[:, None] + yz[:, part, None]
+        for weight, bias in (*layers, density):
+            hidden = F.linear(activation(hidden, inplace=True), weight, bias)
+        raw.append(hidden[..., 0])
+    return torch.cat(raw, dim=1)
+
+
+def _resized(table: Float[Tensor, "B H W F"], size: tuple[int, int]) -> Float[Tensor, "B h w F"]:
+    """Bilinear samples at equally spaced positions."""
+    channels_first = table.permute(0, 3, 1, 2)
+    sampled = F.interpolate(channels_first, size=size, mode="bilinear", align_corners=False)
+    return sampled.permute(0, 2, 3, 1)
