@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from lrm_core import __version__
 from lrm_core.errors import ConfigError, InputError, OutputError
 from lrm_core.io.checkpoint_files import write_json
 from lrm_core.io.image_writing import write_png
-from lrm_core.parallel import JobFailed, run_here
+from lrm_core.parallel import Engine, JobFailed, run_here, run_on_ray
 from lrm_core.preprocessing.photo_preparation import (
     SHEET_NAME,
     PhotoJob,
@@ -56,6 +57,7 @@ def prepare_photos(
     out: Path,
     *,
     workers: int = 1,
+    engine: Engine = "local",
     resume: bool = False,
     overwrite: bool = False,
     on_progress: Callable[[int], None] = lambda done: None,
@@ -66,7 +68,8 @@ def prepare_photos(
         jobs: at least one photo, see `plan_photos`.
         settings: how.
         out: folder of the results.
-        workers: processes.
+        workers: processes of the local engine.
+        engine: `local`, or `ray` where every machine sees the photos and `out` at the same paths.
         resume: keep what an earlier run finished, as long as photo and mask are the same.
         overwrite: replace earlier results.
         on_progress: called with the number of photos done since the last call.
@@ -95,12 +98,15 @@ def prepare_photos(
 
     write_index()  # before any image, so that a killed run can be gone on with
     try:
-        outcomes = run_here(
-            partial(_prepare_and_write, settings, out),
-            to_do,
-            # a process takes seconds to start, a photo about one
-            workers=min(workers, math.ceil(len(to_do) / 4)) or 1,
-        )
+        if engine == "ray":
+            outcomes = run_on_ray(partial(_prepare_from, Path.cwd(), settings, out), to_do)
+        else:
+            outcomes = run_here(
+                partial(_prepare_and_write, settings, out),
+                to_do,
+                # a process takes seconds to start, a photo about one
+                workers=min(workers, math.ceil(len(to_do) / 4)) or 1,
+            )
         for count, (job, outcome) in enumerate(zip(to_do, outcomes, strict=True), start=1):
             if isinstance(outcome, JobFailed):
                 failures[str(job.photo)] = outcome.reason
@@ -184,3 +190,9 @@ def _prepare_and_write(settings: PhotoSettings, out: Path, job: PhotoJob) -> Pre
         raise
     write_png(path, image)
     return prepared
+
+
+def _prepare_from(folder: Path, settings: PhotoSettings, out: Path, job: PhotoJob) -> PreparedPhoto:
+    """The same on another machine: relative paths start where the command was given."""
+    os.chdir(folder)
+    return _prepare_and_write(settings, out, job)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lrm_cli.commands.preprocess.shared import WorkersOption
+from lrm_cli.commands.preprocess.shared import EngineOption, WorkersOption
 from lrm_cli.errors import PARTIAL_FAILURE
 from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
 from lrm_cli.output import Output
@@ -53,6 +53,7 @@ def photos(
         int | None, typer.Option("--limit", min=1, help="Take the first N photos only.")
     ] = None,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the photos that an earlier run finished.")
     ] = False,
@@ -89,6 +90,7 @@ def photos(
             PhotoSettings(size, foreground_ratio, background_removal),
             out,
             workers=workers or os.cpu_count() or 1,
+            engine=engine,
             resume=resume,
             overwrite=overwrite,
             on_progress=lambda done: task.advance(done),

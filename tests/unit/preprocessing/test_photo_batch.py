@@ -54,6 +54,19 @@ def test_a_bad_file_is_listed_and_the_rest_prepared(folder, tmp_path):
         assert (image.mode, image.size) == ("RGBA", (64, 64))
 
 
+def test_a_ray_cluster_makes_the_same_files(folder, tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray")
+    monkeypatch.chdir(tmp_path)
+    jobs = plan_photos([folder])
+    prepare_photos(jobs, SETTINGS, Path("here"))
+    ray.init(num_cpus=1, log_to_driver=False, include_dashboard=False)
+    try:
+        prepare_photos(jobs, SETTINGS, Path("there"), engine="ray")
+    finally:
+        ray.shutdown()
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+
+
 def test_several_processes_make_the_same_files(folder, tmp_path):
     jobs = plan_photos([folder])
     for name, workers in (("one", 1), ("two", 2)):
