@@ -6,7 +6,6 @@ Nothing is predicted here: references are rendered again, predictions come from 
 from __future__ import annotations
 
 import io
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from lrm_core.evaluation.reference import Reference, make_reference
 from lrm_core.evaluation.runner import ScoreObject, predict
 from lrm_core.io.gltf_writing import encode_glb
 from lrm_core.rendering.contact_sheet import fit_image
+from lrm_core.rendering.trajectories import direction_degrees
 from lrm_core.reporting.examples import ChosenObject, Example, ObjectPictures
 from lrm_core.reporting.metric_report import MetricReport
 from lrm_core.structures.frames import WORLD_TO_GLTF
@@ -228,9 +228,8 @@ def _shown_views(num: int) -> slice:
 
 def _direction(origin: Float[Tensor, "3"]) -> str:
     """Azimuth and elevation of a camera; the input camera is at 0."""
-    x, y, z = origin.tolist()
-    azimuth = round(math.degrees(math.atan2(x, -y))) % 360
-    return f"{azimuth}°, {round(math.degrees(math.atan2(z, math.hypot(x, y))))}°"
+    azimuth, elevation = direction_degrees(origin)
+    return f"{azimuth}°, {elevation}°"
 
 
 def _webp(image: UInt8[np.ndarray, "_ _ _"]) -> bytes:

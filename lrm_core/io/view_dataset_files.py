@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,12 @@ class ViewDataset:
         """All objects, sorted."""
         return list(self.manifest["object_id"])
 
+    @cached_property
+    def rows(self) -> pd.Index:
+        """Object ids, hashed once: a read must not search the manifest."""
+        index: pd.Index = pd.Index(self.manifest["object_id"])
+        return index
+
 
 def open_view_dataset(url: str | Path) -> ViewDataset:
     """Open a dataset; shards are read later, view by view.
@@ -131,13 +138,13 @@ def read_view_set(
     Raises:
         InputError: no such object or view, or the shard is missing or damaged.
     """
-    rows = dataset.manifest.index[dataset.manifest["object_id"] == object_id]
-    if len(rows) != 1:
+    row = dataset.rows.get_loc(object_id) if object_id in dataset.rows else None
+    if not isinstance(row, int):  # none, or several
         raise InputError(
             f"{dataset.url}: there is no object '{object_id}'",
             hint="the manifest's column object_id lists them",
         )
-    shard, offset, size = dataset.manifest.loc[rows[0], ["shard", "offset", "size"]]
+    shard, offset, size = dataset.manifest.iloc[row][["shard", "offset", "size"]]
     if not _SHARD_NAME.fullmatch(shard):
         raise InputError(f"{dataset.url}: '{shard}' is no name of a shard")
     base = end_of_header(int(offset), int(size))

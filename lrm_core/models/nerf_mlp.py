@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from lrm_core.config import FieldConfig
 
+DENSITY = 3
+"""Position of the raw density in the output, after r, g, b."""
+
 
 class NerfMLP(nn.Module):
     """Linear layers with an activation between, and the activations of its output.

@@ -14,9 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lrm_core.models.nerf_mlp import NerfMLP
-
-DENSITY = 3  # position of the density in the NeRF MLP's output
+from lrm_core.models.nerf_mlp import DENSITY, NerfMLP
 
 _DEPTHS = 60
 # matter at the ends of the cube explains any silhouette: objects are centred (as in training)

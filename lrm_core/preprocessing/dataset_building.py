@@ -144,7 +144,7 @@ def build_dataset(
         )
     for shard, record in made:
         records[shard.index] = record | {"jobs": _fingerprint(shard)}
-        write_file(out, _record_name(shard.index), _json(records[shard.index]))
+        write_file(out, f"records/{_record_name(shard.index)}", _json(records[shard.index]))
     num_made = sum(len(records[shard.index]["rows"]) for shard in to_do)
     return _finish(out, [records[shard.index] for shard in shards], description, options, num_made)
 
@@ -214,9 +214,9 @@ def _finished(
     recorded = set(list_files(out, "records"))
     records = {}
     for shard in shards:
-        if _record_name(shard.index).rsplit("/", 1)[-1] not in recorded:
+        if _record_name(shard.index) not in recorded:
             continue
-        record = json.loads(read_file(out, _record_name(shard.index)))
+        record = json.loads(read_file(out, f"records/{_record_name(shard.index)}"))
         whole = record["shard"] is None or record["shard"] in there
         tried = not (options.retry_failed and record["failures"])
         if record["jobs"] == _fingerprint(shard) and whole and tried:
@@ -302,14 +302,14 @@ def _remove_older_shards(out: str, num_shards: int) -> None:
     for name in list_files(out):
         if name.startswith("shard-") and name not in kept:
             remove_file(out, name)
-    kept_records = {_record_name(index).rsplit("/", 1)[-1] for index in range(num_shards)}
+    kept_records = {_record_name(index) for index in range(num_shards)}
     for name in list_files(out, "records"):
         if name.startswith("shard-") and name not in kept_records:
             remove_file(out, f"records/{name}")
 
 
 def _record_name(index: int) -> str:
-    return f"records/{shard_name(index).removesuffix('.tar')}.json"
+    return f"{shard_name(index).removesuffix('.tar')}.json"
 
 
 def _fingerprint(shard: Shard) -> str:

@@ -15,6 +15,7 @@ from lrm_core.errors import InputError
 from lrm_core.io.view_dataset_files import ViewDataset, read_view_set
 from lrm_core.rendering.contact_sheet import contact_sheet, fit_image
 from lrm_core.rendering.mesh_renderer import Channel
+from lrm_core.rendering.trajectories import direction_degrees
 from lrm_core.rendering.view_output import channel_image
 from lrm_core.structures.render_output import RenderOutput
 from lrm_core.structures.view_set import ViewSet
@@ -135,7 +136,5 @@ def _as_rendered(views: ViewSet) -> Iterator[RenderOutput]:
 
 
 def _place(origin: Float[Tensor, "3"]) -> str:
-    x, y, z = origin.tolist()
-    azimuth = round(math.degrees(math.atan2(x, -y))) % 360
-    elevation = round(math.degrees(math.atan2(z, math.hypot(x, y))))
-    return f"{azimuth}°, {elevation}°, {math.hypot(x, y, z):.2f}"
+    azimuth, elevation = direction_degrees(origin)
+    return f"{azimuth}°, {elevation}°, {math.hypot(*origin.tolist()):.2f}"

@@ -158,6 +158,13 @@ def random_on_shell(
     return _looking_at_origin(origins, size, focal)
 
 
+def direction_degrees(origin: Float[Tensor, "3"]) -> tuple[int, int]:
+    """Azimuth in [0, 360) and elevation of a camera seen from the origin, in whole degrees."""
+    x, y, z = origin.tolist()
+    azimuth = round(math.degrees(math.atan2(x, -y))) % 360
+    return azimuth, round(math.degrees(math.atan2(z, math.hypot(x, y))))
+
+
 def _at_least_one(num_views: int) -> int:
     if num_views < 1:
         raise ConfigError(f"the number of views must be at least 1, got {num_views}")

@@ -6,7 +6,6 @@ caller can count them as they pass.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from lrm_core.io.image_writing import depth_unit, encode_depth, to_uint8, write_
 from lrm_core.io.video_files import VIDEO_SUFFIXES, write_video
 from lrm_core.rendering.contact_sheet import contact_sheet, fit_image
 from lrm_core.rendering.mesh_renderer import Channel
+from lrm_core.rendering.trajectories import direction_degrees
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.render_output import RenderOutput
 
@@ -246,7 +246,5 @@ def _farthest(cameras: Cameras, bounds: Float[np.ndarray, "2 3"] | None) -> floa
 
 def _direction(origin: Float[Tensor, "3"]) -> str:
     """Azimuth (0: the source view, growing counter-clockwise from above) and elevation."""
-    x, y, z = origin.tolist()
-    azimuth = round(math.degrees(math.atan2(x, -y))) % 360
-    elevation = round(math.degrees(math.atan2(z, math.hypot(x, y))))
+    azimuth, elevation = direction_degrees(origin)
     return f"{azimuth}°, {elevation}° up" if elevation >= 0 else f"{azimuth}°, {-elevation}° down"

@@ -26,10 +26,9 @@ from lrm_core.errors import TrainingError
 from lrm_core.io.atomic_write import replacing
 from lrm_core.io.checkpoint_files import read_tensors
 from lrm_core.models.lrm import LRM
+from lrm_core.models.nerf_mlp import DENSITY
 from lrm_core.structures.triplane import Triplane, sample_planes
 from lrm_core.training.point_dataset import BatchSampling, PointBatch, ViewSampling, draw_batch
-
-DENSITY = 3  # position of the density in the NeRF MLP's output
 
 
 @dataclass(frozen=True, kw_only=True)

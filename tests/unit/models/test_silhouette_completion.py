@@ -6,7 +6,8 @@ import torch
 
 from lrm_core.config import load_preset
 from lrm_core.models.lrm import LRM
-from lrm_core.models.silhouette_completion import DENSITY, ray_offsets
+from lrm_core.models.nerf_mlp import DENSITY
+from lrm_core.models.silhouette_completion import ray_offsets
 from lrm_core.reconstruction.density_grid import dense_density, grid_query
 from lrm_core.structures.triplane import Triplane, sample_planes
 
