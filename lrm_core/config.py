@@ -154,6 +154,9 @@ class InputConfig:
     foreground_ratio: float = 0.75
     """Longer side of the object's box over the image side after framing."""
     resize: Literal["bilinear", "bicubic"] = "bicubic"
+    detail_size: int | None = None
+    """Side in pixels of a finer copy of the framed photo, whose colours are laid on the surface
+    that it shows; None takes all colours from the field."""
 
 
 @dataclass(frozen=True, kw_only=True)

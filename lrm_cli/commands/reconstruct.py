@@ -50,6 +50,13 @@ def reconstruct(
     texture_size: Annotated[
         int, typer.Option("--texture-size", min=64, max=8192, help="Side of the texture in pixels.")
     ] = 1024,
+    photo_colors: Annotated[
+        bool,
+        typer.Option(
+            "--photo-colors/--no-photo-colors",
+            help="Take the photo's own colours where it shows the surface (lrm-mini).",
+        ),
+    ] = True,
     target_faces: Annotated[
         int | None,
         typer.Option("--target-faces", min=4, help="Simplify to this number of faces."),
@@ -116,6 +123,7 @@ def reconstruct(
         texture_size=texture_size,
         target_faces=target_faces,
         iso_level=iso_level,
+        photo_colors=photo_colors,
     )
     device_name = choose_device(device)
     network = load_model(model, device=device_name, dtype=choose_dtype(dtype, device_name))

@@ -85,10 +85,13 @@ class LrmPredictor:
         """The model's mesh in the frame of the picture; see `Predictor.predict`."""
         require_object(rgba)
         start = time.perf_counter()
-        framed, camera, similarity = self._framed(rgba)
+        framed, camera, similarity = self._framed(rgba, self.model.config.encoder.image_size)
+        detail_size, detail = self.model.config.input.detail_size, None
+        if detail_size is not None:
+            detail = self._framed(rgba, detail_size)[0].rgba
         triplane = self.model.predict_triplane(framed.rgba.to(self._device), camera)
         reconstruction = Reconstruction(
-            self.model.field(triplane), self.model.config, camera, framed
+            self.model.field(triplane), self.model.config, camera, framed, detail=detail
         )
         try:
             mesh = reconstruction.extract_mesh(options=self.mesh)
@@ -101,14 +104,12 @@ class LrmPredictor:
     def _device(self) -> torch.device:
         return self.model.decoder.triplane_tokens.device
 
-    def _framed(self, rgba: UInt8[np.ndarray, "H W 4"]) -> tuple[FramedImage, Cameras, Similarity]:
-        """What the model sees, the camera it is told, and the way back from its frame."""
+    def _framed(
+        self, rgba: UInt8[np.ndarray, "H W 4"], size: int
+    ) -> tuple[FramedImage, Cameras, Similarity]:
+        """The picture at a size as the model wants it, its camera, and the way back."""
         config = self.model.config
-        size, background, resize = (
-            config.encoder.image_size,
-            config.input.background,
-            config.input.resize,
-        )
+        background, resize = config.input.background, config.input.resize
         if config.decoder.camera_feature != "none":
             framed = frame_as_is(rgba, size=size, background=background, resize=resize)
             camera = canonical_camera(size, distance=CAMERA_DISTANCE, focal=CAMERA_FOCAL)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Shaped, UInt8
+from torch import Tensor
 
 from lrm_core.io.image_files import ImageSource, read_image
 from lrm_core.models.loading import load_lrm
@@ -53,7 +54,11 @@ class ReconstructionModel(LRM):
         with clock.stage("background"):
             foreground = remove_background(image, method=background_removal, mask=mask)
         with clock.stage("framing"):
-            framed = self._frame(foreground.rgba, framing)
+            framed = self._frame(foreground.rgba, framing, self.config.encoder.image_size)
+            detail_size = self.config.input.detail_size
+            detail: Tensor | None = None
+            if detail_size is not None:
+                detail = self._frame(foreground.rgba, framing, detail_size).rgba
         with clock.stage("encode and decode"):
             device = self.decoder.triplane_tokens.device
             triplane = self.predict_triplane(framed.rgba.to(device), source_camera)
@@ -64,13 +69,14 @@ class ReconstructionModel(LRM):
             foreground=framed,
             background_removal=foreground.method,
             warning=foreground.warning,
+            detail=detail,
             clock=clock,
         )
 
     def _frame(
-        self, rgba: UInt8[np.ndarray, "H W 4"], framing: Literal["crop", "as_is"]
+        self, rgba: UInt8[np.ndarray, "H W 4"], framing: Literal["crop", "as_is"], size: int
     ) -> FramedImage:
-        size, demands = self.config.encoder.image_size, self.config.input
+        demands = self.config.input
         background, resize = demands.background, demands.resize
         if framing == "as_is":
             return frame_as_is(rgba, size=size, background=background, resize=resize)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from lrm_core.config import ModelConfig
 from lrm_core.io.mesh_files import write_mesh
@@ -15,6 +17,7 @@ from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.density_grid import dense_density, sparse_density
 from lrm_core.reconstruction.isosurface import SurfaceMethod, extract_surface
 from lrm_core.reconstruction.mesh_cleanup import decimate, remove_floaters
+from lrm_core.reconstruction.photo_colors import PhotoColors, photo_colors
 from lrm_core.reconstruction.stages import StageClock
 from lrm_core.reconstruction.texture_bake import bake_texture, vertex_colors
 from lrm_core.reconstruction.uv_atlas import unwrap
@@ -53,6 +56,8 @@ class MeshOptions:
         target_faces: faces after decimation; None keeps all, but textured meshes are brought down
             to `DEFAULT_TEXTURE_FACES`.
         iso_level: density of the surface; None for the model's own.
+        photo_colors: take the photo's own colours where it shows the surface, if the reconstruction
+            keeps a fine copy of the photo.
         surface_method: who marches the cubes.
     """
 
@@ -62,6 +67,7 @@ class MeshOptions:
     texture_size: int = 1024
     target_faces: int | None = None
     iso_level: float | None = None
+    photo_colors: bool = True
     surface_method: SurfaceMethod = "pymcubes"
 
     @property
@@ -84,6 +90,7 @@ class Reconstruction:
             holds none.
         background_removal: how the background was removed, in words.
         warning: what the user should look at, in one line, or None.
+        detail: finer copy of `foreground`, straight alpha, or None.
         clock: seconds per stage so far.
     """
 
@@ -93,6 +100,7 @@ class Reconstruction:
     foreground: FramedImage | None = None
     background_removal: str = ""
     warning: str | None = None
+    detail: Float[Tensor, "1 4 D D"] | None = None
     clock: StageClock = dataclasses.field(default_factory=StageClock)
 
     @property
@@ -130,15 +138,25 @@ class Reconstruction:
                 vertices, faces = decimate(vertices, faces, options.face_budget)
         if options.appearance == "none":
             return ExtractedMesh(vertices, faces)
+        photo: PhotoColors | None = None
+        if options.photo_colors and self.detail is not None:
+            with clock.stage("photo colours"):
+                photo = photo_colors(self.detail, self.source_camera, vertices, faces)
         if options.appearance == "vertex_colors":
             with clock.stage("vertex colours"):
-                return ExtractedMesh(vertices, faces, vertex_colors(self.field, vertices))
+                colors = vertex_colors(self.field, vertices, faces, photo=photo)
+                return ExtractedMesh(vertices, faces, colors)
         with clock.stage("uv unwrap"):
             atlas = unwrap(vertices, faces, texture_size=options.texture_size)
         with clock.stage("texture bake"):
             vertices = vertices[atlas.vertex_map]
             image = bake_texture(
-                self.field, vertices, atlas.faces, atlas.uv, size=options.texture_size
+                self.field,
+                vertices,
+                atlas.faces,
+                atlas.uv,
+                size=options.texture_size,
+                photo=photo,
             )
         return ExtractedMesh(vertices, atlas.faces, texture=Texture(image, atlas.uv))
 

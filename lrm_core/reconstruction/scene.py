@@ -46,6 +46,8 @@ def save_scene(path: Path, reconstruction: Reconstruction) -> None:
         tensors[f"nerf_mlp.{name}"] = value
     if reconstruction.foreground is not None:
         tensors["foreground"] = reconstruction.foreground.rgba
+    if reconstruction.detail is not None:
+        tensors["detail"] = (reconstruction.detail * 255.0).round().to(torch.uint8)
     if triplane.ray_offsets is not None:
         tensors["ray_offsets"] = triplane.ray_offsets
     frustum = triplane.frustum
@@ -98,7 +100,7 @@ def load_scene(path: str | Path, *, device: str | torch.device = "cpu") -> Recon
         )
     except (KeyError, ValueError, TypeError, RuntimeError, ConfigError) as error:
         raise CheckpointError(f"{path}: damaged scene ({str(error).splitlines()[0]})") from error
-    rgba = tensors.get("foreground")
+    rgba, detail = tensors.get("foreground"), tensors.get("detail")
     framed: FramedImage | None = None
     if rgba is not None:
         alpha = rgba[:, 3:]
@@ -110,6 +112,7 @@ def load_scene(path: str | Path, *, device: str | torch.device = "cpu") -> Recon
         source_camera=camera,
         foreground=framed,
         background_removal=metadata.get("background_removal", ""),
+        detail=None if detail is None else detail.float() / 255.0,
     )
 
 

@@ -28,6 +28,12 @@ from lrm_core.structures.scene import Scene
 from lrm_core.structures.triplane import Frustum
 from lrm_core.training.point_samples import sample_points
 
+# a right angle about x, and about y: the bounding box stays centred
+_TIPPED = (
+    np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),
+    np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]]),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSampling:
@@ -43,6 +49,11 @@ class ViewSampling:
         focal_at_2: focal length over image width for distance 2.
         shift: largest offset of the object from the world origin, per axis.
         lit_share: share of photos with directional light; the others show plain albedo.
+        canonical_share: share of photos from the canonical camera (distance 2, focal length 0.75)
+            of the object at `canonical_half_side`, centred; half of these from elevation 0. There
+            the size of an object in the photo tells how deep it may be.
+        canonical_half_side: half of the object's longest side in such photos.
+        lying_share: share of photos of the object tipped over by a right angle.
     """
 
     num_views: int = 6
@@ -53,6 +64,9 @@ class ViewSampling:
     focal_at_2: tuple[float, float] = (0.7, 0.8)
     shift: float = 0.04
     lit_share: float = 0.5
+    canonical_share: float = 0.0
+    canonical_half_side: float = 0.9
+    lying_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +118,9 @@ def draw_view(sampling: ViewSampling, rng: np.random.Generator) -> TrainingView:
     """A random view."""
     azimuth = rng.uniform(0.0, 2.0 * np.pi)
     elevation = np.radians(rng.uniform(*sampling.elevation_degrees))
+    canonical = rng.random() < sampling.canonical_share
+    if canonical and rng.random() < 0.5:
+        elevation = 0.0
     about_z = np.array(
         [
             [np.cos(azimuth), -np.sin(azimuth), 0.0],
@@ -119,14 +136,19 @@ def draw_view(sampling: ViewSampling, rng: np.random.Generator) -> TrainingView:
             [0.0, np.sin(elevation), np.cos(elevation)],
         ]
     )
-    distance = rng.uniform(*sampling.distance)
+    rotation = about_x @ about_z
+    if rng.random() < sampling.lying_share:
+        rotation = rotation @ _TIPPED[int(rng.integers(2))]
+    distance = 2.0 if canonical else rng.uniform(*sampling.distance)
     light = rng.normal(size=3) + np.array([0.0, -0.8, 1.0])
+    shift = rng.uniform(-sampling.shift, sampling.shift, size=3)
+    focal_at_2 = 0.75 if canonical else rng.uniform(*sampling.focal_at_2)
     return TrainingView(
-        rotation=about_x @ about_z,
-        scale=rng.uniform(*sampling.half_side),
-        shift=rng.uniform(-sampling.shift, sampling.shift, size=3),
+        rotation=rotation,
+        scale=sampling.canonical_half_side if canonical else rng.uniform(*sampling.half_side),
+        shift=0.0 * shift if canonical else shift,
         distance=distance,
-        focal=rng.uniform(*sampling.focal_at_2) * distance / 2.0,
+        focal=focal_at_2 * distance / 2.0,
         ambient=rng.uniform(0.45, 0.85) if rng.random() < sampling.lit_share else 1.0,
         light=light / np.linalg.norm(light),
     )
@@ -192,6 +214,8 @@ class PointBatch:
         surface: (B, Q, 3) points at the surface, and (B, Q, 3) `colors` sRGB in [0, 1].
         ray_ends: (B, R, 2) normalised image positions (right, up) of silhouette rays, and (B, R)
             `silhouette`, the photo's alpha there.
+        side_points: (B, R', K, 3) points along rays of another photo of the object, front to back,
+            and (B, R') `side_silhouette`, that photo's alpha there.
     """
 
     images: Float[Tensor, "B 4 S S"]
@@ -202,6 +226,8 @@ class PointBatch:
     colors: Float[Tensor, "B Q 3"]
     ray_ends: Float[Tensor, "B R 2"]
     silhouette: Float[Tensor, "B R"]
+    side_points: Float[Tensor, "B T K 3"]
+    side_silhouette: Float[Tensor, "B T"]
 
     def to(self, device: torch.device | str) -> PointBatch:
         """The same batch on another device."""
@@ -220,7 +246,11 @@ class BatchSampling:
             cube are known to be empty, the others carry no label.
         num_surface: coloured points per photo.
         num_rays: silhouette rays per photo.
+        num_side_rays: silhouette rays per photo from another photo of the object.
+        side_samples: points along each of them.
         surface_noise: standard deviation of coloured points along their normal.
+        wide_surface_noise: the same for half of the points: a surface that is reconstructed a
+            little off needs colours too.
         augment: mirror, permute colour channels, add noise, blur and imperfect masks.
     """
 
@@ -229,7 +259,10 @@ class BatchSampling:
     num_far: int = 256
     num_surface: int = 768
     num_rays: int = 48
+    num_side_rays: int = 32
+    side_samples: int = 32
     surface_noise: float = 0.01
+    wide_surface_noise: float = 0.01
     augment: bool = True
 
 
@@ -276,9 +309,48 @@ def _choose_points(
     return np.concatenate([rng.integers(half, len(points), size=num_near), uniform])
 
 
-def _draw_sample(
+def _side_rays(
+    photo: np.ndarray, view: TrainingView, num: int, num_samples: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rays of a photo near its object: points in the object's frame, and alpha.
+
+    Pixels come from the silhouette's box and a margin of a tenth. The (num, num_samples, 3) points
+    are spread over the part of each ray inside the object's cube, at random within equal intervals;
+    alpha is (num,).
+    """
+    size = len(photo)
+    rows, columns = np.nonzero(photo[..., 3])
+    pixels = np.empty((num, 2))
+    for axis, found in enumerate((columns, rows)):
+        lower, upper = (found.min(), found.max() + 1) if len(found) else (0, size)
+        margin = 0.1 * (upper - lower) + 1.0
+        pixels[:, axis] = rng.uniform(lower - margin, upper + margin, num).clip(0, size - 1e-3)
+    alpha = photo[pixels[:, 1].astype(int), pixels[:, 0].astype(int), 3]
+    image = (pixels / size - 0.5) / view.focal
+    direction = np.stack([image[:, 0], np.ones(num), -image[:, 1]], axis=1)
+    # the photo's world -> the object's frame
+    origin = (np.array([0.0, -view.distance, 0.0]) - view.shift) @ view.rotation / view.scale
+    direction = direction @ view.rotation / view.scale
+    direction = np.where(np.abs(direction) < 1e-6, 1e-6, direction)
+    ends = np.stack([(-1.0 - origin) / direction, (1.0 - origin) / direction])
+    near = ends.min(axis=0).max(axis=1, keepdims=True)
+    far = np.maximum(ends.max(axis=0).min(axis=1, keepdims=True), near)  # a miss: one point
+    places = (np.arange(num_samples) + rng.random((num, num_samples))) / num_samples
+    along = near + (far - near) * places
+    points: np.ndarray = origin + along[..., None] * direction[:, None]
+    return points, alpha.astype(np.float32) / 255.0
+
+
+def draw_sample(
     data: dict[str, np.ndarray], sampling: BatchSampling, rng: np.random.Generator
 ) -> tuple[np.ndarray, ...]:
+    """One photo of an object with points drawn for it, as `collate_samples` takes it.
+
+    Args:
+        data: as `prepare_object` makes it.
+        sampling: points per photo and augmentation.
+        rng: source of randomness; the sample follows from its state alone.
+    """
     index = rng.integers(len(data["photos"]))
     view = TrainingView.from_array(data["views"][index])
     photo = data["photos"][index].astype(np.float32) / 255.0
@@ -299,18 +371,29 @@ def _draw_sample(
     chosen = rng.integers(len(data["surface"]), size=sampling.num_surface)
     normals = data["normals"][chosen].astype(np.float32) @ view.rotation.T
     colors = view.lit(data["colors"][chosen] / 255.0, normals)
-    offset = rng.normal(size=(len(normals), 1)) * sampling.surface_noise
+    wide = rng.random((len(normals), 1)) < 0.5
+    noise = np.where(wide, sampling.wide_surface_noise, sampling.surface_noise)
+    offset = rng.normal(size=(len(normals), 1)) * noise
     surface = to_world(data["surface"][chosen]) + offset * normals
     pixels = rng.integers(size, size=(sampling.num_rays, 2))  # row, column
     silhouette = photo[pixels[:, 0], pixels[:, 1], 3].copy()
     ray_ends = (pixels[:, ::-1] + 0.5) / size * 2.0 - 1.0
     ray_ends[:, 1] *= -1.0  # rows run downward
+    other = rng.integers(len(data["photos"]))
+    side_points, side_silhouette = _side_rays(
+        data["photos"][other],
+        TrainingView.from_array(data["views"][other]),
+        sampling.num_side_rays,
+        sampling.side_samples,
+        rng,
+    )
+    side_points = to_world(side_points)
     if sampling.augment:
         photo = _augmented_photo(photo, rng)
         if rng.random() < 0.5:
             photo = photo[:, ::-1]
-            for mirrored in (points, surface, ray_ends):
-                mirrored[:, 0] *= -1.0
+            for mirrored in (points, surface, ray_ends, side_points):
+                mirrored[..., 0] *= -1.0
         order = rng.permutation(3)
         photo = np.concatenate([photo[..., order], photo[..., 3:]], axis=-1)
         colors = colors[:, order]
@@ -323,6 +406,8 @@ def _draw_sample(
         colors.astype(np.float32),
         ray_ends.astype(np.float32),
         silhouette,
+        lens.normalise(torch.from_numpy(side_points.astype(np.float32))).numpy(),
+        side_silhouette,
     )
 
 
@@ -334,6 +419,30 @@ def _shrunk(images: Tensor, size: int) -> Tensor:
     return torch.cat([weighted[:, :3] / weighted[:, 3:].clamp_min(1e-4), weighted[:, 3:]], dim=1)
 
 
+def collate_samples(
+    samples: Sequence[tuple[np.ndarray, ...]], *, size: int | None = None
+) -> PointBatch:
+    """Samples of `draw_sample` as one batch.
+
+    Args:
+        samples: B samples.
+        size: photo side, a divisor of the prepared one; None keeps that.
+    """
+    images, lenses, *rest = (
+        torch.from_numpy(np.stack(column)) for column in zip(*samples, strict=True)
+    )
+    if size is not None:
+        images = _shrunk(images, size)
+    size = images.shape[-1]
+    zeros = torch.zeros(len(samples))
+    c2w = look_at(torch.stack([zeros, -lenses[:, 0], zeros], 1))
+    focal = lenses[:, 1] * size
+    centre = torch.full_like(focal, size / 2.0)
+    intrinsics = torch.stack([focal, focal, centre, centre], dim=1)
+    cameras = Cameras(c2w.float(), intrinsics.float(), size, size)
+    return PointBatch(images, cameras, *rest)
+
+
 def draw_batch(
     objects: Sequence[dict[str, np.ndarray]],
     batch_size: int,
@@ -342,29 +451,9 @@ def draw_batch(
     *,
     size: int | None = None,
 ) -> PointBatch:
-    """A random batch: `batch_size` objects, one photo of each.
-
-    Args:
-        objects: as `prepare_object` made them.
-        batch_size: B.
-        sampling: points per photo and augmentation.
-        rng: source of randomness; the batch follows from its state alone.
-        size: photo side, a divisor of the prepared one; None keeps that.
-    """
+    """A random batch: `batch_size` objects, one photo of each."""
     chosen = rng.integers(len(objects), size=batch_size)
-    rows = [_draw_sample(objects[i], sampling, rng) for i in chosen]
-    images, lenses, *rest = (
-        torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)
-    )
-    if size is not None:
-        images = _shrunk(images, size)
-    size = images.shape[-1]
-    c2w = look_at(torch.stack([torch.zeros(batch_size), -lenses[:, 0], torch.zeros(batch_size)], 1))
-    focal = lenses[:, 1] * size
-    centre = torch.full_like(focal, size / 2.0)
-    intrinsics = torch.stack([focal, focal, centre, centre], dim=1)
-    cameras = Cameras(c2w.float(), intrinsics.float(), size, size)
-    return PointBatch(images, cameras, *rest)
+    return collate_samples([draw_sample(objects[i], sampling, rng) for i in chosen], size=size)
 
 
 def prepare_objects(

@@ -147,6 +147,7 @@ def test_a_scene_file_renders_and_meshes_like_the_reconstruction(reconstruction,
     )
     assert again.config == reconstruction.config
     assert again.background_removal == "alpha"
+    torch.testing.assert_close(again.detail, reconstruction.detail, atol=0.5 / 255, rtol=0)
     torch.testing.assert_close(again.source_camera.c2w, reconstruction.source_camera.c2w)
 
 

@@ -4,7 +4,7 @@ import torch
 import trimesh
 from scipy.ndimage import distance_transform_edt
 
-from lrm_core.reconstruction.texture_bake import bake_texture, vertex_colors
+from lrm_core.reconstruction.texture_bake import bake_texture, field_colors
 from lrm_core.reconstruction.uv_atlas import unwrap
 from lrm_core.reconstruction.uv_raster import rasterize
 
@@ -88,10 +88,10 @@ def test_row_zero_is_the_top(shape_field):
 
 def test_vertex_colors_are_the_fields_clamped(shape_field, random_field):
     points = np.random.default_rng(0).uniform(-0.6, 0.6, (500, 3)).astype(np.float32)
-    colors = vertex_colors(shape_field("ball"), points)
+    colors = field_colors(shape_field("ball"), points)
     np.testing.assert_allclose(colors, expected_rgb(points), atol=1e-3)
     field = random_field()
     object.__setattr__(field.nerf_mlp.config, "rgb_padding", 0.4)  # rgb in [-0.4, 1.4]
     raw = field(torch.from_numpy(points))[1].numpy()
     assert raw.min() < 0
-    np.testing.assert_allclose(vertex_colors(field, points), raw.clip(0, 1), atol=1e-6)
+    np.testing.assert_allclose(field_colors(field, points), raw.clip(0, 1), atol=1e-6)

@@ -1,12 +1,16 @@
 """Training photos and points must show the same object from the same camera."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 import trimesh
 
 from lrm_core.errors import InputError
 from lrm_core.structures.scene import Material, Scene, ScenePart
+from lrm_core.structures.triplane import Frustum
 from lrm_core.training.point_dataset import (
     BatchSampling,
     TrainingView,
@@ -16,6 +20,7 @@ from lrm_core.training.point_dataset import (
     prepare_object,
     prepare_objects,
 )
+from lrm_core.training.point_samples import solid_points
 
 SAMPLING = ViewSampling(num_views=2, size=32)
 EXACT = BatchSampling(
@@ -109,6 +114,48 @@ def test_low_resolution_batches_average_colours_by_alpha():
     red = (blocks[:, 0] * blocks[:, 3]).sum(-1) / blocks[:, 3].sum(-1).clamp_min(1e-6)
     solid = alpha > 0.1
     torch.testing.assert_close(small[:, 0][solid], red[solid], atol=1e-4, rtol=1e-4)
+
+
+def test_side_rays_carry_the_alpha_of_the_photo_they_come_from():
+    """Through the other photo's own camera, by another way: solid points lie on covered rays."""
+    data = _object()
+    sampling = replace(EXACT, num_side_rays=400, side_samples=24)
+    batch = draw_batch([data], 6, sampling, np.random.default_rng(8))
+    covered = batch.side_silhouette > 0.5
+    assert 0.1 < covered.float().mean() < 0.9
+    triangles = np.concatenate([p.vertices[p.faces] for p in _lopsided_scene().parts])
+    views = [TrainingView.from_array(row) for row in data["views"]]
+    agreeing = []
+    for index in range(6):
+        # the batch does not say which of the two photos it took: its camera does
+        distance = float(-batch.cameras[index].origins[0, 1])
+        view = min(views, key=lambda one: abs(one.distance - distance))
+        lens = Frustum(view.distance, view.focal)
+        world = lens.denormalise(batch.side_points[index]).numpy()
+        in_object = (world - view.shift) @ view.rotation / view.scale
+        solid = solid_points(triangles, in_object.reshape(-1, 3)).reshape(400, 24)
+        agreeing.append(solid.any(axis=1) == covered[index].numpy())
+    # samples may pass a corner, pixels on the outline are partly covered
+    assert np.mean(agreeing) > 0.9
+
+
+def test_canonical_photos_have_the_canonical_camera_and_half_are_level():
+    sampling = ViewSampling(canonical_share=1.0)
+    views = [draw_view(sampling, np.random.default_rng(seed)) for seed in range(60)]
+    assert {(view.distance, view.focal, view.scale) for view in views} == {(2.0, 0.75, 0.9)}
+    assert not np.any([view.shift for view in views])
+    level = [abs(view.rotation[2, 2] - 1.0) < 1e-12 for view in views]
+    assert 0.3 < np.mean(level) < 0.7
+
+
+def test_lying_objects_are_tipped_by_a_right_angle():
+    sampling = ViewSampling(canonical_share=1.0, elevation_degrees=(0.0, 0.0), lying_share=1.0)
+    for seed in range(8):
+        rotation = draw_view(sampling, np.random.default_rng(seed)).rotation
+        np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+        assert np.linalg.det(rotation) == pytest.approx(1.0)
+        # what was up lies in the ground plane now
+        assert abs(rotation[2, 2]) < 1e-12
 
 
 def test_bad_objects_are_reported_and_prepared_ones_kept(tmp_path):
