@@ -20,19 +20,27 @@ import torch.nn.functional as F
 
 from lrm_core.models.loading import load_lrm
 from lrm_core.models.lrm import LRM
+from lrm_core.models.nerf_mlp import DENSITY
 from lrm_core.preprocessing.procedural_objects import procedural_object
 from lrm_core.structures.triplane import Triplane, sample_planes
 from lrm_core.training.point_dataset import (
     BatchSampling,
-    ViewSampling,
-    draw_batch,
+    collate_samples,
+    draw_sample,
     prepare_objects,
 )
-from lrm_core.training.point_training import DENSITY, load_objects
+from lrm_core.training.point_objective import load_objects
+from lrm_core.training.training_photos import ViewSampling
 
 SEED, NUM_OBJECTS, NUM_BATCHES, BATCH = 5, 40, 6, 20
 POINTS = BatchSampling(
-    num_points=4000, near_share=0.0, num_far=0, num_surface=1500, augment=False, surface_noise=0.0
+    num_points=4000,
+    near_share=0.0,
+    num_far=0,
+    num_surface=1500,
+    surface_noise=0.0,
+    wide_surface_noise=0.0,
+    augment=False,
 )
 
 
@@ -42,7 +50,8 @@ def score(model: LRM, objects: list[dict[str, np.ndarray]]) -> tuple[float, floa
     rng = np.random.default_rng(7)
     rows = []
     for _ in range(NUM_BATCHES):
-        batch = draw_batch(objects, BATCH, POINTS, rng)
+        chosen = rng.integers(len(objects), size=BATCH)
+        batch = collate_samples([draw_sample(objects[i], POINTS, rng) for i in chosen])
         triplane = Triplane(model(batch.images, batch.cameras))
         raw = model.nerf_mlp(sample_planes(triplane, batch.points))[..., DENSITY]
         _, rgb = model.nerf_mlp.activate(model.nerf_mlp(sample_planes(triplane, batch.surface)))

@@ -54,7 +54,7 @@ def describe(error: BaseException) -> Failure | None:
     if isinstance(error, LrmError):
         return Failure(kind, _one_line(error.message), _one_line(error.hint), error.exit_code)
     if isinstance(error, KeyboardInterrupt):
-        return Failure(kind, "interrupted", "", INTERRUPTED)
+        return Failure(kind, "interrupted", _one_line(str(error)), INTERRUPTED)
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return Failure(kind, _one_line(str(error)), "check the disk and its permissions", 4)
     return None

@@ -1,60 +1,67 @@
 """`lrm train`: from a recipe to a model folder."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lrm_cli.options import DeviceOption, JsonOption, QuietOption
-from lrm_cli.output import Output
-
-
-def _parse_overrides(pairs: list[str]) -> dict[str, Any]:
-    import yaml
-
-    from lrm_core.errors import ConfigError
-
-    values = {}
-    for pair in pairs:
-        key, separator, text = pair.partition("=")
-        if not separator:
-            raise ConfigError(
-                f"'{pair}' is no setting", hint="write KEY=VALUE, as in num_steps=500"
-            )
-        try:
-            values[key] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"'{pair}': the value cannot be read as YAML") from error
-    return values
+from lrm_cli.output import Output, Task
 
 
 def train(
-    recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="YAML file or bundled recipe, as lrm-mini.")
-    ],
-    settings: Annotated[
+    arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Settings that replace the recipe's."),
+        typer.Argument(
+            metavar="[CONFIG] [KEY=VALUE]...",
+            help="YAML file or bundled recipe, and settings that replace its own.",
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="Bundled recipe; the same as CONFIG.")
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder of the run; an unfinished run goes on.")
     ] = Path("runs/train"),
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Folder of prepared data [default: OUT/data].")
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init",
+            metavar="MODEL",
+            help="Fine-tune this model: bundled name, folder, file or Hugging Face id.",
+        ),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder of prepared point data [default: OUT/data]."),
+    ] = None,
+    list_recipes: Annotated[
+        bool, typer.Option("--list", help="List the bundled recipes and stop.")
+    ] = False,
     device: DeviceOption = "auto",
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train a model with point supervision, and write it as a model folder.
+    """Train a model, and write it as a model folder.
 
-    Data is prepared first and kept; a run that was stopped goes on from its last checkpoint.
+    A run that was stopped goes on from its last checkpoint when the same command is given again.
+    On several GPUs or machines: **torchrun --nproc-per-node 8 -m lrm_cli train ...**
     """
     output = Output(json=json_output, quiet=quiet)
-    overrides = _parse_overrides(settings or [])
-    from lrm_core.device import choose_device
-    from lrm_core.training.run import build_trainer, prepare_data, read_training_config, release
+    from lrm_core.training.config import read_training_config, recipe_names
 
+    if list_recipes:
+        output.success("\n".join(recipe_names()))
+        output.result({"recipes": recipe_names()})
+        return
+    recipe, overrides = _recipe_and_overrides(arguments or [], preset, init)
+    from lrm_core.device import choose_device
+    from lrm_core.training.run import finish_run, is_main_process, release, start_run
+
+    if not is_main_process():
+        output = Output(quiet=True)  # warnings about its own share of the data
     config = read_training_config(recipe, overrides)
     skipped: dict[str, str] = {}
     with output.progress("preparing data") as task:
@@ -64,28 +71,101 @@ def train(
                 skipped[object_id] = reason
             task.advance(1, f"preparing data ({object_id})")
 
-        paths = prepare_data(config, data or out / "data", on_object)
+        run = start_run(config, out, device=choose_device(device), data=data, on_object=on_object)
+    trainer = run.trainer
     for object_id, reason in skipped.items():
         output.warning(f"{object_id} skipped: {reason}")
-    trainer = build_trainer(config, paths, out, device=choose_device(device))
-    output.info(
-        f"{len(paths)} objects, {trainer.model.num_parameters:,} parameters, "
-        f"step {trainer.step} of {config.num_steps}"
-    )
-    last: dict[str, float] = {}
-    with output.progress("training", total=config.num_steps) as task:
-
-        def on_log(entry: dict[str, float]) -> None:
-            last.update(entry)
-            losses = f"loss {entry['total']:.3f}, occupancy IoU {entry['occupancy_iou']:.2f}"
-            task.update(
-                entry["step"], f"training: {losses}, {entry['samples_per_second']:.1f} samples/s"
-            )
-
+    for warning in run.warnings:
+        output.warning(warning)
+    for name, words in run.facts.items():
+        output.info(f"{name + ':':9}{words}")
+    finished = trainer.step >= trainer.num_steps
+    if finished:
+        output.info(f"this run is finished: {trainer.step} of {trainer.num_steps} steps are done")
+    with output.progress("training", total=trainer.num_steps) as task:
         task.update(trainer.step)
-        trainer.run(on_log)
+        progress = _Progress(output, task)
+        trainer.run(progress)
     release(trainer, out / "model")
+    main = trainer.is_main
+    finish_run(trainer)
+    if not main:
+        return
     output.success(
         f"model written to {out / 'model'}: lrm reconstruct PHOTO --model {out / 'model'}"
     )
-    output.result({"model": str(out / "model"), "skipped": skipped, "metrics": last})
+    output.result(
+        {
+            "model": str(out / "model"),
+            "finished_before": finished,
+            "skipped": skipped,
+            "metrics": progress.values,
+            "validation": progress.scores,
+        }
+    )
+
+
+class _Progress:
+    """Shows a run as it goes, and keeps its last numbers."""
+
+    def __init__(self, output: Output, task: Task) -> None:
+        self.values: dict[str, float] = {}
+        self.scores: dict[str, float] = {}
+        self._output = output
+        self._task = task
+
+    def on_step(self, step: int, values: dict[str, float]) -> None:
+        self.values = {"step": step, **values}
+        words = [f"loss {values['total']:.4g}"]
+        if "psnr" in values:
+            words.append(f"PSNR {values['psnr']:.2f} dB")
+        words.append(f"{values['samples_per_second']:.3g} samples/s")
+        self._task.update(step, f"training: {', '.join(words)}")
+
+    def on_validation(self, step: int, scores: dict[str, float]) -> None:
+        self.scores = {"step": step, **scores}
+        words = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+        self._output.info(f"validation after step {step}: {words}")
+
+    def on_warning(self, message: str) -> None:
+        self._output.warning(message)
+
+
+def _recipe_and_overrides(
+    arguments: list[str], preset: str | None, init: str | None
+) -> tuple[str, dict[str, Any]]:
+    """The recipe's name or path, and dotted settings."""
+    from lrm_core.errors import ConfigError
+    from lrm_core.training.config import recipe_names
+
+    recipes = [text for text in arguments if "=" not in text]
+    if preset is not None:
+        recipes.insert(0, preset)
+    if not recipes:
+        raise ConfigError(
+            "no configuration was given",
+            hint=f"name a YAML file or a recipe: {', '.join(recipe_names())}",
+        )
+    if len(recipes) > 1:
+        raise ConfigError(
+            f"'{recipes[1]}' is no setting", hint="write KEY=VALUE, as in num_steps=500"
+        )
+    overrides = _parse_settings([text for text in arguments if "=" in text])
+    if init is not None:
+        overrides["init"] = init
+    return recipes[0], overrides
+
+
+def _parse_settings(pairs: list[str]) -> dict[str, Any]:
+    import yaml
+
+    from lrm_core.errors import ConfigError
+
+    values = {}
+    for pair in pairs:
+        key, _, text = pair.partition("=")
+        try:
+            values[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"'{pair}': the value cannot be read as YAML") from error
+    return values

@@ -121,7 +121,7 @@ def _locate(source: str | Path) -> tuple[Path, str]:
         if source in preset_names():
             raise CheckpointError(
                 f"'{source}' is an architecture without weights",
-                hint=f"train it with 'lrm train --model {source}', or pick one of 'lrm models'",
+                hint=f"train it with 'lrm train {source}', or pick one of 'lrm models'",
             )
         if _HUB_ID.fullmatch(source):
             return _weights_in(download(source, _WEIGHT_FILES)), source

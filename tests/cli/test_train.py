@@ -1,6 +1,8 @@
 """`lrm train` from nothing to a model folder that loads."""
 
 import json
+import os
+import signal
 
 import pytest
 from typer.testing import CliRunner
@@ -9,9 +11,10 @@ from lrm_cli.app import app
 from lrm_core.models.loading import load_lrm
 
 TINY = [
-    "lrm-mini", "data.meshes=[]", "data.num_procedural=2", "data.views={num_views: 1, size: 64}",
-    "batch={num_points: 64, num_surface: 32, num_rays: 4}", "batch_size=1", "num_steps=2",
-    "low_resolution_steps=0", "log_every=1",
+    "points.data.meshes=[]", "points.data.num_procedural=2",
+    "points.data.views={num_views: 1, size: 64}",
+    "points.batch={num_points: 64, num_surface: 32, num_rays: 4}", "points.low_resolution_steps=0",
+    "global_batch=1", "micro_batch=1", "num_steps=2", "log_every=1", "tensorboard=false",
 ]  # fmt: skip
 
 
@@ -25,34 +28,67 @@ def run():
 
 def test_a_run_prepares_data_trains_and_writes_a_model_that_loads(run, tmp_path):
     pytest.importorskip("manifold3d", reason="procedural objects need the extra 'data'")
-    result = run(*TINY, "-o", tmp_path, "--json")
+    result = run("lrm-mini", *TINY, "-o", tmp_path, "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert document["skipped"] == {}
     assert document["metrics"]["step"] == 2
+    assert not document["finished_before"]
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
         "procedural-0-000000.npz",
         "procedural-0-000001.npz",
     ]
     model = load_lrm(document["model"])
     assert model.config.name == "lrm-mini"
-    again = run(*TINY, "-o", tmp_path, "--json")  # finished: nothing is left to train
-    assert json.loads(again.stdout)["metrics"] == {}
+    # finished: nothing is left to train; the configuration that was written says the same run
+    again = run(tmp_path / "config.yaml", "-o", tmp_path)
+    assert again.exit_code == 0, again.output
+    assert "this run is finished: 2 of 2 steps are done" in again.stderr
+    assert "lrm reconstruct PHOTO" in again.stdout
+    other = run("--preset", "lrm-mini", *TINY, "seed=3", "-o", tmp_path)
+    assert other.exit_code == 8
+    assert "another configuration: seed was 0, is 3" in other.stderr
+
+
+def test_fine_tuning_starts_from_any_model_and_says_so(run, tmp_path, monkeypatch):
+    pytest.importorskip("manifold3d", reason="procedural objects need the extra 'data'")
+
+    def interrupt(progress: object, step: int, values: dict[str, float]) -> None:
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("lrm_cli.commands.train._Progress.on_step", interrupt)
+    result = run("--preset", "lrm-mini", *TINY, "num_steps=3", "--init", "lrm-mini", "-o", tmp_path)
+    assert result.exit_code == 130
+    assert "weights of lrm-mini" in result.stderr
+    assert "2 samples per epoch" in result.stderr
+    assert "1 passes x 1 processes x 1 samples" in result.stderr
+    assert "step 2 of 3 is saved; the same command goes on" in result.stderr
+
+
+def test_recipes_are_listed(run):
+    result = run("--list")
+    assert result.exit_code == 0
+    assert "lrm-mini" in result.stdout.split()
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["lrm-huge"], 2, "lrm-huge"),
-        (["lrm-mini", "num_steps"], 2, "no setting"),
+        ([], 2, "no configuration was given"),
+        (["num_steps=3"], 2, "lrm-mini"),
+        (["lrm-mini", "num_steps"], 2, "'num_steps' is no setting"),
+        (["--preset", "lrm-mini", "lrm-mini"], 2, "no setting"),
         (["lrm-mini", "num_stepz=3"], 2, "num_stepz"),
         (["lrm-mini", "num_steps.x=3"], 2, "num_steps"),
-        (["lrm-mini", "data.meshes=[]"], 8, "no training object"),
-        (["lrm-mini", "data.meshes=[{folder: /nowhere/at/all}]"], 8, "no folder"),
+        (["lrm-mini", "views={"], 2, "cannot be read as YAML"),
+        (["lrm-mini", "points.data.num_procedural=0", "points.data.meshes=[]"], 8, "no training"),
+        (["lrm-mini", "points.data.meshes=[{folder: /nowhere/at/all}]"], 8, "no folder"),
+        (["lrm-mini", "objective=rendering"], 8, "views.sources is empty"),
     ],
 )
 def test_mistakes_are_one_line(run, tmp_path, arguments, code, words):
-    extra = ["data.num_procedural=0"] if code == 8 else []
-    result = run(*arguments, *extra, "-o", tmp_path / "run")
+    result = run(*arguments, "-o", tmp_path / "run")
     assert result.exit_code == code, result.output
     assert words in result.stderr

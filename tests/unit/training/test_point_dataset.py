@@ -13,18 +13,24 @@ from lrm_core.structures.scene import Material, Scene, ScenePart
 from lrm_core.structures.triplane import Frustum
 from lrm_core.training.point_dataset import (
     BatchSampling,
-    TrainingView,
-    ViewSampling,
-    draw_batch,
-    draw_view,
+    PointBatch,
+    collate_samples,
+    draw_sample,
     prepare_object,
     prepare_objects,
 )
 from lrm_core.training.point_samples import solid_points
+from lrm_core.training.training_photos import TrainingView, ViewSampling, draw_view
 
 SAMPLING = ViewSampling(num_views=2, size=32)
 EXACT = BatchSampling(
-    num_points=600, num_far=0, num_surface=600, num_rays=64, surface_noise=0.0, augment=False
+    num_points=600,
+    num_far=0,
+    num_surface=600,
+    num_rays=64,
+    surface_noise=0.0,
+    wide_surface_noise=0.0,
+    augment=False,
 )
 
 
@@ -47,6 +53,16 @@ def _object() -> dict[str, np.ndarray]:
     return prepare_object(_lopsided_scene(), SAMPLING, np.random.default_rng(0))
 
 
+def draw_batch(
+    data: dict[str, np.ndarray],
+    num: int,
+    sampling: BatchSampling,
+    rng: np.random.Generator,
+    size: int | None = None,
+) -> PointBatch:
+    return collate_samples([draw_sample(data, sampling, rng) for _ in range(num)], size=size)
+
+
 def test_a_view_survives_its_row_of_numbers():
     view = draw_view(SAMPLING, np.random.default_rng(1))
     again = TrainingView.from_array(view.to_array())
@@ -57,7 +73,7 @@ def test_a_view_survives_its_row_of_numbers():
 
 
 def test_solid_points_project_into_the_silhouette_and_rays_carry_its_alpha():
-    batch = draw_batch([_object()], 4, EXACT, np.random.default_rng(2))
+    batch = draw_batch(_object(), 4, EXACT, np.random.default_rng(2))
     alpha = batch.images[:, 3:]
     down = torch.tensor([1.0, -1.0])
     at_points = F.grid_sample(
@@ -74,7 +90,7 @@ def test_solid_points_project_into_the_silhouette_and_rays_carry_its_alpha():
 
 def test_normalised_points_are_what_the_source_cameras_see():
     """u, v of the batch against Cameras.project of the un-normalised points."""
-    batch = draw_batch([_object()], 3, EXACT, np.random.default_rng(3))
+    batch = draw_batch(_object(), 3, EXACT, np.random.default_rng(3))
     for index in range(3):
         camera = batch.cameras[index]
         u, y, v = batch.points[index].unbind(-1)
@@ -87,7 +103,7 @@ def test_normalised_points_are_what_the_source_cameras_see():
 
 
 def test_visible_surface_points_have_the_photos_colours():
-    batch = draw_batch([_object()], 4, EXACT, np.random.default_rng(4))
+    batch = draw_batch(_object(), 4, EXACT, np.random.default_rng(4))
     grid = (batch.surface[..., [0, 2]] * torch.tensor([1.0, -1.0]))[:, None]
     seen = F.grid_sample(batch.images[:, :3], grid, align_corners=False)[:, :, 0].transpose(1, 2)
     error = (seen - batch.colors).abs().amax(dim=-1)
@@ -97,7 +113,7 @@ def test_visible_surface_points_have_the_photos_colours():
 
 def test_mirroring_moves_points_with_the_photo():
     augmented = BatchSampling(num_points=600, num_far=0, num_surface=10, surface_noise=0.0)
-    batch = draw_batch([_object()], 8, augmented, np.random.default_rng(5))
+    batch = draw_batch(_object(), 8, augmented, np.random.default_rng(5))
     grid = (batch.points[..., [0, 2]] * torch.tensor([1.0, -1.0]))[:, None]
     alpha = F.grid_sample(batch.images[:, 3:], grid, align_corners=False)[:, 0, 0]
     # masks may be cut too tight by a pixel of 32; a photo mirrored alone gives 0.8
@@ -106,8 +122,8 @@ def test_mirroring_moves_points_with_the_photo():
 
 def test_low_resolution_batches_average_colours_by_alpha():
     data = _object()
-    full = draw_batch([data], 2, EXACT, np.random.default_rng(6)).images
-    small = draw_batch([data], 2, EXACT, np.random.default_rng(6), size=16).images
+    full = draw_batch(data, 2, EXACT, np.random.default_rng(6)).images
+    small = draw_batch(data, 2, EXACT, np.random.default_rng(6), size=16).images
     blocks = full.unfold(2, 2, 2).unfold(3, 2, 2).flatten(-2)  # (B, 4, 16, 16, 4)
     alpha = blocks[:, 3].mean(-1)
     torch.testing.assert_close(small[:, 3], alpha)
@@ -120,7 +136,7 @@ def test_side_rays_carry_the_alpha_of_the_photo_they_come_from():
     """Through the other photo's own camera, by another way: solid points lie on covered rays."""
     data = _object()
     sampling = replace(EXACT, num_side_rays=400, side_samples=24)
-    batch = draw_batch([data], 6, sampling, np.random.default_rng(8))
+    batch = draw_batch(data, 6, sampling, np.random.default_rng(8))
     covered = batch.side_silhouette > 0.5
     assert 0.1 < covered.float().mean() < 0.9
     triangles = np.concatenate([p.vertices[p.faces] for p in _lopsided_scene().parts])
