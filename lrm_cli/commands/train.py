@@ -151,8 +151,8 @@ def _recipe_and_overrides(
             f"'{recipes[1]}' is no setting", hint="write KEY=VALUE, as in num_steps=500"
         )
     overrides = _parse_settings([text for text in arguments if "=" in text])
-    if init is not None:
-        overrides["init"] = init
+    if init is not None:  # a whole model: what the recipe says of building one does not count
+        overrides = {"model_settings": {}, "encoder_init": None, **overrides, "init": init}
     return recipes[0], overrides
 
 

@@ -45,7 +45,7 @@ _HF_VIT_RULES: Rules = (
 )
 _HF_LAYER = r"(?:encoder\.)?layers?\.(\d+)"
 
-# The original DINOv2 code; timm kept its names.
+# The original code of DINO and DINOv2; timm kept its names.
 _DINOV2_RULES: Rules = (
     (r"register_tokens", r"reg_token"),
     (r"(cls_token|pos_embed|(?:patch_embed|blocks|norm)\..+)", r"\1"),
@@ -102,7 +102,7 @@ _TRIPOSR_LAYER = r"backbone\.transformer_blocks\.(\d+)"
 _NERF = "nerf_mlp.linears."
 
 # In the checkpoint, never in the forward pass: the head of a ViT that is used for its tokens.
-_IGNORED = re.compile(r"image_tokenizer\.model\.pooler\.dense\.(weight|bias)")
+_IGNORED = re.compile(r"(image_tokenizer\.model\.)?pooler\.dense\.(weight|bias)")
 
 
 def detect_family(tensors: Tensors) -> Family | None:
@@ -136,6 +136,30 @@ def translate(family: Family, tensors: Tensors, *, origin: str) -> Tensors:
         vit_rules = _HF_VIT_RULES if dino_v1 else _DINOV2_RULES
         encoder = _with_prefix("encoder.model.", vit_rules, _HF_LAYER)
         rules = (*encoder, *_with_layer(_OPENLRM_RULES, _OPENLRM_LAYER))
+    return _translated(tensors, rules, family, origin)
+
+
+def translate_dino(tensors: Tensors, *, origin: str) -> Tensors:
+    """The state dict of a DINO ViT alone, in our names and orders.
+
+    Args:
+        tensors: named as in transformers (`facebook/dino-vitb16`), or as in the original code and
+            timm.
+        origin: file or id for messages.
+
+    Returns:
+        The state dict of a `VitEncoder`, but for tensors that the checkpoint lacks.
+
+    Raises:
+        CheckpointError: as `translate`.
+    """
+    in_transformers = "embeddings.cls_token" in tensors
+    vit_rules = _HF_VIT_RULES if in_transformers else _DINOV2_RULES
+    named = _translated(tensors, _with_prefix("", vit_rules, _HF_LAYER), "DINO", origin)
+    return {name.removeprefix("image_encoder."): tensor for name, tensor in named.items()}
+
+
+def _translated(tensors: Tensors, rules: Rules, family: str, origin: str) -> Tensors:
     renamed: Tensors = {}
     for name, tensor in tensors.items():
         if _IGNORED.fullmatch(name):

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lrm_core.config import ImageEncoderConfig
 from lrm_core.models.image_features import ImageFeatures
@@ -66,10 +67,14 @@ class VitEncoder(nn.Module):
     Args:
         config: `kind` dino (class token with a position of its own) or dinov2 (registers, layer
             scale, no position for the class token) and sizes.
+
+    Attributes:
+        activation_checkpointing: as `TriplaneDecoder`'s.
     """
 
     def __init__(self, config: ImageEncoderConfig) -> None:
         super().__init__()
+        self.activation_checkpointing = False
         # takes a second, and models with the rgba encoder need none of it
         from timm.models.vision_transformer import VisionTransformer
 
@@ -111,6 +116,12 @@ class VitEncoder(nn.Module):
         tokens = patches.flatten(1, 2) + resize_position_embedding(position, side, interpolation)
         prefix = [class_token] if self.vit.reg_token is None else [class_token, self.vit.reg_token]
         prefix = [token.expand(len(image), -1, -1) for token in prefix]
-        tokens = self.vit.norm(self.vit.blocks(torch.cat([*prefix, tokens], dim=1)))
+        tokens = torch.cat([*prefix, tokens], dim=1)
+        for block in self.vit.blocks:
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                tokens = checkpoint(block, tokens, use_reentrant=False, preserve_rng_state=False)
+            else:
+                tokens = block(tokens)
+        tokens = self.vit.norm(tokens)
         first_patch = 1 + self.config.num_register_tokens
         return ImageFeatures(torch.cat([tokens[:, :1], tokens[:, first_patch:]], dim=1))

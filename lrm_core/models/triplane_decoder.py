@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lrm_core.config import DecoderConfig
 from lrm_core.models.decoder_block import DecoderBlock
@@ -44,10 +45,16 @@ class TriplaneDecoder(nn.Module):
     Args:
         config: sizes and kind of the layers.
         image_width: width of the image tokens.
+
+    Attributes:
+        activation_checkpointing: in training keep only what enters each layer, and compute the
+            layer again in the backward pass (Chen et al., 2016): same gradients, less memory,
+            a third more time.
     """
 
     def __init__(self, config: DecoderConfig, image_width: int) -> None:
         super().__init__()
+        self.activation_checkpointing = False
         self.token_resolution = config.token_resolution
         # plane by plane, row by row
         self.triplane_tokens = nn.Parameter(
@@ -92,7 +99,13 @@ class TriplaneDecoder(nn.Module):
         tokens = self.triplane_tokens.expand(len(image_tokens), -1, -1)
         x = tokens if self.residual_projection is None else self.residual_projection.enter(tokens)
         for block in self.blocks:
-            x = block(x, image_tokens, camera)
+            if self.activation_checkpointing and torch.is_grad_enabled():
+                # no layer draws random numbers
+                x = checkpoint(
+                    block, x, image_tokens, camera, use_reentrant=False, preserve_rng_state=False
+                )
+            else:
+                x = block(x, image_tokens, camera)
         if self.residual_projection is not None:
             x = self.residual_projection.leave(tokens, x)
         elif self.output_norm is not None:

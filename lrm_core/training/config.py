@@ -199,5 +199,15 @@ def model_config(config: TrainingConfig) -> ModelConfig:
     if not config.model_settings:
         return preset
     origin = f"{config.model} with model_settings"
-    values = with_overrides(config_to_dict(preset), config.model_settings, origin=origin)
+    settings = _dotted(config.model_settings)
+    values = with_overrides(config_to_dict(preset), settings, origin=origin)
     return parse_config(ModelConfig, values, origin=origin)
+
+
+def _dotted(settings: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings as dotted keys: what is not named stays as it is."""
+    dotted: dict[str, Any] = {}
+    for key, value in settings.items():
+        inner = _dotted(value) if isinstance(value, dict) else {"": value}
+        dotted |= {f"{key}.{rest}".rstrip("."): one for rest, one in inner.items()}
+    return dotted

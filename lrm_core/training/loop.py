@@ -28,6 +28,8 @@ from torch.utils.data import DataLoader
 
 from lrm_core.config import config_to_dict
 from lrm_core.errors import ConfigError, TrainingError
+from lrm_core.models.image_encoder import VitEncoder
+from lrm_core.models.triplane_decoder import TriplaneDecoder
 from lrm_core.training.checkpoints import TrainingState, checkpoints_of, save_checkpoint
 from lrm_core.training.config import TrainingConfig
 from lrm_core.training.objective import Batch, Objective, Samples, selection_score
@@ -130,7 +132,9 @@ class Trainer:
         self.accelerator = accelerator
         self.step = 0
         self.best_score: float | None = None
-        objective.model.decoder.activation_checkpointing = config.activation_checkpointing
+        for part in (objective.model.image_encoder, objective.model.decoder):
+            if isinstance(part, VitEncoder | TriplaneDecoder):  # the RGBA encoder is too small
+                part.activation_checkpointing = config.activation_checkpointing
         if config.compile:
             objective.model.compile()
         self._module = accelerator.prepare_model(objective)

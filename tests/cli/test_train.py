@@ -11,7 +11,7 @@ from lrm_cli.app import app
 from lrm_core.models.loading import load_lrm
 
 TINY = [
-    "points.data.meshes=[]", "points.data.num_procedural=2",
+    "points.data.meshes=[]", "points.data.num_procedural=2", "points.data.num_sets=0",
     "points.data.views={num_views: 1, size: 64}",
     "points.batch={num_points: 64, num_surface: 32, num_rays: 4}", "points.low_resolution_steps=0",
     "global_batch=1", "micro_batch=1", "num_steps=2", "log_every=1", "tensorboard=false",
@@ -83,7 +83,11 @@ def test_recipes_are_listed(run):
         (["lrm-mini", "num_stepz=3"], 2, "num_stepz"),
         (["lrm-mini", "num_steps.x=3"], 2, "num_steps"),
         (["lrm-mini", "views={"], 2, "cannot be read as YAML"),
-        (["lrm-mini", "points.data.num_procedural=0", "points.data.meshes=[]"], 8, "no training"),
+        (
+            ["lrm-mini", "points.data={num_procedural: 0}"],
+            8,
+            "no training",
+        ),
         (["lrm-mini", "points.data.meshes=[{folder: /nowhere/at/all}]"], 8, "no folder"),
         (["lrm-mini", "objective=rendering"], 8, "views.sources is empty"),
     ],

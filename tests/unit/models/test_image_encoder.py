@@ -149,3 +149,25 @@ def test_position_embedding_learns_at_another_size() -> None:
     gradient = encoder.vit.pos_embed.grad
     assert gradient.shape == (1, 5, 32)
     assert (gradient.abs().sum(dim=-1) > 0).all()
+
+
+def test_activation_checkpointing_keeps_gradients() -> None:
+    torch.manual_seed(0)
+    encoder = VitEncoder(DINO)
+    image = torch.rand(2, 3, 64, 64)
+    gradients, nodes = {}, {}
+    for on in (False, True):
+        encoder.activation_checkpointing = on
+        saved = []
+
+        def pack(tensor: torch.Tensor, saved: list[int] = saved) -> torch.Tensor:
+            saved.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            tokens = encoder(image).tokens
+        nodes[on] = len(saved)
+        gradients[on] = torch.autograd.grad(tokens.square().sum(), list(encoder.parameters()))
+    assert nodes[True] < nodes[False] / 2
+    for plain, checkpointed in zip(gradients[False], gradients[True], strict=True):
+        torch.testing.assert_close(checkpointed, plain)

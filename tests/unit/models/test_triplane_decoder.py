@@ -1,7 +1,8 @@
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 
 from lrm_core.config import DecoderConfig
 from lrm_core.models.triplane_decoder import TriplaneDecoder
@@ -58,3 +59,41 @@ def test_initialisation_is_reproducible_and_modest() -> None:
     planes = decoder(torch.randn(1, 4, 8), None)
     assert 0.05 < planes.std() < 5.0
     assert abs(decoder.triplane_tokens.std() * 8 - 1) < 0.1  # N(0, 1) / sqrt(D)
+
+
+def test_activation_checkpointing_keeps_gradients_and_saves_memory() -> None:
+    torch.manual_seed(0)
+    config = replace(CONFIG, num_layers=3, camera_feature="camera20", camera_embedding_width=6)
+    decoder = TriplaneDecoder(config, image_width=8).double()
+    for parameter in decoder.parameters():
+        nn.init.normal_(parameter, std=0.2)  # modulation starts at zero
+    image_tokens = torch.randn(2, 4, 8, dtype=torch.float64, requires_grad=True)
+    camera = torch.randn(2, 6, dtype=torch.float64, requires_grad=True)
+    inputs = [*decoder.parameters(), image_tokens, camera]
+    saved: dict[bool, int] = {}
+    gradients: dict[bool, tuple[Tensor, ...]] = {}
+    for on in (False, True):
+        decoder.activation_checkpointing = on
+        kept: dict[int, int] = {}
+
+        def pack(tensor: Tensor, kept: dict[int, int] = kept) -> Tensor:
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with saved_tensors_hooks(pack, lambda tensor: tensor):
+            planes = decoder(image_tokens, camera)
+        saved[on] = sum(kept.values())
+        gradients[on] = torch.autograd.grad(planes.square().sum(), inputs)
+    assert saved[True] < 0.5 * saved[False]
+    for plain, checkpointed in zip(gradients[False], gradients[True], strict=True):
+        torch.testing.assert_close(checkpointed, plain, rtol=0.0, atol=0.0)
+
+
+def test_activation_checkpointing_waits_for_gradients() -> None:
+    decoder = TriplaneDecoder(replace(CONFIG, num_layers=1), image_width=8)
+    image_tokens = torch.randn(1, 4, 8)
+    expected = decoder(image_tokens, None)
+    decoder.activation_checkpointing = True
+    with torch.inference_mode():
+        torch.testing.assert_close(decoder(image_tokens, None), expected)

@@ -131,7 +131,7 @@ def test_a_textured_mesh_is_as_large_as_asked(reconstruction, tmp_path):
     )
     assert mesh.texture is not None
     assert mesh.texture.image.shape[:2] == (128, 128)
-    assert len(mesh.faces) <= 2000
+    assert 1900 <= len(mesh.faces) <= 2020  # separated sheets may add a few
     mesh.save(tmp_path / "mesh.glb")
     assert read_scene(tmp_path / "mesh.glb").num_faces == len(mesh.faces)
 

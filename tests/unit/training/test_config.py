@@ -1,5 +1,6 @@
 """Recipes: read, overridden, checked, written and read again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,15 @@ def test_unknown_recipes_list_the_known(tmp_path: Path):
     with pytest.raises(ConfigError, match="neither a file") as caught:
         read_training_config("lrm-huge", {})
     assert "lrm-mini" in caught.value.hint
+
+
+def test_nested_model_settings_leave_the_others_alone():
+    """As the command line makes them: model_settings.decoder.num_layers=6."""
+    nested = {"decoder": {"num_layers": 6}, "name": "mine"}
+    model = model_config(TrainingConfig(num_steps=1, model="lrm-tiny", model_settings=nested))
+    preset = load_preset("lrm-tiny")
+    assert model.decoder == replace(preset.decoder, num_layers=6)
+    assert (model.name, model.encoder, model.nerf) == ("mine", preset.encoder, preset.nerf)
 
 
 def test_model_settings_change_the_preset():
