@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from lrm_core.config import ModelConfig
 from lrm_core.io.mesh_files import write_mesh
 from lrm_core.models.triplane_field import TriplaneField
-from lrm_core.reconstruction.density_grid import dense_density, sparse_density
+from lrm_core.reconstruction.density_grid import dense_density, grid_query, sparse_density
 from lrm_core.reconstruction.isosurface import SurfaceMethod, extract_surface
 from lrm_core.reconstruction.mesh_cleanup import decimate, remove_floaters
 from lrm_core.reconstruction.photo_colors import PhotoColors, photo_colors
@@ -22,6 +25,7 @@ from lrm_core.reconstruction.stages import StageClock
 from lrm_core.reconstruction.texture_bake import bake_texture, vertex_colors
 from lrm_core.reconstruction.uv_atlas import unwrap
 from lrm_core.rendering.nerf_renderer import render_field
+from lrm_core.rendering.occupancy_grid import OccupancyGrid, grid_from_lattice
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.images import FramedImage
 from lrm_core.structures.mesh import Mesh, Texture
@@ -30,6 +34,11 @@ from lrm_core.structures.triplane import Triplane
 
 DEFAULT_TEXTURE_FACES = 40_000
 """Face budget of textured meshes: unwrap and bake stay under 3 s of one core."""
+
+
+# Cells per axis of the grid that tells empty space from matter: at least so many, and a whole
+# number to each texel, so that texels' edges (and, of two, their centres) are lattice points.
+_OCCUPANCY_CELLS = 96
 
 
 class ExtractedMesh(Mesh):
@@ -108,6 +117,22 @@ class Reconstruction:
         """The feature planes."""
         return self.field.triplane
 
+    @cached_property
+    @torch.inference_mode()
+    def occupancy_grid(self) -> OccupancyGrid:
+        """Bounds of the field's density, made on first use from about two million grid points.
+
+        Raises:
+            CheckpointError: the field has densities that are not finite.
+        """
+        num_texels = self.triplane.planes.shape[-1]
+        resolution = num_texels * -(-_OCCUPANCY_CELLS // num_texels) + 1
+        every = np.arange(resolution)
+        raw = torch.from_numpy(grid_query(self.field, resolution).lattice(every, every, every))
+        density, _ = self.field.activate(F.pad(raw.view(-1, 1), (3, 0)))
+        density = density.to(self.triplane.planes.device).view(raw.shape)
+        return grid_from_lattice(density, self.triplane.normalise)
+
     @torch.inference_mode()
     def extract_mesh(
         self, resolution: int = 256, *, exact: bool = False, options: MeshOptions | None = None
@@ -162,7 +187,12 @@ class Reconstruction:
 
     @torch.inference_mode()
     def render(
-        self, cameras: Cameras, size: int | None = None, *, want_normals: bool = False
+        self,
+        cameras: Cameras,
+        size: int | None = None,
+        *,
+        want_normals: bool = False,
+        exact: bool = False,
     ) -> RenderOutput:
         """Volume-rendered views (paper, appendix A.1).
 
@@ -170,6 +200,11 @@ class Reconstruction:
             cameras: N views in the world frame.
             size: side of square images; None keeps the cameras' own size.
             want_normals: compute normals too.
+            exact: evaluate every sample instead of those that may be seen; colours and opacities
+                differ by less than 1e-3.
+
+        Raises:
+            CheckpointError: the field has densities that are not finite (unless `exact`).
         """
         if size is not None:
             cameras = cameras.resized(size, size)
@@ -184,4 +219,5 @@ class Reconstruction:
             step=rendering.step,
             midpoint_density=rendering.midpoint_density,
             want_normals=want_normals,
+            grid=None if exact else self.occupancy_grid,
         )

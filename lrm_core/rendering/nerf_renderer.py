@@ -12,9 +12,10 @@ from typing import Literal, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lrm_core.rendering.occupancy_grid import OccupancyGrid, visible_samples
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.rendering.ray_sampling import intersect_box, sample_uniform
 from lrm_core.rendering.volume_rendering import composite, render_weights
@@ -32,6 +33,10 @@ _NORMAL_STEP = 0.01
 
 # A pixel shows the object where at least half of its light comes from it.
 _SOLID_OPACITY = 0.5
+
+# How far a pixel may change through the samples that an occupancy grid leaves out; the rest of 1e-3
+# is for the grid's bounds, which come from samples themselves.
+_TOLERANCE = 8e-4
 
 
 @runtime_checkable
@@ -86,6 +91,7 @@ def render_rays(
     jitter: bool = False,
     generator: torch.Generator | None = None,
     want_normals: bool = False,
+    grid: OccupancyGrid | None = None,
 ) -> RenderedRays:
     """Volume rendering of rays, all at once; differentiable to whatever the field depends on.
 
@@ -101,7 +107,10 @@ def render_rays(
             over the intervals between them (OpenLRM), instead of one sample per interval.
         jitter: sample anywhere in each interval (training).
         generator: source of the jitter.
-        want_normals: compute normals too (6 more field evaluations per ray, not differentiable).
+        want_normals: compute normals too (6 more field evaluations per solid ray, not
+            differentiable).
+        grid: bounds of the field's density, to evaluate only the samples that may be seen: colour
+            and opacity change by less than 1e-3 as far as the bounds hold. None for all samples.
 
     Raises:
         ValueError: `midpoint_density` with a field that has no raw values.
@@ -118,20 +127,22 @@ def render_rays(
     t, deltas = sample_uniform(near, far, num_samples, jitter=jitter, generator=generator)
     points = rays.origins[:, None] + t[..., None] * rays.directions[:, None]  # (R, S, 3)
     if midpoint_density:
-        density, colors = _average_neighbours(field, points)
         t, deltas = (t[:, 1:] + t[:, :-1]) / 2, t.diff(dim=-1)
-    else:
-        density, colors = _evaluate(field, points)
     if step == "normalised":
         deltas = deltas / (far - near)[:, None]
+    visible = None if grid is None else _visible(grid, points, deltas)
+    evaluate = _average_neighbours if midpoint_density else _evaluate
+    density, colors = evaluate(field, points, visible)
 
     weights = render_weights(density, deltas)
     hit_rgb, hit_opacity, hit_distance = composite(weights, colors, t, background)
     rgb[hit], opacity[hit], distance[hit] = hit_rgb, hit_opacity, hit_distance
     if normals is not None:
         surface = rays.origins + hit_distance[:, None] * rays.directions
-        solid = (hit_opacity >= _SOLID_OPACITY)[:, None]
-        normals[hit] = _normals(field, surface.detach(), _NORMAL_STEP * half_side) * solid
+        solid = hit_opacity >= _SOLID_OPACITY
+        normals[hit.nonzero()[solid, 0]] = _normals(
+            field, surface[solid].detach(), _NORMAL_STEP * half_side
+        )
     return RenderedRays(rgb, opacity, distance, normals)
 
 
@@ -146,6 +157,7 @@ def render_field(
     midpoint_density: bool = False,
     chunk_rays: int = 512,
     want_normals: bool = False,
+    grid: OccupancyGrid | None = None,
 ) -> RenderOutput:
     """Whole views of a radiance field, a bounded number of rays at a time.
 
@@ -163,6 +175,7 @@ def render_field(
         chunk_rays: rays rendered at once, `num_samples` field evaluations each; on a CPU more than
             1000 are slower, on a GPU they are faster.
         want_normals: compute normals too.
+        grid: bounds of the field's density, see `render_rays`.
 
     Returns:
         Depth is that of the mean distance of what is seen, infinite where opacity is below 0.5.
@@ -186,6 +199,7 @@ def render_field(
                 step=step,
                 midpoint_density=midpoint_density,
                 want_normals=want_normals,
+                grid=grid,
             )
             depth = chunk.distance * (rays.directions[part] @ viewing_axis)
             rendered.append(chunk)
@@ -201,20 +215,39 @@ def render_field(
     )
 
 
+def _visible(
+    grid: OccupancyGrid, points: Float[Tensor, "R S 3"], deltas: Float[Tensor, "R I"]
+) -> Bool[Tensor, "R I"]:
+    """Which samples, or which of the S - 1 intervals between them, are to be evaluated."""
+    lower, upper = grid.bounds(points)
+    if deltas.shape != lower.shape:
+        # raw values are averaged and activations of density grow: it lies between the two ends'
+        lower = torch.minimum(lower[:, 1:], lower[:, :-1])
+        upper = torch.maximum(upper[:, 1:], upper[:, :-1])
+    return visible_samples(lower, upper, deltas, tolerance=_TOLERANCE)
+
+
 def _evaluate(
-    field: FieldFn, points: Float[Tensor, "R S 3"]
+    field: FieldFn, points: Float[Tensor, "R S 3"], visible: Bool[Tensor, "R S"] | None
 ) -> tuple[Float[Tensor, "R S"], Float[Tensor, "R S 3"]]:
-    """Density and colour of samples, in the precision of the points."""
-    density, rgb = field(points.reshape(-1, 3))
+    """Density and colour of samples, in the precision of the points; zero where not visible."""
+    if visible is not None:
+        (chosen,) = visible.flatten().nonzero(as_tuple=True)
+        flat = points.flatten(0, 1)
+        density, rgb = field(flat.index_select(0, chosen))
+        density = flat.new_zeros(len(flat)).index_copy(0, chosen, density.to(flat.dtype))
+        rgb = torch.zeros_like(flat).index_copy(0, chosen, rgb.to(flat.dtype))
+    else:
+        density, rgb = field(points.reshape(-1, 3))
     return density.to(points.dtype).reshape(points.shape[:2]), rgb.to(points.dtype).reshape(
         points.shape
     )
 
 
 def _average_neighbours(
-    field: FieldFn, points: Float[Tensor, "R S 3"]
+    field: FieldFn, points: Float[Tensor, "R S 3"], visible: Bool[Tensor, "R I"] | None
 ) -> tuple[Float[Tensor, "R I"], Float[Tensor, "R I 3"]]:
-    """Density and colour of the S - 1 intervals between samples.
+    """Density and colour of the S - 1 intervals between samples; zero where not visible.
 
     Density is activated after averaging, colours before, as OpenLRM does.
     """
@@ -223,11 +256,19 @@ def _average_neighbours(
             f"midpoint_density needs a field with raw() and activate(), got {type(field).__name__}"
         )
     num_rays, num_samples, _ = points.shape
-    raw = field.raw(points.reshape(-1, 3)).to(points.dtype)
+    flat = points.reshape(-1, 3)
+    if visible is None:
+        raw = field.raw(flat).to(points.dtype)
+    else:  # both ends of each interval
+        ends = F.pad(visible, (0, 1)) | F.pad(visible, (1, 0))
+        (chosen,) = ends.flatten().nonzero(as_tuple=True)
+        values = field.raw(flat.index_select(0, chosen)).to(points.dtype)
+        raw = flat.new_zeros(len(flat), 4).index_copy(0, chosen, values)
     _, rgb = field.activate(raw)
     raw, rgb = raw.reshape(num_rays, num_samples, 4), rgb.reshape(num_rays, num_samples, 3)
     density, _ = field.activate(((raw[:, 1:] + raw[:, :-1]) / 2).reshape(-1, 4))
-    return density.reshape(num_rays, num_samples - 1), (rgb[:, 1:] + rgb[:, :-1]) / 2
+    density = density.reshape(num_rays, num_samples - 1)
+    return density if visible is None else density * visible, (rgb[:, 1:] + rgb[:, :-1]) / 2
 
 
 @torch.no_grad()
@@ -236,6 +277,8 @@ def _normals(field: FieldFn, points: Float[Tensor, "P 3"], step: float) -> Float
 
     Differences need no autograd graph, so they work under `torch.inference_mode` too.
     """
+    if not len(points):
+        return points
     offsets = step * torch.eye(3, dtype=points.dtype, device=points.device)
     ahead, _ = field((points[:, None] + offsets).reshape(-1, 3))
     behind, _ = field((points[:, None] - offsets).reshape(-1, 3))

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from lrm_core.rendering.nerf_renderer import render_field, render_rays
+from lrm_core.rendering.occupancy_grid import OccupancyGrid, grid_from_field
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.rendering.trajectories import orbit
 from lrm_core.structures.cameras import canonical_camera
@@ -231,3 +232,107 @@ def test_half_precision_fields_are_integrated_in_the_precision_of_the_rays():
 def test_midpoint_density_needs_raw_values():
     with pytest.raises(ValueError, match=r"raw\(\) and activate\(\), got Ball"):
         render_field(Ball(1.0), canonical_camera(2), half_side=1.0, midpoint_density=True)
+
+
+class Counted:
+    """A field that counts the points it is asked for."""
+
+    def __init__(self, field):
+        self.field, self.num_points = field, 0
+
+    def raw(self, points):
+        self.num_points += len(points)
+        return self.field.raw(points)
+
+    def activate(self, raw):
+        return self.field.activate(raw)
+
+    def __call__(self, points):
+        self.num_points += len(points)
+        return self.field(points)
+
+
+class Clouds(Fog):
+    """Fog over ten orders of magnitude: softplus is small but never zero."""
+
+    def raw(self, points):
+        raw = super().raw(points)
+        return torch.cat([raw[:, :3], 2.5 * raw[:, 3:] - 4.0], dim=-1)
+
+
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [
+        (Ball(30.0), {}),
+        (Ball(30.0), {"step": "normalised"}),
+        (wall, {}),
+        (Clouds(), {}),
+        (Clouds(), {"step": "normalised"}),
+        (Clouds(), {"midpoint_density": True}),
+    ],
+)
+def test_skipping_empty_space_changes_no_pixel_by_a_thousandth(field, options):
+    cameras = orbit(2, elevation_degrees=25.0, size=24)
+    grid = grid_from_field(field, half_side=0.8, num_cells=40)
+    full, fast = Counted(field), Counted(field)
+    options = {"half_side": 0.8, "num_samples": 64, "background": 0.3, **options}
+    expected = render_field(full, cameras, **options)
+    got = render_field(fast, cameras, **options, grid=grid)
+    assert float((expected.rgb - got.rgb).abs().max()) < 1e-3
+    assert float((expected.opacity - got.opacity).abs().max()) < 1e-3
+    solid = (expected.opacity > 0.501) & (got.opacity > 0.501)
+    torch.testing.assert_close(got.depth[solid], expected.depth[solid], atol=5e-3, rtol=0)
+    assert fast.num_points < 0.65 * full.num_points
+
+
+def test_rays_through_nothing_ask_for_nothing():
+    grid = OccupancyGrid(torch.zeros(2, 2, 2, 2), lambda points: points)
+    output = render_field(
+        lambda points: (points.new_ones(len(points)), points) if len(points) == 0 else None,
+        canonical_camera(5),
+        half_side=1.0,
+        want_normals=True,
+        grid=grid,
+    )
+    assert torch.equal(output.rgb, torch.ones(1, 5, 5, 3))
+    assert torch.equal(output.opacity, torch.zeros(1, 5, 5))
+
+
+def test_normals_and_gradients_are_those_of_the_full_renderer():
+    rays = generate_rays(canonical_camera(8))
+    grid = grid_from_field(Clouds(), half_side=0.8, num_cells=40)
+
+    def rendered(scale, grid):
+        def field(points):
+            density, rgb = Clouds()(points)
+            return density * scale, rgb
+
+        return render_rays(field, rays, half_side=0.8, grid=grid, want_normals=True)
+
+    results = []
+    for bounds in (None, grid):
+        scale = torch.tensor(1.0, requires_grad=True)
+        output = rendered(scale, bounds)
+        (gradient,) = torch.autograd.grad(output.rgb.mean() + output.opacity.mean(), scale)
+        results.append((output, float(gradient)))
+    (full, full_gradient), (fast, fast_gradient) = results
+    sure = (full.opacity - 0.5).abs() > 2e-3
+    torch.testing.assert_close(fast.normals[sure], full.normals[sure], atol=2e-2, rtol=0)
+    assert bool((full.normals.norm(dim=-1) > 0.9).any())
+    assert full_gradient == pytest.approx(fast_gradient, abs=1e-3)
+
+
+def test_an_interval_with_one_dense_end_is_not_skipped():
+    class Edge(Fog):
+        """Raw density 60 above z = 0.1 and -20 below: the mean of the two is dense."""
+
+        def raw(self, points):
+            density = torch.where(points[:, 2:] > 0.1, 60.0, -20.0)
+            return torch.cat([points, density], dim=-1)
+
+    # intervals are several cells long
+    grid = grid_from_field(Edge(), half_side=0.8, num_cells=80)
+    options = {"half_side": 0.8, "num_samples": 10, "midpoint_density": True}
+    camera = orbit(1, elevation_degrees=60.0, size=8)
+    full, fast = (render_field(Edge(), camera, **options, grid=g) for g in (None, grid))
+    torch.testing.assert_close(fast.rgb, full.rgb, atol=1e-3, rtol=0)

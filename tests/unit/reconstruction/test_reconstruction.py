@@ -1,0 +1,112 @@
+"""Views with empty space skipped beside views with every sample evaluated."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from lrm_core.config import FieldConfig, load_preset
+from lrm_core.errors import CheckpointError
+from lrm_core.models.nerf_mlp import NerfMLP
+from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.reconstruction.pipeline import load_model
+from lrm_core.reconstruction.reconstruction import Reconstruction
+from lrm_core.rendering.trajectories import orbit
+from lrm_core.structures.cameras import canonical_camera
+from lrm_core.structures.triplane import Frustum, Triplane
+
+TEAPOT = Path(__file__).parents[3] / "examples" / "teapot.png"
+FRUSTUM = Frustum(distance=2.0, focal=0.75)
+
+
+def reconstruction_of(field, **rendering):
+    config = load_preset("lrm-large")
+    rendering = {"num_samples": 64, **rendering}
+    config = dataclasses.replace(
+        config, rendering=dataclasses.replace(config.rendering, **rendering)
+    )
+    return Reconstruction(field, config, canonical_camera(8))
+
+
+def assert_equal_views(reconstruction, cameras):
+    exact = reconstruction.render(cameras, exact=True)
+    fast = reconstruction.render(cameras)
+    assert float((exact.rgb - fast.rgb).abs().max()) < 1e-3
+    assert float((exact.opacity - fast.opacity).abs().max()) < 1e-3
+    assert not torch.equal(exact.rgb, fast.rgb)  # something was left out
+    return exact
+
+
+def test_views_of_a_photo_are_those_of_the_full_renderer():
+    reconstruction = load_model("lrm-mini").reconstruct(TEAPOT)
+    assert_equal_views(reconstruction, orbit(2, elevation_degrees=25.0, size=24))
+
+
+@pytest.mark.parametrize("shape", ["ball", "ring", "two balls", "slab"])
+@pytest.mark.parametrize("frustum", [None, FRUSTUM])
+def test_views_of_known_shapes_are_those_of_the_full_renderer(shape_field, shape, frustum):
+    reconstruction = reconstruction_of(shape_field(shape, extent=0.9, frustum=frustum, size=48))
+    exact = assert_equal_views(reconstruction, orbit(2, elevation_degrees=20.0, size=16))
+    assert float(exact.opacity.max()) > 0.9
+
+
+@pytest.mark.parametrize("density_activation", ["softplus", "exp"])
+@pytest.mark.parametrize(
+    "rendering", [{}, {"step": "normalised"}, {"midpoint_density": True}], ids=str
+)
+def test_views_of_random_fields_are_those_of_the_full_renderer(
+    random_field, density_activation, rendering
+):
+    field = random_field(density_activation=density_activation)
+    field.nerf_mlp.linears[-1].weight[3] *= 4.0  # from opaque to nearly empty
+    field.nerf_mlp.linears[-1].bias[3] -= 6.0
+    reconstruction = reconstruction_of(field, **rendering)
+    assert_equal_views(reconstruction, orbit(2, elevation_degrees=-15.0, size=16))
+
+
+def sheet_field(threshold):
+    """Solid where the feature of one row of texels exceeds a threshold: a horizontal sheet.
+
+    The feature falls from 1 to 0 within a texel, so the sheet is 2 (1 - threshold) texels thick.
+    """
+    planes = torch.zeros(1, 3, 1, 64, 64)
+    planes[0, 1, 0, 40] = 1.0
+    config = FieldConfig(num_layers=2, width=2, density_activation="exp", density_bias=0.0)
+    mlp = NerfMLP(3, config).requires_grad_(False)
+    first, last = mlp.linears
+    for linear in mlp.linears:
+        linear.weight.zero_()
+        linear.bias.zero_()
+    first.weight[0, :] = 1.0
+    first.bias[0] = -threshold
+    last.weight[3, 0], last.bias[3] = 24.0 / (1.0 - threshold), -16.0
+    return TriplaneField(Triplane(planes), mlp)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.8])
+def test_a_sheet_thinner_than_a_cell_is_not_lost(threshold):
+    reconstruction = reconstruction_of(sheet_field(threshold), num_samples=512)
+    exact = assert_equal_views(reconstruction, orbit(1, elevation_degrees=30.0, size=12))
+    assert float((exact.opacity > 0.5).float().mean()) > 0.2
+
+
+def test_the_grid_is_made_once_and_only_when_needed(shape_field, monkeypatch):
+    import lrm_core.reconstruction.reconstruction as module
+
+    made = []
+    real = module.grid_query
+    monkeypatch.setattr(module, "grid_query", lambda *a: made.append(a) or real(*a))
+    reconstruction = reconstruction_of(shape_field(size=48))
+    reconstruction.render(canonical_camera(4), exact=True)
+    assert not made
+    for _ in range(2):
+        reconstruction.render(canonical_camera(4))
+    assert len(made) == 1
+
+
+def test_a_field_that_is_not_finite_is_named(shape_field):
+    field = shape_field(size=48)
+    field.nerf_mlp.linears[-1].bias[3] = float("nan")
+    with pytest.raises(CheckpointError, match="not finite"):
+        reconstruction_of(field).render(canonical_camera(4))
