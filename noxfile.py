@@ -56,3 +56,10 @@ def build(session: nox.Session) -> None:
         shutil.copy(SMOKE, folder)
         session.chdir(folder)
         session.run("python", "smoke.py", "--not-from", str(ROOT))
+
+
+@nox.session(default=False)
+def speed(session: nox.Session) -> None:
+    """Measure speed into reports/speed; arguments after `--` choose: `-- -k "mini and 256"`."""
+    session.install("-e", ".[dev]")
+    session.run("pytest", "benchmarks/speed", *session.posargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,11 +17,14 @@ from lrm_cli.options import (
     OverwriteOption,
     QuietOption,
 )
-from lrm_cli.output import Output
+from lrm_cli.output import Output, printable
 
 if TYPE_CHECKING:
     from lrm_core.reconstruction.pipeline import ReconstructionModel
     from lrm_core.reconstruction.reconstruction import MeshOptions
+
+# Width of the longest bar of --profile, in characters.
+_BAR_WIDTH = 30
 
 
 def reconstruct(
@@ -88,6 +92,9 @@ def reconstruct(
     exact: Annotated[
         bool, typer.Option("--exact", help="Evaluate every grid point, not only near the surface.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show where the time of each photo goes (stderr).")
+    ] = False,
     overwrite: OverwriteOption = False,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
@@ -98,6 +105,7 @@ def reconstruct(
     (NAME.json). Several photos or a folder give one mesh each in the folder OUT.
     """
     output = Output(json=json_output, quiet=quiet)
+    started = time.perf_counter()
     from lrm_core.device import choose_device, choose_dtype
     from lrm_core.errors import InputError, LrmError
     from lrm_core.reconstruction.batch import plan_outputs
@@ -105,6 +113,9 @@ def reconstruct(
     from lrm_core.reconstruction.reconstruction import MeshOptions
     from lrm_core.reconstruction.result_files import check_replaceable
     from lrm_core.rendering.view_output import check_output
+
+    # what only the first photo waits for
+    startup = {"imports": time.perf_counter() - started}
 
     jobs = plan_outputs(photos, out, file_format=file_format, overwrite=overwrite)
     if len(jobs) > 1 and (mask or save_scene or video):
@@ -126,7 +137,9 @@ def reconstruct(
         photo_colors=photo_colors,
     )
     device_name = choose_device(device)
+    started = time.perf_counter()
     network = load_model(model, device=device_name, dtype=choose_dtype(dtype, device_name))
+    startup["load model"] = time.perf_counter() - started
     if not network.config.commercial_use:
         output.warning(
             f"the weights of {network.config.name} are licensed {network.config.licence}: "
@@ -138,13 +151,16 @@ def reconstruct(
         for photo, path in jobs:
             task.update(task.completed, f"reconstructing {photo.name}")
             try:
-                results.append(
-                    _reconstruct_one(
-                        output, network, photo, path, options, up=up, overwrite=overwrite,
-                        background_removal=background_removal, mask=mask,
-                        save_scene=save_scene, video=video,
-                    )
+                record, seconds = _reconstruct_one(
+                    output, network, photo, path, options, up=up, overwrite=overwrite,
+                    background_removal=background_removal, mask=mask,
+                    save_scene=save_scene, video=video,
                 )  # fmt: skip
+                if profile:
+                    record["profile"] = _profile(startup | seconds)
+                    _show_profile(output, photo, record["profile"])
+                startup = {}
+                results.append(record)
             except LrmError as error:
                 failure = describe(error)
                 if len(jobs) == 1 or failure is None:
@@ -175,8 +191,8 @@ def _reconstruct_one(
     mask: Path | None,
     save_scene: Path | None,
     video: Path | None,
-) -> dict[str, Any]:
-    """One photo to all of its files; returns the record that `NAME.json` holds."""
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """One photo to all of its files; returns the record of `NAME.json` and seconds per stage."""
     from lrm_core.io.image_files import read_mask
     from lrm_core.reconstruction.result_files import write_result, write_turntable
     from lrm_core.reconstruction.scene import save_scene as write_scene
@@ -190,11 +206,14 @@ def _reconstruct_one(
         output.warning(f"{photo.name}: {reconstruction.warning}")
     mesh = reconstruction.extract_mesh(options=options)
     files, record = write_result(path, reconstruction, mesh, up=up, overwrite=overwrite)
+    clock = reconstruction.clock
     if save_scene is not None:
-        write_scene(save_scene, reconstruction)
+        with clock.stage("save scene"):
+            write_scene(save_scene, reconstruction)
         files.append(save_scene)
     if video is not None:
-        write_turntable(video, mesh, reconstruction.source_camera, overwrite=overwrite)
+        with clock.stage("video"):
+            write_turntable(video, mesh, reconstruction.source_camera, overwrite=overwrite)
         files.append(video)
     seconds = sum(record["seconds"].values())
     output.success(
@@ -202,4 +221,38 @@ def _reconstruct_one(
         f"{seconds:.1f} s, {record['peak_memory_mb']:,} MB"
     )
     output.info("next: lrm render " + f"{path} -o {path.with_suffix('')}.views.png")
-    return {"photo": str(photo), "mesh": str(path), **record, "files": [str(f) for f in files]}
+    result = {"photo": str(photo), "mesh": str(path), **record, "files": [str(f) for f in files]}
+    return result, clock.seconds
+
+
+def _profile(seconds: dict[str, float]) -> list[dict[str, Any]]:
+    """Stage, seconds and share of the whole, in the order of the stages."""
+    total = sum(seconds.values())
+    return [
+        {"stage": stage, "seconds": round(value, 4), "share": round(value / total, 4)}
+        for stage, value in seconds.items()
+    ]
+
+
+def _show_profile(output: Output, photo: Path, profile: list[dict[str, Any]]) -> None:
+    """The stages of one photo as a table on stderr."""
+    if output.mode != "human":
+        return
+    from rich.console import Console
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    title = Text(f"where the time of {printable(photo.name)} went")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("stage")
+    table.add_column("seconds", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("", width=_BAR_WIDTH)
+    longest = max(row["share"] for row in profile)
+    for row in profile:
+        bar = ProgressBar(total=longest, completed=row["share"], width=_BAR_WIDTH)
+        table.add_row(row["stage"], f"{row['seconds']:.3f}", f"{row['share']:.0%}", bar)
+    total = sum(row["seconds"] for row in profile)
+    table.add_row("sum", f"{total:.3f}", "100%", "")
+    Console(stderr=True).print(table)

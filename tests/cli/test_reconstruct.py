@@ -117,3 +117,35 @@ def test_an_existing_scene_file_is_kept_and_no_work_is_done(run, tmp_path):
     assert result.exit_code == 4
     assert scene.read_text() == "mine"
     assert not (tmp_path / "m.ply").exists()
+
+
+def test_profile_says_where_the_time_goes_on_stderr(run, tmp_path):
+    result = run(EXAMPLE, "-o", tmp_path / "m.obj", *FAST, "--profile")
+    assert result.exit_code == 0, result.output
+    rows = {line[:18].strip(): line[18:].split() for line in result.stderr.splitlines()}
+    assert set(rows) >= {"imports", "load model", "grid query", "texture bake", "write", "sum"}
+    *stages, total = (float(cells[0]) for cells in rows.values() if cells[1:2] and "%" in cells[1])
+    assert total == pytest.approx(sum(stages), abs=0.02)
+    longest = max(rows, key=lambda stage: rows[stage][-1].count("━"))
+    assert float(rows[longest][0]) == max(stages)
+    assert "grid query" not in result.stdout
+
+
+def test_profile_in_json_counts_the_start_once(run, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.png"):
+        (photos / name).write_bytes(EXAMPLE.read_bytes())
+    result = run(
+        photos, "-o", tmp_path / "out", *FAST, "--vertex-colors", "--format", "ply",
+        "--profile", "--json",
+    )  # fmt: skip
+    first, second = (entry["profile"] for entry in json.loads(result.stdout)["results"])
+    assert [row["stage"] for row in first[:3]] == ["imports", "load model", "read"]
+    assert [row["stage"] for row in second] == [row["stage"] for row in first[2:]]
+    for profile in (first, second):
+        assert sum(row["share"] for row in profile) == pytest.approx(1.0, abs=0.01)
+        total = sum(row["seconds"] for row in profile)
+        for row in profile:
+            assert row["share"] == pytest.approx(row["seconds"] / total, abs=0.01)
+    assert "grid query" not in result.stderr

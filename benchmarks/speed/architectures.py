@@ -1,0 +1,244 @@
+"""The models whose speed is measured, and a real surface for those that have no weights here.
+
+Weights of the paper's sizes, TripoSR and OpenLRM are random but for one thing: the triplane that
+lrm-mini makes of a photo is written into them, so that they turn any photo into that object. Every
+product and every sum of the real model is computed, and extraction meets a true shape.
+
+How: the output layers of the decoder's residual branches are zero, so that the learned tokens reach
+the de-convolution as they are, and the tokens hold the planes. The first linear layer of the NeRF
+MLP reads the planes as lrm-mini's does; layers that lrm-mini lacks hand their input on.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lrm_core.config import (
+    DecoderConfig,
+    FieldConfig,
+    ImageEncoderConfig,
+    InputConfig,
+    ModelConfig,
+    RenderingConfig,
+    SourceCameraConfig,
+    load_preset,
+)
+from lrm_core.models.loading import save_lrm
+from lrm_core.models.lrm import LRM
+from lrm_core.models.nerf_mlp import DENSITY, NerfMLP
+from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.reconstruction.density_grid import raw_density_level
+from lrm_core.reconstruction.pipeline import load_model
+from lrm_core.reconstruction.reconstruction import Reconstruction
+from lrm_core.structures.triplane import LRM_PLANES, Triplane, signed_axis
+
+PHOTO = Path(__file__).parents[2] / "examples" / "teapot.png"
+
+# SiLU of 16 x is 16 times the rectifier of x but for 0.28, and far from float32's denormals.
+_SILU_SCALE = 16.0
+
+TRIPOSR = ModelConfig(
+    name="triposr",
+    encoder=ImageEncoderConfig(norm_eps=1e-12, position_interpolation="bicubic"),
+    decoder=DecoderConfig(
+        camera_feature="none",
+        sublayer_order="self_cross_mlp",
+        feed_forward="geglu",
+        attention_output_bias=True,
+        residual_projection=True,
+        channels=40,
+    ),
+    nerf=FieldConfig(
+        activation="silu",
+        density_activation="exp",
+        extent=0.87,
+        plane_axes=(("-y", "x"), ("-y", "z"), ("x", "z")),
+        iso_level=25.0,
+    ),
+    rendering=RenderingConfig(step="normalised"),
+    source_camera=SourceCameraConfig(distance=1.9, focal=0.5 / math.tan(math.radians(20.0))),
+    input=InputConfig(background=0.5, foreground_ratio=0.85, resize="bilinear"),
+)
+
+OPENLRM_LARGE = ModelConfig(
+    name="openlrm-large",
+    encoder=ImageEncoderConfig(
+        kind="dinov2",
+        image_size=448,
+        patch_size=14,
+        num_register_tokens=4,
+        position_grid=37,
+        position_interpolation="bicubic_antialias",
+        pixel_mean=(0.0, 0.0, 0.0),
+        pixel_std=(1.0, 1.0, 1.0),
+    ),
+    decoder=DecoderConfig(camera_feature="camera16", norm_eps=1e-6),
+    nerf=FieldConfig(
+        num_layers=4,
+        rgb_padding=0.001,
+        plane_axes=(("x", "y"), ("x", "z"), ("z", "y")),
+        iso_level=3.0,
+    ),
+    rendering=RenderingConfig(num_samples=96, midpoint_density=True),
+    input=InputConfig(foreground_ratio=0.8),
+)
+
+MODELS = ("lrm-mini", "lrm-small", "lrm-large", "triposr", "openlrm-large")
+
+
+def architecture(name: str) -> ModelConfig:
+    """The configuration of one of `MODELS`."""
+    foreign = {config.name: config for config in (TRIPOSR, OPENLRM_LARGE)}
+    return foreign.get(name) or load_preset(name)
+
+
+def num_parameters(config: ModelConfig) -> int:
+    """Parameters of a model, without making it."""
+    with torch.device("meta"):
+        return LRM(config).num_parameters
+
+
+@cache
+def teapot() -> Reconstruction:
+    """What lrm-mini makes of `examples/teapot.png`, on the CPU."""
+    return load_model("lrm-mini").reconstruct(PHOTO)
+
+
+def reconstruction_of(name: str, device: str) -> Reconstruction:
+    """The object as a field of this architecture, without its transformers."""
+    source = teapot()
+    if name == "lrm-mini":
+        triplane, nerf_mlp, config = source.triplane, source.field.nerf_mlp, source.config
+    else:
+        config = architecture(name)
+        planes, nerf_mlp = written_into(config, source.field)
+        triplane = Triplane(planes[None], config.nerf.extent, config.nerf.plane_axes)
+    offsets = triplane.ray_offsets
+    triplane = replace(
+        triplane,
+        planes=triplane.planes.to(device),
+        ray_offsets=None if offsets is None else offsets.to(device),
+    )
+    mlp = NerfMLP(3 * config.decoder.channels, config.nerf).requires_grad_(False)
+    mlp.load_state_dict(nerf_mlp.state_dict())
+    return Reconstruction(
+        field=TriplaneField(triplane, mlp.to(device).eval()),
+        config=config,
+        source_camera=source.source_camera,
+        foreground=source.foreground,
+        detail=source.detail if name == "lrm-mini" else None,
+    )
+
+
+@torch.inference_mode()
+def written_into(config: ModelConfig, source: TriplaneField) -> tuple[Tensor, NerfMLP]:
+    """Planes and NeRF MLP of another architecture with the surface and colours of `source`.
+
+    Frustum coordinates become those of the axis-aligned cube, which bends the object a little, and
+    ray offsets are left out.
+
+    Args:
+        config: at least as many channels and layers as the source, and its width.
+        source: planes on `LRM_PLANES`, rectifiers between layers.
+
+    Returns:
+        planes (3, D, S, S) and the MLP, in float32.
+    """
+    channels, size = source.triplane.planes.shape[2], config.decoder.plane_resolution
+    resampled = F.interpolate(
+        source.triplane.planes[0], size=(size, size), mode="bilinear", antialias=True
+    )
+    linears = [layer for layer in source.nerf_mlp.linears if isinstance(layer, nn.Linear)]
+    columns = linears[0].weight.split(channels, dim=1)
+
+    planes = torch.zeros(3, config.decoder.channels, size, size)
+    mlp = NerfMLP(3 * config.decoder.channels, config.nerf).requires_grad_(False).eval()
+    first, *between, last = (layer for layer in mlp.linears if isinstance(layer, nn.Linear))
+    first.weight.zero_()
+    pairs = [{signed_axis(axis)[0] for axis in axes} for axes in LRM_PLANES]
+    for plane, axes in enumerate(config.nerf.plane_axes):
+        (wide, wide_sign), (high, high_sign) = map(signed_axis, axes)
+        origin = pairs.index({wide, high})
+        content = resampled[origin] if wide < high else resampled[origin].transpose(1, 2)
+        flipped = [axis for axis, sign in ((2, wide_sign), (1, high_sign)) if sign < 0]
+        planes[plane, :channels] = content.flip(flipped)
+        start = plane * config.decoder.channels
+        first.weight[:, start : start + channels] = columns[origin]
+
+    scale = _SILU_SCALE if config.nerf.activation == "silu" else 1.0
+    first.weight.mul_(scale)
+    first.bias.copy_(linears[0].bias * scale)
+    for number, layer in enumerate(between, start=1):
+        if number < len(linears) - 1:
+            layer.weight.copy_(linears[number].weight)
+            layer.bias.copy_(linears[number].bias * scale)
+        else:
+            nn.init.eye_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    last.weight.copy_(linears[-1].weight / scale)
+    last.bias.copy_(linears[-1].bias)
+    theirs = source.nerf_mlp.config
+    last.bias[DENSITY] += raw_density_level(config.nerf.iso_level, config.nerf)
+    last.bias[DENSITY] -= raw_density_level(teapot().config.nerf.iso_level, theirs)
+    return planes, mlp
+
+
+@torch.inference_mode()
+def save_weights(config: ModelConfig, folder: Path) -> None:
+    """Write a model with random weights that turns every photo into the object.
+
+    Args:
+        config: of an axis-aligned model.
+        folder: gets `config.json` and `model.safetensors`.
+    """
+    torch.manual_seed(0)
+    model = LRM(config).requires_grad_(False)
+    planes, mlp = written_into(config, teapot().field)
+    model.nerf_mlp.load_state_dict(mlp.state_dict())
+    _write_planes(model, planes)
+    save_lrm(model, folder)
+
+
+def _write_planes(model: LRM, planes: Tensor) -> None:
+    """Make the decoder return these planes (3, D, S, S) for any image."""
+    decoder, cell = model.decoder, model.config.decoder.upsample
+    side, width = decoder.token_resolution, model.config.decoder.width
+    used = int(planes.flatten(2).abs().amax(dim=(0, 2)).count_nonzero())  # the rest are zero
+    tokens = planes[:, :used].unflatten(3, (side, cell)).unflatten(2, (side, cell))
+    tokens = tokens.permute(0, 2, 4, 1, 3, 5).reshape(3 * side**2, -1)  # channel, row, column
+    length = tokens.shape[1]
+
+    decoder.triplane_tokens.zero_()
+    decoder.triplane_tokens[:, :length] = tokens
+    decoder.upsample.weight.zero_()
+    decoder.upsample.bias.zero_()
+    for number in range(length):
+        channel, rest = divmod(number, cell**2)
+        decoder.upsample.weight[number, channel, rest // cell, rest % cell] = 1.0
+
+    if decoder.residual_projection is not None:
+        nn.init.zeros_(decoder.residual_projection.after.weight)
+        nn.init.zeros_(decoder.residual_projection.after.bias)
+        return
+    for block in decoder.blocks:
+        for name in ("cross_attention.output", "self_attention.output", "mlp.contract"):
+            for parameter in block.get_submodule(name).parameters():
+                parameter.zero_()
+    # the last LayerNorm: mean 0 by the negative of every value, and one norm for all tokens by a
+    # pair of values that make up for the difference
+    squares = 2.0 * tokens.square().sum(dim=1)
+    missing = ((squares.max() - squares) / 2.0).sqrt()
+    decoder.triplane_tokens[:, length : 2 * length] = -tokens
+    decoder.triplane_tokens[:, 2 * length] = missing
+    decoder.triplane_tokens[:, 2 * length + 1] = -missing
+    norm = decoder.output_norm
+    assert norm is not None
+    norm.weight.fill_(float((squares.max() / width + norm.eps).sqrt()))
+    norm.bias.zero_()
