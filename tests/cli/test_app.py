@@ -97,7 +97,9 @@ def test_a_batch_can_end_with_its_own_code() -> None:
 
 def test_ctrl_c_ends_a_real_process_with_130() -> None:
     program = (
-        "import time, typer\n"
+        "import signal, time, typer\n"
+        # a program started in the background may inherit that Ctrl-C is ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from lrm_cli.app import LrmGroup\n"
         "app = typer.Typer(cls=LrmGroup)\n"
         "app.callback()(lambda: None)\n"
