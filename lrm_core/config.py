@@ -195,6 +195,12 @@ class ModelConfig:
         if self.decoder.front_plane_skip and not self.nerf.frustum:
             raise ValueError("decoder.front_plane_skip needs nerf.frustum: true")
 
+    @property
+    def sampled_half_side(self) -> float:
+        """Half side of the cube that rays are sampled in, in world units."""
+        # TripoSR samples a little inside its cube (docs/conventions.md)
+        return self.nerf.extent * (0.999 if self.rendering.step == "normalised" else 1.0)
+
 
 ConfigType = TypeVar("ConfigType")
 
@@ -244,10 +250,20 @@ def read_yaml(path: Path | Any, *, origin: str) -> dict[str, Any]:
     return values
 
 
+def bundled_presets(kind: str = ".") -> dict[str, Any]:
+    """The YAML files that ship with the package, by name in alphabetical order.
+
+    Args:
+        kind: folder of `presets/`: training, protocols, published; "." for models.
+    """
+    folder = resources.files("lrm_core") / "presets" / kind
+    files = sorted((p for p in folder.iterdir() if p.name[-5:] == ".yaml"), key=lambda p: p.name)
+    return {path.name.removesuffix(".yaml"): path for path in files}
+
+
 def preset_names() -> list[str]:
     """Names of the model presets that ship with the package."""
-    folder = resources.files("lrm_core") / "presets"
-    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name[-5:] == ".yaml")
+    return list(bundled_presets())
 
 
 def load_preset(name: str) -> ModelConfig:
@@ -260,8 +276,8 @@ def load_preset(name: str) -> ModelConfig:
         raise ConfigError(
             f"no preset is called '{name}'", hint=f"presets: {', '.join(preset_names())}"
         )
-    path = resources.files("lrm_core") / "presets" / f"{name}.yaml"
-    return parse_config(ModelConfig, read_yaml(path, origin=name), origin=name)
+    values = read_yaml(bundled_presets()[name], origin=name)
+    return parse_config(ModelConfig, values, origin=name)
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:

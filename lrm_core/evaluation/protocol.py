@@ -11,12 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from lrm_core.baselines.predictor import CAMERA_DISTANCE, CAMERA_FOCAL, OBJECT_SIDE
-from lrm_core.config import config_to_dict, parse_config, read_yaml
+from lrm_core.config import bundled_presets, config_to_dict, parse_config, read_yaml
 from lrm_core.errors import ConfigError
 
 _STRICT: Any = {"extra": "forbid"}
@@ -128,8 +127,7 @@ class Protocol:
 
 def protocol_names() -> list[str]:
     """Names of the protocols that ship with the package."""
-    folder = resources.files("lrm_core") / "presets" / "protocols"
-    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name[-5:] == ".yaml")
+    return list(bundled_presets("protocols"))
 
 
 def load_protocol(source: str) -> Protocol:
@@ -145,7 +143,7 @@ def load_protocol(source: str) -> Protocol:
                 f"no protocol is called '{source}'",
                 hint=f"protocols: {', '.join(protocol_names())}, or a .yaml file",
             )
-        path = resources.files("lrm_core") / "presets" / "protocols" / f"{source}.yaml"
+        path = bundled_presets("protocols")[source]
     values = read_yaml(path, origin=source)
     listed = values.get("objects")
     if isinstance(listed, str):

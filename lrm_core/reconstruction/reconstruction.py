@@ -213,8 +213,7 @@ class Reconstruction:
         return render_field(
             self.field,
             cameras.to(device),
-            # TripoSR samples a little inside its cube (docs/conventions.md)
-            half_side=self.triplane.extent * (0.999 if rendering.step == "normalised" else 1.0),
+            half_side=self.config.sampled_half_side,
             num_samples=rendering.num_samples,
             step=rendering.step,
             midpoint_density=rendering.midpoint_density,

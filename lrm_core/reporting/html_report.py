@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lrm_core.errors import InputError, NotComparableError
 from lrm_core.io.atomic_write import replacing
@@ -28,9 +27,9 @@ from lrm_core.reporting.examples import Example
 from lrm_core.reporting.html_charts import BarChart, StripChart, bar_chart, strip_chart
 from lrm_core.reporting.metric_report import MetricReport
 from lrm_core.reporting.published import MARK, PublishedTable
+from lrm_core.reporting.templates import html_templates
 
 _ARROWS = {"higher": "↑", "lower": "↓"}
-_FOLDER = "html"
 _VIEWER = "model-viewer"
 
 
@@ -109,16 +108,10 @@ def render_page(
     }  # fmt: skip
     rows, notes = _score_rows(reports, list(metrics))
     shown, meshes = _shown_examples(examples, labels, tables, list(metrics))
-    files = resources.files("lrm_core.reporting") / _FOLDER
+    files = resources.files("lrm_core.reporting") / "html"
     style, script = ((files / name).read_text("utf-8") for name in ("page.css", "page.js"))
     viewer = (files / _VIEWER / "model-viewer-umd.min.js").read_text("utf-8") if meshes else ""
-    environment = Environment(
-        loader=PackageLoader("lrm_core.reporting", _FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_templates("lrm_core.reporting")
     environment.filters |= {
         "number": _number,
         "data_uri": _data_uri,

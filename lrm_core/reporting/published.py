@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Literal
 
-from lrm_core.config import parse_config, read_yaml
+from lrm_core.config import bundled_presets, parse_config, read_yaml
 from lrm_core.errors import ConfigError
 
 _STRICT: Any = {"extra": "forbid"}
@@ -81,8 +80,7 @@ class PublishedTable:
 
 def published_names() -> list[str]:
     """Names of the published tables that ship with the package."""
-    folder = resources.files("lrm_core") / "presets" / "published"
-    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name[-5:] == ".yaml")
+    return list(bundled_presets("published"))
 
 
 def load_published(name: str) -> PublishedTable:
@@ -96,7 +94,7 @@ def load_published(name: str) -> PublishedTable:
             f"no published table is called '{name}'",
             hint=f"tables: {', '.join(published_names())}",
         )
-    path = resources.files("lrm_core") / "presets" / "published" / f"{name}.yaml"
+    path = bundled_presets("published")[name]
     return parse_published(read_yaml(path, origin=name), origin=name)
 
 

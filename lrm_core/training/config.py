@@ -7,12 +7,12 @@ A recipe is a YAML file with the fields of `TrainingConfig`. Section numbers are
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from lrm_core.config import (
     ModelConfig,
+    bundled_presets,
     config_to_dict,
     load_preset,
     parse_config,
@@ -137,8 +137,7 @@ class TrainingConfig:
 
 def recipe_names() -> list[str]:
     """Names of the recipes that ship with the package."""
-    folder = resources.files("lrm_core") / "presets" / "training"
-    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name[-5:] == ".yaml")
+    return list(bundled_presets("training"))
 
 
 def read_training_config(source: str, overrides: dict[str, Any]) -> TrainingConfig:
@@ -158,7 +157,7 @@ def read_training_config(source: str, overrides: dict[str, Any]) -> TrainingConf
                 f"'{source}' is neither a file nor a bundled recipe",
                 hint=f"recipes: {', '.join(recipe_names())}",
             )
-        path = resources.files("lrm_core") / "presets" / "training" / f"{source}.yaml"
+        path = bundled_presets("training")[source]
     values = with_overrides(read_yaml(path, origin=source), overrides, origin=source)
     return parse_config(TrainingConfig, values, origin=source)
 

@@ -199,10 +199,8 @@ class RenderingObjective(nn.Module):
     def _integral(self, background: float) -> dict[str, Any]:
         """How the model's field is integrated."""
         rendering = self.model.config.rendering
-        # TripoSR samples a little inside its cube (docs/conventions.md)
-        inner = 0.999 if rendering.step == "normalised" else 1.0
         return {
-            "half_side": self.model.config.nerf.extent * inner,
+            "half_side": self.model.config.sampled_half_side,
             "num_samples": self.config.num_samples or rendering.num_samples,
             "background": background,
             "step": rendering.step,

@@ -15,11 +15,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from jaxtyping import UInt8
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lrm_core.io.atomic_write import replacing
 from lrm_core.io.image_writing import write_png
 from lrm_core.rendering.contact_sheet import contact_sheet
+from lrm_core.reporting.templates import html_templates
 from lrm_core.training.objective import Objective, Samples
 from lrm_core.training.rendering_objective import ValidationResult
 from lrm_core.training.run_log import read_metrics
@@ -104,16 +104,11 @@ def write_page(folder: Path) -> Path:
         for entry in reversed(read_metrics(folder))
         if "validation" in entry and _sheet_path(folder, entry["step"]).is_file()
     ]
-    environment = Environment(
-        loader=PackageLoader("lrm_core.training", "html"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     path = folder / _FOLDER / "index.html"
-    content = environment.get_template("validation.html.j2").render(
-        run=folder.resolve().name, entries=entries
+    content = (
+        html_templates("lrm_core.training")
+        .get_template("validation.html.j2")
+        .render(run=folder.resolve().name, entries=entries)
     )
     with replacing(path) as temporary:
         temporary.write_text(content, encoding="utf-8")

@@ -1,9 +1,7 @@
 """The ablation tables: what the YAML files hold, against the paper and the training recipes."""
 
 import re
-import sys
 from collections.abc import Iterator
-from importlib import util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,19 +20,9 @@ BASELINE = {"psnr": 19.0, "clip_similarity": 87.8, "ssim": 77.4, "lpips": 19.1}
 
 
 @pytest.fixture(scope="module")
-def ablations() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(BENCHMARKS))
-    spec = util.spec_from_file_location("ablations_benchmark", BENCHMARKS / "ablations.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
+def ablations(load_benchmark) -> Iterator[ModuleType]:
+    with load_benchmark("ablations") as module:
         yield module
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-        del sys.modules[spec.name]
 
 
 def configs(ablations: ModuleType, name: str, scale: str) -> dict[str, TrainingConfig]:

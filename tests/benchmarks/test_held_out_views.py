@@ -1,9 +1,7 @@
 """The scores of the ablations, against the validation of the training loop."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import util
 from pathlib import Path
 from types import ModuleType
 
@@ -22,16 +20,9 @@ from lrm_core.training.view_samples import (
 
 
 @pytest.fixture(scope="module")
-def held_out_views() -> Iterator[ModuleType]:
-    path = Path(__file__).parents[2] / "benchmarks" / "held_out_views.py"
-    spec = util.spec_from_file_location("held_out_views", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def held_out_views(load_benchmark) -> Iterator[ModuleType]:
+    with load_benchmark("held_out_views") as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

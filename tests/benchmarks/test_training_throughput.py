@@ -1,9 +1,7 @@
 """The throughput benchmark: its cases are valid, and its random batches are batches."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import util
 from pathlib import Path
 from types import ModuleType
 
@@ -13,16 +11,9 @@ from lrm_core.training.config import read_training_config
 
 
 @pytest.fixture(scope="module")
-def throughput() -> Iterator[ModuleType]:
-    path = Path(__file__).parents[2] / "benchmarks" / "training_throughput.py"
-    spec = util.spec_from_file_location("training_throughput", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def throughput(load_benchmark) -> Iterator[ModuleType]:
+    with load_benchmark("training_throughput") as module:
+        yield module
 
 
 def test_cases_are_the_recipes_but_for_their_options(throughput: ModuleType) -> None:
