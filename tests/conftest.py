@@ -163,6 +163,18 @@ def random_field() -> FieldFactory:
 
 
 @pytest.fixture
+def raw_on_grid() -> Callable[[TriplaneField, int], np.ndarray]:
+    """Raw density at every grid point by asking the field itself: (N, N, N)."""
+
+    def ask(field: TriplaneField, resolution: int) -> np.ndarray:
+        line = torch.linspace(-1, 1, resolution)
+        raw = field.raw(field.triplane.denormalise(torch.cartesian_prod(line, line, line)))
+        return raw[:, 3].view((resolution,) * 3).numpy()
+
+    return ask
+
+
+@pytest.fixture
 def shape_field() -> FieldFactory:
     """A ball, ring or slab in normalised coordinates, whose rgb is 0.5 + xyz / 4 (sigmoid undone).
 

@@ -1,38 +1,38 @@
-"""Surface blocks -> a closed triangle mesh in the world frame.
+"""Surface blocks -> a closed triangle mesh in the world frame: marching cubes on crossed blocks.
 
-Marching cubes runs on the blocks that the surface crosses only: they are packed side by side into
-one small volume, and what it finds between them is dropped. The library decides how triangles
-connect; where they cross the grid is computed here, in float64, from the field's own values, and
-every grid edge has one vertex. So vertices are shared exactly between blocks, whatever the packing.
+Lorensen and Cline, 1987. PyMCubes decides how triangles connect: its answers to the 254 cells with
+corners on both sides are asked for once and kept as a table. Everything else are look-ups in
+tensors, on the device of the blocks. Every crossed edge of the grid has one vertex, owned by the
+block of its lower point, so vertices are shared exactly between blocks without any search for
+equal ones.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Literal
+from functools import cache
+from itertools import product
 
-import mcubes
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int, Int32
+from jaxtyping import Float32, Int32, Int64
+from torch import Tensor
 
 from lrm_core.reconstruction.density_grid import BLOCK_CELLS, SurfaceBlocks
 from lrm_core.structures.triplane import Triplane
 
-SurfaceMethod = Literal["pymcubes", "skimage"]
-
-_POINTS = BLOCK_CELLS + 1
-
-# Blocks in one packed volume: bounds memory, and keeps float32 coordinates exact enough.
-_PACKED_BLOCKS = 2**15
+_CORNERS = tuple(product((0, 1), repeat=3))
+# Edges of a cell: (offset of the lower point, axis). Those of one point are neighbours.
+_EDGES = tuple((corner, axis) for corner in _CORNERS for axis in range(3) if not corner[axis])
+_MOST_TRIANGLES = 5
 
 # Vertices keep this distance (in cells) from grid points: no two of them coincide, so no face is
 # degenerate, not even where the box cuts the object off.
 _MARGIN = 1e-3
 
 
+@torch.inference_mode()
 def extract_surface(
-    blocks: SurfaceBlocks, triplane: Triplane, *, method: SurfaceMethod = "pymcubes"
+    blocks: SurfaceBlocks, triplane: Triplane
 ) -> tuple[Float32[np.ndarray, "V 3"], Int32[np.ndarray, "F 3"]]:
     """Marching cubes on the blocks that the surface crosses.
 
@@ -40,97 +40,110 @@ def extract_surface(
     Vertices are interpolated linearly between raw densities.
 
     Args:
-        blocks: the crossed blocks, at least one.
+        blocks: every crossed block, at least one.
         triplane: maps grid coordinates to the world.
-        method: `pymcubes`, or `skimage`, whose algorithm (Lewiner et al., 2003) connects ambiguous
-            cells differently.
 
     Returns:
         Vertices (V, 3) in the world frame and faces (F, 3).
     """
-    keys: list[Int[np.ndarray, "E"]] = []
-    positions: list[Float[np.ndarray, "E 3"]] = []
-    faces: list[Int[np.ndarray, "F 3"]] = []
-    for start in range(0, len(blocks.values), _PACKED_BLOCKS):
-        batch = slice(start, start + _PACKED_BLOCKS)
-        values, corners = blocks.values[batch], blocks.corners[batch]
-        block, local, triangles = _march(values, method)
-        lower = np.floor(local).astype(np.int64)
-        fraction = local - lower
-        # a crossing of a grid edge, or (axis 3) a vertex that skimage puts inside a cell
-        axis = np.where((fraction > 0).sum(axis=1) == 1, fraction.argmax(axis=1), 3)
-        on_edge = axis < 3
-        fraction[on_edge] = _crossings(values, block[on_edge], lower[on_edge], axis[on_edge])
-        faces.append(triangles + sum(len(part) for part in keys))
-        keys.append(_keys(corners[block] + lower, axis, blocks.resolution))
-        positions.append(corners[block] + lower + fraction)
-    _, first, inverse = np.unique(np.concatenate(keys), return_index=True, return_inverse=True)
-    grid = np.concatenate(positions)[first]
-    normalised = torch.from_numpy(grid * (2.0 / (blocks.resolution - 1)) - 1.0)
-    vertices = triplane.denormalise(normalised).numpy().astype(np.float32)
-    return vertices, inverse[np.concatenate(faces)].astype(np.int32)
+    inside = blocks.values > 0
+    own = inside[:, :-1, :-1, :-1]
+    crossed = torch.stack(  # (M, 2, 2, 2, 3): from each own point along each axis
+        [
+            own != inside[:, 1:, :-1, :-1],
+            own != inside[:, :-1, 1:, :-1],
+            own != inside[:, :-1, :-1, 1:],
+        ],
+        dim=-1,
+    )
+    number = crossed.flatten().cumsum(0, dtype=torch.int32) - 1  # of the vertex on each edge
+    faces = number[_edges_of_triangles(blocks, inside)]
+    grid = _crossings(blocks, crossed)
+    vertices = triplane.denormalise(grid * (2.0 / (blocks.resolution - 1)) - 1.0)
+    return vertices.cpu().numpy(), faces.cpu().numpy()
 
 
-def _march(
-    values: Float32[np.ndarray, "M 5 5 5"], method: SurfaceMethod
-) -> tuple[Int[np.ndarray, "E"], Float[np.ndarray, "E 3"], Int[np.ndarray, "F 3"]]:
-    """Marching cubes on blocks packed into a cube.
+def _crossings(blocks: SurfaceBlocks, crossed: Tensor) -> Float32[Tensor, "V 3"]:
+    """Where the surface crosses grid edges, in grid coordinates."""
+    block, *local, axis = crossed.nonzero().unbind(1)
+    step = torch.eye(3, dtype=torch.int64, device=block.device)[axis]
+    lower = torch.stack(local, dim=1)
+    before = blocks.values[block, *lower.unbind(1)]
+    after = blocks.values[block, *(lower + step).unbind(1)]
+    share = 1.0 / (1.0 - after / before)  # zero and infinity give the right end of the edge
+    share = share.clamp(_MARGIN, 1.0 - _MARGIN)
+    return blocks.corners[block] + lower + step * share[:, None]
+
+
+def _edges_of_triangles(blocks: SurfaceBlocks, inside: Tensor) -> Int64[Tensor, "F 3"]:
+    """The three edges of every triangle: places in (M, 2, 2, 2, 3), the blocks' own edges."""
+    device = inside.device
+    counts, triangles = (table.to(device) for table in _cell_table())
+    case = torch.zeros_like(inside[:, 1:, 1:, 1:], dtype=torch.uint8)
+    for bit, (i, j, k) in enumerate(_CORNERS):
+        here = inside[:, i : i + BLOCK_CELLS, j : j + BLOCK_CELLS, k : k + BLOCK_CELLS]
+        case |= here.to(torch.uint8) << bit
+    case = case.flatten().long()  # of each cell, eight to a block
+    cell = ((case != 0) & (case != 255)).nonzero()[:, 0]
+    case = case[cell]
+    # as many rows per cell as it has triangles
+    edge = triangles[case][torch.arange(_MOST_TRIANGLES, device=device) < counts[case, None]]
+    cell = cell.repeat_interleave(counts[case])
+
+    neighbour, own_edge = (table.to(device) for table in _edge_owners())
+    at = (cell % 8 * len(_EDGES))[:, None] + edge
+    owner = (cell // 8 * 8)[:, None] + neighbour[at]
+    return _neighbours(blocks.corners).flatten()[owner] * 24 + own_edge[at]
+
+
+def _neighbours(corners: Int64[Tensor, "M 3"]) -> Int64[Tensor, "M 8"]:
+    """The block itself and those after it along every combination of axes; any where none is.
+
+    Args:
+        corners: (M, 3), sorted.
+    """
+    side = int(corners.max()) // BLOCK_CELLS + 3
+    weights = corners.new_tensor([side**2, side, 1])
+    keys = ((corners + 1) // BLOCK_CELLS * weights).sum(dim=1)
+    steps = (corners.new_tensor(_CORNERS) * weights).sum(dim=1)
+    return torch.searchsorted(keys, keys[:, None] + steps).clamp_max(len(keys) - 1)
+
+
+@cache
+def _cell_table() -> tuple[Int64[Tensor, "256"], Int64[Tensor, "256 5 3"]]:
+    """What PyMCubes makes of a cell by which of its corners are inside (bits as in `_CORNERS`).
 
     Returns:
-        Vertices, as a block (E,) and a position in it (E, 3), in cells; those that several blocks
-        share appear once for each. Faces (F, 3) index them.
+        number of triangles, and for each the three edges (as in `_EDGES`) that it connects.
     """
-    # only signs and, for skimage, ambiguous cells matter here: with values in (1, 2) crossings lie
-    # in the middle third of edges, where rounding cannot move them to another edge
-    softened = 2.0 - 1.0 / (1.0 + np.abs(values))
-    side = math.ceil(len(values) ** (1 / 3))
-    packed = np.full((side**3, _POINTS, _POINTS, _POINTS), -1.0, dtype=np.float32)
-    packed[: len(values)] = np.where(values > 0, softened, -softened)
-    packed = packed.reshape(side, side, side, _POINTS, _POINTS, _POINTS)
-    packed = packed.transpose(0, 3, 1, 4, 2, 5).reshape((side * _POINTS,) * 3)
-    if method == "pymcubes":
-        vertices, faces = mcubes.marching_cubes(packed, 0.0)
-        # cells whose index is 4 along some axis lie between blocks
-        cells = np.floor(vertices).astype(np.int64)[faces].min(axis=1)
-        faces = faces[(cells % _POINTS < BLOCK_CELLS).all(axis=1)]
-    else:
-        from skimage.measure import marching_cubes  # only when asked for
+    import mcubes  # brings scipy along
 
-        # the mask names a cell by its last point
-        in_block = np.arange(len(packed)) % _POINTS > 0
-        mask = in_block[:, None, None] & in_block[:, None] & in_block
-        vertices, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
-            packed, 0.0, mask=mask, gradient_direction="ascent"
-        )
-    used = np.zeros(len(vertices), dtype=bool)
-    used[faces] = True
-    faces = (np.cumsum(used) - 1)[faces]
-    place, local = np.divmod(vertices[used].astype(np.float64), _POINTS)
-    block = np.ravel_multi_index(tuple(place.astype(np.int64).T), (side,) * 3)
-    return block, local, faces
+    counts = torch.zeros(256, dtype=torch.int64)
+    triangles = torch.zeros(256, _MOST_TRIANGLES, 3, dtype=torch.int64)
+    for case in range(1, 255):
+        volume = np.full((2, 2, 2), -1.0)
+        for bit, corner in enumerate(_CORNERS):
+            volume[corner] = 1.0 if case >> bit & 1 else -1.0
+        vertices, faces = mcubes.marching_cubes(volume, 0.0)  # in the middle of edges
+        edges = [
+            _EDGES.index((tuple(np.floor(vertex).astype(int).tolist()), int(np.argmax(vertex % 1))))
+            for vertex in vertices
+        ]
+        counts[case] = len(faces)
+        triangles[case, : len(faces)] = torch.tensor(edges)[faces.astype(np.int64)]
+    return counts, triangles
 
 
-def _keys(
-    lower: Int[np.ndarray, "E 3"], axis: Int[np.ndarray, "E"], resolution: int
-) -> Int[np.ndarray, "E"]:
-    """One number per grid edge (or cell: axis 3), from its lower point and axis."""
-    side = resolution + 2 * _POINTS
-    points = np.ravel_multi_index(tuple((lower + 1).T), (side,) * 3)
-    keys: Int[np.ndarray, "E"] = points * 4 + axis
-    return keys
+@cache
+def _edge_owners() -> tuple[Int64[Tensor, "96"], Int64[Tensor, "96"]]:
+    """For each cell of a block and each edge of it: which neighbour owns the edge, and which it is.
 
-
-def _crossings(
-    values: Float32[np.ndarray, "M 5 5 5"],
-    block: Int[np.ndarray, "E"],
-    local: Int[np.ndarray, "E 3"],
-    axis: Int[np.ndarray, "E"],
-) -> Float[np.ndarray, "E 3"]:
-    """Where the values cross zero on grid edges, from the lower point, in cells."""
-    step = np.eye(3, dtype=np.int64)[axis]
-    before = values[block, *local.T].astype(np.float64)
-    after = values[block, *(local + step).T].astype(np.float64)
-    with np.errstate(divide="ignore"):  # zero and infinity give the right end of the edge
-        share = 1.0 / (1.0 - after / before)
-    offsets: Float[np.ndarray, "E 3"] = step * share.clip(_MARGIN, 1.0 - _MARGIN)[:, None]
-    return offsets
+    Returns:
+        neighbour (0 to 7, bits as in `_CORNERS`) and edge (0 to 23, by point, then axis).
+    """
+    neighbours, edges = [], []
+    for cell, (corner, axis) in product(_CORNERS, _EDGES):
+        point = np.add(cell, corner)
+        neighbours.append(_CORNERS.index(tuple((point // BLOCK_CELLS).tolist())))
+        edges.append(3 * _CORNERS.index(tuple((point % BLOCK_CELLS).tolist())) + axis)
+    return torch.tensor(neighbours), torch.tensor(edges)

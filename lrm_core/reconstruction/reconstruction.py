@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -17,8 +16,9 @@ from torch import Tensor
 from lrm_core.config import ModelConfig
 from lrm_core.io.mesh_files import write_mesh
 from lrm_core.models.triplane_field import TriplaneField
-from lrm_core.reconstruction.density_grid import dense_density, grid_query, sparse_density
-from lrm_core.reconstruction.isosurface import SurfaceMethod, extract_surface
+from lrm_core.reconstruction.density_grid import dense_density, sparse_density
+from lrm_core.reconstruction.grid_query import grid_query
+from lrm_core.reconstruction.isosurface import extract_surface
 from lrm_core.reconstruction.mesh_cleanup import decimate, remove_floaters
 from lrm_core.reconstruction.photo_colors import PhotoColors, photo_colors
 from lrm_core.reconstruction.stages import StageClock
@@ -67,7 +67,6 @@ class MeshOptions:
         iso_level: density of the surface; None for the model's own.
         photo_colors: take the photo's own colours where it shows the surface, if the reconstruction
             keeps a fine copy of the photo.
-        surface_method: who marches the cubes.
     """
 
     resolution: int = 256
@@ -77,7 +76,6 @@ class MeshOptions:
     target_faces: int | None = None
     iso_level: float | None = None
     photo_colors: bool = True
-    surface_method: SurfaceMethod = "pymcubes"
 
     @property
     def face_budget(self) -> int | None:
@@ -127,10 +125,11 @@ class Reconstruction:
         """
         num_texels = self.triplane.planes.shape[-1]
         resolution = num_texels * -(-_OCCUPANCY_CELLS // num_texels) + 1
-        every = np.arange(resolution)
-        raw = torch.from_numpy(grid_query(self.field, resolution).lattice(every, every, every))
+        query = grid_query(self.field, resolution)
+        every = torch.arange(resolution, device=query.device)
+        raw = query.lattice(every, every, every)
         density, _ = self.field.activate(F.pad(raw.view(-1, 1), (3, 0)))
-        density = density.to(self.triplane.planes.device).view(raw.shape)
+        density = density.view(raw.shape)
         return grid_from_lattice(density, self.triplane.normalise)
 
     @torch.inference_mode()
@@ -156,7 +155,7 @@ class Reconstruction:
             density = dense_density if options.exact else sparse_density
             blocks = density(self.field, options.resolution, iso_level)
         with clock.stage("marching cubes"):
-            vertices, faces = extract_surface(blocks, self.triplane, method=options.surface_method)
+            vertices, faces = extract_surface(blocks, self.triplane)
         with clock.stage("cleaning"):
             vertices, faces = remove_floaters(vertices, faces)
             if options.face_budget is not None:

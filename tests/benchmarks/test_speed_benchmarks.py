@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from lrm_core.reconstruction.density_grid import raw_density_level, sparse_density
+from lrm_core.reconstruction.density_grid import sparse_density
+from lrm_core.reconstruction.grid_query import raw_density_level
 from lrm_core.reconstruction.isosurface import extract_surface
 from lrm_core.reconstruction.mesh_cleanup import remove_floaters
 from lrm_core.reconstruction.pipeline import load_model

@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ from lrm_core.config import load_preset
 from lrm_core.models.lrm import LRM
 from lrm_core.models.nerf_mlp import DENSITY
 from lrm_core.models.silhouette_completion import ray_offsets
-from lrm_core.reconstruction.density_grid import dense_density, grid_query
+from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.reconstruction.density_grid import dense_density
+from lrm_core.reconstruction.grid_query import grid_query
 from lrm_core.structures.triplane import Triplane, sample_planes
 
 SIZE = 64
@@ -70,24 +73,26 @@ def test_every_ray_agrees_with_the_silhouette(model: LRM, image: torch.Tensor) -
 
 
 @torch.no_grad()
-def test_grid_and_field_see_the_same_offsets(model: LRM, image: torch.Tensor) -> None:
+def test_grid_and_field_see_the_same_offsets(
+    model: LRM,
+    image: torch.Tensor,
+    raw_on_grid: Callable[[TriplaneField, int], np.ndarray],
+) -> None:
     field = model.field(model.predict_triplane(image))
-    query = grid_query(field, 17)
-    line = torch.linspace(-1, 1, 17)
-    grid = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), dim=-1).reshape(-1, 3)
-    expected = field.raw(field.triplane.denormalise(grid))[:, DENSITY].view(17, 17, 17).numpy()
-    every = np.arange(17)
+    query, expected = grid_query(field, 17), raw_on_grid(field, 17)
+    every = torch.arange(17)
     tolerance = 2e-5 * np.abs(expected).max()
     np.testing.assert_allclose(query.lattice(every, every, every), expected, atol=tolerance)
-    indices = np.argwhere(np.ones_like(expected, dtype=bool))[::5]
-    np.testing.assert_allclose(query.points(indices), expected[tuple(indices.T)], atol=tolerance)
+    indices = torch.cartesian_prod(every, every, every)[::5]
+    found = query.points(indices)
+    np.testing.assert_allclose(found, expected[tuple(indices.T.numpy())], atol=tolerance)
 
 
 @torch.no_grad()
 def test_the_surface_has_the_silhouette(model: LRM, image: torch.Tensor) -> None:
     blocks = dense_density(model.field(model.predict_triplane(image)), 65, 25.0)
-    inside = np.argwhere(blocks.values > 0)
-    points = blocks.corners[inside[:, 0]] + inside[:, 1:]
+    inside = (blocks.values > 0).nonzero()
+    points = (blocks.corners[inside[:, 0]] + inside[:, 1:]).numpy()
     columns = (points[:, 0] / 64 * SIZE).astype(int).clip(0, SIZE - 1)
     rows = ((1 - points[:, 2] / 64) * SIZE).astype(int).clip(0, SIZE - 1)
     assert rows.min() >= 9

@@ -5,12 +5,12 @@ import torch
 import trimesh
 from skimage.measure import marching_cubes
 
-from lrm_core.reconstruction.density_grid import dense_density, grid_query, sparse_density
+from lrm_core.reconstruction.density_grid import dense_density, sparse_density
+from lrm_core.reconstruction.grid_query import grid_query
 from lrm_core.reconstruction.isosurface import extract_surface
 from lrm_core.structures.triplane import Frustum
 
 FRUSTUM = Frustum(distance=2.0, focal=0.75)
-METHODS = ["pymcubes", "skimage"]
 
 
 def as_trimesh(surface):
@@ -27,10 +27,9 @@ def noise(random_field):
     return field, field(points)[0].quantile(0.6).item()
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_ball_is_where_it_should_be(shape_field, method):
+def test_ball_is_where_it_should_be(shape_field):
     field = shape_field("ball", extent=0.8)
-    mesh = as_trimesh(extract_surface(dense_density(field, 64, 1.0), field.triplane, method=method))
+    mesh = as_trimesh(extract_surface(dense_density(field, 64, 1.0), field.triplane))
     radius = np.linalg.norm(mesh.vertices, axis=1)
     # the planes' bilinear x^2 is off by at most (texel / 2)^2 per axis
     np.testing.assert_allclose(radius, 0.8 * 0.6, atol=5e-4)
@@ -40,12 +39,11 @@ def test_ball_is_where_it_should_be(shape_field, method):
     assert (outward > 0).all()
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("frustum", [None, FRUSTUM])
 @pytest.mark.parametrize("density", [dense_density, sparse_density])
-def test_ring_has_one_hole_and_faces_outwards(shape_field, method, frustum, density):
+def test_ring_has_one_hole_and_faces_outwards(shape_field, frustum, density):
     field = shape_field("ring", frustum=frustum)
-    mesh = as_trimesh(extract_surface(density(field, 50, 1.0), field.triplane, method=method))
+    mesh = as_trimesh(extract_surface(density(field, 50, 1.0), field.triplane))
     assert mesh.is_watertight
     assert mesh.is_winding_consistent
     assert mesh.euler_number == 0
@@ -62,11 +60,10 @@ def test_frustum_maps_the_grid_to_the_world(shape_field):
     np.testing.assert_allclose(np.linalg.norm(normalised, axis=1), 0.6, atol=5e-4)
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("resolution", [29, 32])
-def test_noise_is_closed_without_degenerate_faces(noise, method, resolution):
+def test_noise_is_closed_without_degenerate_faces(noise, resolution):
     field, iso = noise
-    surface = extract_surface(dense_density(field, resolution, iso), field.triplane, method=method)
+    surface = extract_surface(dense_density(field, resolution, iso), field.triplane)
     mesh = as_trimesh(surface)
     assert mesh.is_watertight
     assert mesh.is_winding_consistent
@@ -78,48 +75,39 @@ def test_noise_is_closed_without_degenerate_faces(noise, method, resolution):
     assert np.abs(mesh.vertices).max() <= 0.87 + 2e-3 * cell
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_slab_is_closed_by_the_box(shape_field, method):
+def test_slab_is_closed_by_the_box(shape_field):
     field = shape_field("slab")
-    mesh = as_trimesh(extract_surface(dense_density(field, 40, 1.0), field.triplane, method=method))
+    mesh = as_trimesh(extract_surface(dense_density(field, 40, 1.0), field.triplane))
     assert mesh.is_watertight
     np.testing.assert_allclose(mesh.bounds[:, :2], [[-1, -1], [1, 1]], atol=1e-4)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_same_triangles_as_the_library_on_the_whole_grid(noise, method):
-    """Packing blocks must not show: the library alone, on the dense grid, finds as many faces."""
+def test_same_triangles_as_the_library_on_the_whole_grid(noise):
+    """PyMCubes alone, on the dense grid, finds the same vertices and as many faces."""
     field, iso = noise
-    every = np.arange(30)
+    every = torch.arange(30)
     volume = np.full((32, 32, 32), -1e3, dtype=np.float32)
     volume[1:-1, 1:-1, 1:-1] = grid_query(field, 30).lattice(every, every, every)
     level = float(np.log(np.expm1(iso)) + 1.0)  # softplus(raw - 1) = iso
-    if method == "pymcubes":
-        vertices, faces = mcubes.marching_cubes(volume, level)
-    else:
-        vertices, faces, _, _ = marching_cubes(volume, level, gradient_direction="ascent")
+    vertices, faces = mcubes.marching_cubes(volume, level)
     vertices = 0.87 * ((vertices - 1.0) * (2 / 29) - 1.0)
-    ours, our_faces = extract_surface(dense_density(field, 30, iso), field.triplane, method=method)
-    if method == "pymcubes":
-        assert (len(ours), len(our_faces)) == (len(vertices), len(faces))
-    else:  # ambiguous cells are judged on softened values
-        assert len(our_faces) == pytest.approx(len(faces), rel=0.01)
+    ours, our_faces = extract_surface(dense_density(field, 30, iso), field.triplane)
+    assert (len(ours), len(our_faces)) == (len(vertices), len(faces))
     # vertices inside the box agree one by one
     inside = (np.abs(vertices) < 0.87).all(axis=1)
-    tree = trimesh.proximity.cKDTree(ours)
-    distance = tree.query(vertices[inside])[0]
-    assert np.quantile(distance, 1.0 if method == "pymcubes" else 0.98) < 1e-4
+    assert trimesh.proximity.cKDTree(ours).query(vertices[inside])[0].max() < 1e-4
 
 
-def test_methods_agree_where_no_cell_is_ambiguous(shape_field):
+def test_same_surface_as_another_library_where_no_cell_is_ambiguous(shape_field):
     field = shape_field("ring")
-    blocks = dense_density(field, 50, 1.0)
-    first, second = (
-        as_trimesh(extract_surface(blocks, field.triplane, method=method)) for method in METHODS
-    )
-    np.testing.assert_array_equal(first.vertices, second.vertices)
-    assert len(first.faces) == len(second.faces)
-    assert first.volume == pytest.approx(second.volume, rel=1e-4)
+    mesh = as_trimesh(extract_surface(dense_density(field, 50, 1.0), field.triplane))
+    every = torch.arange(50)
+    volume = grid_query(field, 50).lattice(every, every, every).numpy()
+    vertices, faces, _, _ = marching_cubes(volume, 0.0, gradient_direction="ascent")
+    other = as_trimesh((vertices * (2 / 49) - 1.0, faces))
+    assert (len(mesh.vertices), len(mesh.faces)) == (len(other.vertices), len(other.faces))
+    assert trimesh.proximity.cKDTree(mesh.vertices).query(other.vertices)[0].max() < 1e-5
+    assert mesh.volume == pytest.approx(other.volume, rel=1e-4)
 
 
 def test_sparse_and_exact_surfaces_agree(noise):
@@ -135,14 +123,3 @@ def test_sparse_and_exact_surfaces_agree(noise):
     assert large
     for part in large:
         assert tree.query(part.vertices)[0].max() < 1e-4
-
-
-def test_many_blocks_are_packed_in_batches(noise, monkeypatch):
-    field, iso = noise
-    blocks = dense_density(field, 24, iso)
-    whole = extract_surface(blocks, field.triplane)
-    monkeypatch.setattr("lrm_core.reconstruction.isosurface._PACKED_BLOCKS", 50)
-    batched = extract_surface(blocks, field.triplane)
-    np.testing.assert_array_equal(batched[0], whole[0])
-    as_set = [{tuple(np.roll(f, -f.argmin())) for f in faces} for _, faces in (whole, batched)]
-    assert as_set[0] == as_set[1]

@@ -1,0 +1,197 @@
+"""Raw density at the points of a regular grid, without asking the planes again for every point.
+
+The grid covers the normalised coordinates of the triplane, [-1, 1]^3, with `resolution` points per
+axis. The first layer of the NeRF MLP is linear, and so is bilinear interpolation. Folded into the
+planes and resampled once, the layer's output at grid point (i, j, k) is XY[i, j] + XZ[i, k] +
+YZ[j, k]; the border's zero padding passes through a linear map as zero. This is exact but for
+float rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor, nn
+
+from lrm_core.config import FieldConfig
+from lrm_core.errors import CheckpointError, ConfigError
+from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.structures.triplane import Triplane, sample_ray_offsets, signed_axis
+
+# Points per pass through the MLP: the activations of a pass stay in the processor's cache.
+_CHUNK = {"cpu": 2**13, "cuda": 2**18}
+
+
+def raw_density_level(iso_level: float, config: FieldConfig) -> float:
+    """The raw density whose activated density is `iso_level`.
+
+    Raises:
+        ConfigError: the level is not positive and finite.
+    """
+    if not (iso_level > 0 and math.isfinite(iso_level)):
+        raise ConfigError(f"the iso level must be a positive density, got {iso_level}")
+    if config.density_activation == "exp":
+        return math.log(iso_level) - config.density_bias
+    # log(e^s - 1), written so that large s does not overflow
+    return iso_level + math.log(-math.expm1(-iso_level)) - config.density_bias
+
+
+@dataclass(frozen=True, eq=False)
+class GridQuery:
+    """Raw density at grid points, by way of the folded first layer.
+
+    Attributes:
+        tables: the first layer's output from the planes spanned by the axes (x, y), (x, z) and
+            (y, z), each (N, N, width); the bias is in the first.
+        layers: weight and bias of the other layers; of the last only the density's row.
+        activation: between layers.
+        offsets: (N, N) over the axes (x, z), added to the raw density; or None.
+    """
+
+    tables: tuple[Tensor, Tensor, Tensor]
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    activation: Callable[..., Tensor]
+    offsets: Tensor | None = None
+
+    @property
+    def resolution(self) -> int:
+        """Grid points per axis."""
+        return self.tables[0].shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tables lie and densities are returned."""
+        return self.tables[0].device
+
+    @torch.inference_mode()
+    def lattice(
+        self, i: Int64[Tensor, "I"], j: Int64[Tensor, "J"], k: Int64[Tensor, "K"]
+    ) -> Float32[Tensor, "I J K"]:
+        """Raw density (I, J, K) at all combinations of grid indices.
+
+        Raises:
+            CheckpointError: a density is not finite.
+        """
+        xy, xz, yz = self.tables
+        xy, xz, yz = xy[i][:, j], xz[i][:, k], yz[j][:, k]
+        raw = torch.empty(len(i), len(j), len(k), device=self.device)
+        columns = max(1, self._chunk // len(k)) if len(k) else 1
+        # a slab of several i where a whole layer of j and k is less than a chunk
+        layers = max(1, columns // len(j)) if len(j) else 1
+        for a in range(0, len(i), layers):
+            slab = slice(a, a + layers)
+            for b in range(0, len(j), columns):
+                part = slice(b, b + columns)
+                hidden = xz[slab, None] + yz[part]  # (layers, columns, K, width)
+                hidden += xy[slab, part, None]
+                raw[slab, part] = self._density(hidden.flatten(0, 2)).view(hidden.shape[:3])
+        if self.offsets is not None:
+            raw += self.offsets[i][:, k][:, None]
+        return _finite(raw)
+
+    @torch.inference_mode()
+    def points(self, indices: Int64[Tensor, "P 3"]) -> Float32[Tensor, "P"]:
+        """Raw density (P,) at grid points (P, 3).
+
+        Raises:
+            CheckpointError: a density is not finite.
+        """
+        xy, xz, yz = (table.flatten(0, 1) for table in self.tables)
+        i, j, k = indices.unbind(-1)
+        ij, ik, jk = (a * self.resolution + b for a, b in ((i, j), (i, k), (j, k)))
+        raw = torch.empty(len(indices), device=self.device)
+        for start in range(0, len(indices), self._chunk):
+            part = slice(start, start + self._chunk)
+            hidden = xy[ij[part]].add_(xz[ik[part]]).add_(yz[jk[part]])
+            raw[part] = self._density(hidden)
+        if self.offsets is not None:
+            raw += self.offsets.flatten()[ik]
+        return _finite(raw)
+
+    def _density(self, hidden: Tensor) -> Tensor:
+        """Output of the first layer (P, width), overwritten -> raw density (P,)."""
+        for weight, bias in self.layers:
+            hidden = F.linear(self.activation(hidden, inplace=True), weight, bias)
+        return hidden[:, 0]
+
+    @property
+    def _chunk(self) -> int:
+        return _CHUNK.get(self.device.type, _CHUNK["cpu"])
+
+
+@torch.inference_mode()
+def grid_query(field: TriplaneField, resolution: int) -> GridQuery:
+    """Fold the first layer of the field's MLP into its planes and resample them to the grid.
+
+    Args:
+        field: one object.
+        resolution: grid points per axis, N >= 2.
+    """
+    triplane, config = field.triplane, field.nerf_mlp.config
+    first, *rest = (
+        (linear.weight.float(), linear.bias.float())
+        for linear in field.nerf_mlp.linears
+        if isinstance(linear, nn.Linear)
+    )
+    planes = triplane.planes[0].float()
+    line = torch.linspace(-1.0, 1.0, resolution, device=planes.device)
+    tables: dict[tuple[int, int], Tensor] = {}
+    weights = torch.split(first[0], planes.shape[1], dim=1)  # per plane (width, C)
+    for plane, weight, axes in zip(planes, weights, triplane.axes, strict=True):
+        (wide, wide_sign), (high, high_sign) = map(signed_axis, axes)
+        along_width = _linear_interpolation(line * wide_sign, plane.shape[2])
+        along_height = _linear_interpolation(line * high_sign, plane.shape[1])
+        texels = plane.permute(2, 1, 0)  # (W, H, C)
+        if wide > high:
+            along_width, along_height = along_height, along_width
+            texels = texels.transpose(0, 1)
+        rows = (along_width @ texels.flatten(1)).unflatten(1, texels.shape[1:])  # (N, H, C)
+        table = (along_height @ rows) @ weight.T  # (N, N, width)
+        pair = min(wide, high), max(wide, high)
+        tables[pair] = table if pair not in tables else tables[pair] + table
+    absent = torch.zeros(resolution, resolution, config.width, device=planes.device)
+    xy, xz, yz = (tables.get(pair, absent) for pair in ((0, 1), (0, 2), (1, 2)))
+
+    offsets: Tensor | None = None
+    if triplane.ray_offsets is not None:
+        x, z = torch.meshgrid(line, line, indexing="ij")
+        points = torch.stack([x, torch.zeros_like(x), z], dim=-1).view(1, -1, 3)
+        in_cube = Triplane(triplane.planes, axes=triplane.axes, ray_offsets=triplane.ray_offsets)
+        offsets = sample_ray_offsets(in_cube, points).view(resolution, resolution)
+
+    last_weight, last_bias = rest.pop()
+    density = (last_weight[3:], last_bias[3:])
+    return GridQuery(
+        (xy + first[1], xz, yz),
+        (*rest, density),
+        F.relu if config.activation == "relu" else F.silu,
+        offsets,
+    )
+
+
+def _linear_interpolation(
+    coordinates: Float[Tensor, "N"], num_texels: int
+) -> Float32[Tensor, "N S"]:
+    """The matrix that resamples a row of texels: zero outside, texels are areas.
+
+    Args:
+        coordinates: (N,) in [-1, 1].
+        num_texels: S, texels in the row.
+    """
+    place = ((coordinates + 1.0) * num_texels - 1.0) / 2.0
+    texels = torch.arange(num_texels, device=coordinates.device)
+    return (1.0 - (place[:, None] - texels).abs()).clamp_min(0.0)
+
+
+def _finite(raw: Tensor) -> Tensor:
+    if not raw.isfinite().all():
+        raise CheckpointError(
+            "the radiance field has densities that are not finite numbers",
+            hint="the weights are damaged or overflow: try --dtype float32",
+        )
+    return raw
