@@ -25,6 +25,7 @@ from architectures import (
     reconstruction_of,
     save_weights,
 )
+from ceilings import floor
 from measuring import free_memory, peak_memory, seconds_of, synchronise
 from report import update_report
 
@@ -167,6 +168,8 @@ def measure(benchmark: Any, request: pytest.FixtureRequest, device: str) -> Meas
         *,
         before: Callable[[], None] | None = None,
         in_process: bool = True,
+        moved: int | None = None,
+        number_format: torch.dtype = torch.float32,
         **facts: object,
     ) -> Any:
         """Measure `work`.
@@ -175,6 +178,8 @@ def measure(benchmark: Any, request: pytest.FixtureRequest, device: str) -> Meas
             work: what is timed; its result is returned.
             before: runs untimed ahead of every round.
             in_process: whether this process's memory says anything.
+            moved: bytes that the work must read and write: its floor goes to the report.
+            number_format: of the work's matrix products.
             facts: go to the report.
         """
         prepare = before or (lambda: None)
@@ -196,6 +201,9 @@ def measure(benchmark: Any, request: pytest.FixtureRequest, device: str) -> Meas
 
         result = benchmark.pedantic(timed, setup=prepare, rounds=rounds, iterations=1)
         facts |= memory if in_process else {}
+        if moved is not None:
+            least = floor(work, moved=moved, dtype=number_format, device=device)
+            facts |= {**least, "floors": benchmark.stats.stats.median / least["floor_s"]}
         benchmark.extra_info.update(facts, first_s=first)
         return result
 

@@ -20,7 +20,7 @@ from lrm_core.reconstruction.pipeline import load_model
 from lrm_core.structures.triplane import Frustum, Triplane
 
 SPEED = Path(__file__).parents[2] / "benchmarks" / "speed"
-NAMES = ("architectures", "check_ratios", "measuring", "peers_way", "report")
+NAMES = ("architectures", "ceilings", "check_ratios", "measuring", "peers_way", "report")
 TRIPOSR_PLANES = (("-y", "x"), ("-y", "z"), ("x", "z"))
 
 
@@ -181,3 +181,20 @@ def test_peak_memory_is_that_of_the_work(speed):
         pytest.skip("this system does not tell")
     assert 180 < memory["added_memory_mb"] < 320
     assert speed.measuring.peak_memory(lambda: None, "cpu")["added_memory_mb"] < 50
+
+
+def test_the_floor_is_operations_or_bytes_at_the_device_s_best(speed, monkeypatch):
+    monkeypatch.setattr(speed.ceilings, "flops_per_second", lambda device, dtype: 1e6)
+    monkeypatch.setattr(speed.ceilings, "bytes_per_second", lambda device: 1e3)
+    layer = torch.nn.Linear(30, 50)
+    points = torch.rand(20, 30)
+
+    def floor(moved):
+        least = speed.ceilings.floor(
+            lambda: layer(points), moved=moved, dtype=torch.float32, device="cpu"
+        )
+        assert least["gflop"] == 2 * 20 * 30 * 50 / 1e9
+        return least["floor_s"]
+
+    assert floor(0) == pytest.approx(0.06)
+    assert floor(500) == pytest.approx(0.5)
