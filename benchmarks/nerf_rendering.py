@@ -65,7 +65,7 @@ def main() -> None:
     reconstruction = load_model(arguments.model, device=device).reconstruct(arguments.photo)
     field = reconstruction.field
     reconstruction = dataclasses.replace(
-        reconstruction, field=CountedField(field.triplane, field.nerf_mlp, field.chunk)
+        reconstruction, field=CountedField(field.triplane, field.nerf_mlp)
     )
     cameras = orbit(arguments.views, elevation_degrees=20.0, size=arguments.size)
     reconstruction.render(cameras[0], 32, exact=True)  # libraries load

@@ -18,6 +18,11 @@ DENSITY = 3
 """Position of the raw density in the output, after r, g, b."""
 
 
+def points_per_pass(device: torch.device) -> int:
+    """How many points go through the MLP at once: on a CPU the activations stay in its cache."""
+    return 2**18 if device.type == "cuda" else 2**13
+
+
 class NerfMLP(nn.Module):
     """Linear layers with an activation between, and the activations of its output.
 

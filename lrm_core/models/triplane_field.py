@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lrm_core.models.nerf_mlp import NerfMLP
+from lrm_core.models.nerf_mlp import NerfMLP, points_per_pass
 from lrm_core.structures.triplane import Triplane, sample_planes, sample_ray_offsets
 
 # Raw density of points outside the planes' region: zero after any activation, and finite, so that
@@ -32,12 +32,10 @@ class TriplaneField:
     Attributes:
         triplane: features of one object (B = 1).
         nerf_mlp: reads the features.
-        chunk: points evaluated at once, which bounds memory.
     """
 
     triplane: Triplane
     nerf_mlp: NerfMLP
-    chunk: int = 2**18
 
     def __post_init__(self) -> None:
         if len(self.triplane) != 1:
@@ -45,7 +43,8 @@ class TriplaneField:
 
     def raw(self, points: Float[Tensor, "P 3"]) -> Float[Tensor, "P 4"]:
         """Raw r, g, b, density at points (P, 3) of the world frame, before activation."""
-        return torch.cat([self._raw(part) for part in torch.split(points, self.chunk)])
+        passes = torch.split(points, points_per_pass(points.device))
+        return torch.cat([self._raw(part) for part in passes])
 
     def __call__(
         self, points: Float[Tensor, "P 3"]

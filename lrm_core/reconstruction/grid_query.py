@@ -20,11 +20,9 @@ from torch import Tensor, nn
 
 from lrm_core.config import FieldConfig
 from lrm_core.errors import CheckpointError, ConfigError
+from lrm_core.models.nerf_mlp import points_per_pass
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.structures.triplane import Triplane, sample_ray_offsets, signed_axis
-
-# Points per pass through the MLP: the activations of a pass stay in the processor's cache.
-_CHUNK = {"cpu": 2**13, "cuda": 2**18}
 
 
 def raw_density_level(iso_level: float, config: FieldConfig) -> float:
@@ -80,8 +78,8 @@ class GridQuery:
         xy, xz, yz = self.tables
         xy, xz, yz = xy[i][:, j], xz[i][:, k], yz[j][:, k]
         raw = torch.empty(len(i), len(j), len(k), device=self.device)
-        columns = max(1, self._chunk // len(k)) if len(k) else 1
-        # a slab of several i where a whole layer of j and k is less than a chunk
+        columns = max(1, points_per_pass(self.device) // len(k)) if len(k) else 1
+        # several i where a whole layer of j and k is less than a pass
         layers = max(1, columns // len(j)) if len(j) else 1
         for a in range(0, len(i), layers):
             slab = slice(a, a + layers)
@@ -105,8 +103,9 @@ class GridQuery:
         i, j, k = indices.unbind(-1)
         ij, ik, jk = (a * self.resolution + b for a, b in ((i, j), (i, k), (j, k)))
         raw = torch.empty(len(indices), device=self.device)
-        for start in range(0, len(indices), self._chunk):
-            part = slice(start, start + self._chunk)
+        size = points_per_pass(self.device)
+        for start in range(0, len(indices), size):
+            part = slice(start, start + size)
             hidden = xy[ij[part]].add_(xz[ik[part]]).add_(yz[jk[part]])
             raw[part] = self._density(hidden)
         if self.offsets is not None:
@@ -118,10 +117,6 @@ class GridQuery:
         for weight, bias in self.layers:
             hidden = F.linear(self.activation(hidden, inplace=True), weight, bias)
         return hidden[:, 0]
-
-    @property
-    def _chunk(self) -> int:
-        return _CHUNK.get(self.device.type, _CHUNK["cpu"])
 
 
 @torch.inference_mode()

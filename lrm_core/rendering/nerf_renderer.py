@@ -155,7 +155,7 @@ def render_field(
     background: float | Float[Tensor, "3"] = 1.0,
     step: Literal["metric", "normalised"] = "metric",
     midpoint_density: bool = False,
-    chunk_rays: int = 512,
+    chunk_rays: int | None = None,
     want_normals: bool = False,
     grid: OccupancyGrid | None = None,
 ) -> RenderOutput:
@@ -172,8 +172,8 @@ def render_field(
         background: grey level or colour behind the object, [0, 1].
         step: unit of delta_i, see `render_rays`.
         midpoint_density: average neighbouring samples, see `render_rays`.
-        chunk_rays: rays rendered at once, `num_samples` field evaluations each; on a CPU more than
-            1000 are slower, on a GPU they are faster.
+        chunk_rays: rays rendered at once, `num_samples` field evaluations each; None for what suits
+            the device.
         want_normals: compute normals too.
         grid: bounds of the field's density, see `render_rays`.
 
@@ -183,6 +183,8 @@ def render_field(
     Raises:
         ValueError: `midpoint_density` with a field that has no raw values.
     """
+    if chunk_rays is None:  # on a CPU more than 1000 are slower, on a GPU they are faster
+        chunk_rays = 8192 if cameras.c2w.device.type == "cuda" else 512
     rendered: list[RenderedRays] = []
     depths: list[Tensor] = []
     for view in range(len(cameras)):

@@ -44,10 +44,11 @@ def test_matches_a_naive_loop_over_points(field: TriplaneField) -> None:
         assert expected_rgb == pytest.approx(torch.sigmoid(raw[:3]).tolist(), abs=1e-5)
 
 
-def test_chunks_change_nothing(field: TriplaneField) -> None:
+def test_passes_change_nothing(field: TriplaneField, monkeypatch: pytest.MonkeyPatch) -> None:
     points = torch.rand(101, 3) * 2.4 - 1.2
-    small = replace(field, chunk=7)
-    torch.testing.assert_close(small.raw(points), field.raw(points), rtol=1e-5, atol=1e-5)
+    at_once = field.raw(points)
+    monkeypatch.setattr("lrm_core.models.triplane_field.points_per_pass", lambda device: 7)
+    torch.testing.assert_close(field.raw(points), at_once, rtol=1e-5, atol=1e-5)
     assert field.raw(points[:0]).shape == (0, 4)
 
 
@@ -73,9 +74,12 @@ def test_frustum_region() -> None:
     assert (field(points)[0] > 0).tolist() == [True, False, True, False]
 
 
-def test_gradients_reach_planes_and_mlp(field: TriplaneField) -> None:
+def test_gradients_reach_planes_and_mlp(
+    field: TriplaneField, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrm_core.models.triplane_field.points_per_pass", lambda device: 3)
     planes = field.triplane.planes.clone().requires_grad_()
-    field = TriplaneField(Triplane(planes), field.nerf_mlp, chunk=3)
+    field = TriplaneField(Triplane(planes), field.nerf_mlp)
     density, rgb = field(torch.rand(10, 3))
     (density.sum() + rgb.sum()).backward()
     assert planes.grad is not None
