@@ -4,6 +4,7 @@ Nothing imported here may import torch, numpy, scipy or trimesh: `lrm --help` an
 command imports what it needs inside its own body.
 """
 
+import gc
 import io
 import sys
 from typing import Annotated, Any
@@ -80,4 +81,8 @@ def main() -> None:
         # a file name that the terminal cannot show must not end the program
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app(prog_name="lrm")
+    try:
+        app(prog_name="lrm")
+    finally:
+        # what torch has made need not be searched for garbage once more before the process ends
+        gc.freeze()

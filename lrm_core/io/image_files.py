@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from lrm_core.errors import InputError
-from lrm_core.structures.images import Photo
+from lrm_core.structures.photo import Photo
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import trimesh
 
 from lrm_core.errors import InputError, LrmError
 from lrm_core.io.gltf_reading import read_gltf_parts
@@ -114,6 +113,8 @@ def _checked(part: ScenePart) -> ScenePart:
 
 def _read_trimesh_parts(content: bytes, suffix: str, assets: MeshAssets) -> list[ScenePart]:
     """One part per node of the file's scene graph, in the file's frame."""
+    import trimesh  # half a second, which writing meshes does not need
+
     resolver: Any = assets  # the interface of trimesh's Resolver, without its base class
     scene = trimesh.load_scene(
         io.BytesIO(content), file_type=suffix[1:], resolver=resolver, process=False
@@ -127,7 +128,9 @@ def _read_trimesh_parts(content: bytes, suffix: str, assets: MeshAssets) -> list
     return parts
 
 
-def _part_from_trimesh(geometry: trimesh.Trimesh, transform: np.ndarray) -> ScenePart:
+def _part_from_trimesh(geometry: Any, transform: np.ndarray) -> ScenePart:
+    import trimesh
+
     vertices = trimesh.transform_points(np.asarray(geometry.vertices), transform)
     faces = np.asarray(geometry.faces)
     if np.linalg.det(transform[:3, :3]) < 0:
@@ -149,7 +152,9 @@ def _part_from_trimesh(geometry: trimesh.Trimesh, transform: np.ndarray) -> Scen
 
 def _material_from_trimesh(material: Any, uv: np.ndarray | None) -> Material:
     """A material of an OBJ, PLY or COLLADA file; opaque unless MTL's `d` or `map_d` says else."""
-    if isinstance(material, trimesh.visual.material.PBRMaterial):
+    from trimesh.visual.material import PBRMaterial
+
+    if isinstance(material, PBRMaterial):
         image, diffuse, more = material.baseColorTexture, material.baseColorFactor, {}
     else:
         image, diffuse, more = material.image, material.diffuse, material.kwargs

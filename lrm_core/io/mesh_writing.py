@@ -14,10 +14,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import trimesh
 from jaxtyping import Float, UInt8
-from trimesh.exchange.ply import export_ply
-from trimesh.exchange.stl import export_stl
 
 from lrm_core.errors import OutputError
 from lrm_core.io.atomic_write import replacing
@@ -126,6 +123,9 @@ def _encode_glb(path: Path, mesh: Mesh) -> dict[Path, bytes]:
 
 def _encode_ply(path: Path, mesh: Mesh) -> dict[Path, bytes]:
     """Binary PLY with 8-bit sRGB vertex colours, sampled from the texture where there is one."""
+    import trimesh  # half a second, which OBJ and GLB do not need
+    from trimesh.exchange.ply import export_ply
+
     vertices, faces, colors = mesh.vertices, mesh.faces, mesh.vertex_colors
     if mesh.texture is not None:
         kept, welded = weld(vertices)
@@ -139,6 +139,9 @@ def _encode_ply(path: Path, mesh: Mesh) -> dict[Path, bytes]:
 
 def _encode_stl(path: Path, mesh: Mesh) -> dict[Path, bytes]:
     """Binary STL: corners only, so equal positions close the mesh when it is read."""
+    import trimesh
+    from trimesh.exchange.stl import export_stl
+
     geometry = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     return {path: export_stl(geometry)}
 

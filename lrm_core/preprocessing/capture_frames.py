@@ -23,7 +23,7 @@ from lrm_core.io.colmap_model import ColmapCamera
 from lrm_core.io.image_files import read_image, read_mask
 from lrm_core.preprocessing.foreground import BackgroundRemoval, remove_background
 from lrm_core.preprocessing.framing import BOX_THRESHOLD
-from lrm_core.structures.images import Photo
+from lrm_core.structures.photo import Photo
 
 _SPECK = 0.02
 """Parts of a mask smaller than this share of the largest one are mistakes of the segmentation."""

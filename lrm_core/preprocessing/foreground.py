@@ -19,7 +19,7 @@ from lrm_core.preprocessing import border_background, grabcut
 from lrm_core.preprocessing.letterbox import picture_box
 from lrm_core.preprocessing.matting import clean_edge_colours, cut_out
 from lrm_core.preprocessing.rembg_session import preferred_model, rembg_alpha, rembg_installed
-from lrm_core.structures.images import Foreground, Photo
+from lrm_core.structures.photo import Foreground, Photo
 
 BackgroundRemoval = Literal["auto", "alpha", "border", "rembg", "grabcut", "none"]
 

@@ -9,7 +9,6 @@ colours did better than RGB (docs/background-removal.md).
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from scipy.ndimage import binary_fill_holes
 
 WORKING_SIDE = 320
 """Longer side in pixels at which GrabCut runs; the edge is refined at full size later."""
@@ -58,9 +57,16 @@ def clean_mask(
         return mask
     keep = areas >= smallest_part * areas.max()
     mask = np.concatenate([[False], keep])[labels]
-    labels, areas = _parts(np.asarray(binary_fill_holes(mask)) & ~mask)
+    labels, areas = _parts(_holes(mask))
     fill = areas <= largest_speck * mask.sum()
     return np.asarray(mask | np.concatenate([[False], fill])[labels])
+
+
+def _holes(mask: np.ndarray) -> np.ndarray:
+    """What is not in the mask and not connected (by sides) to the outside of the picture."""
+    outside = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
+    cv2.floodFill(outside, None, (0, 0), (0,))
+    return np.asarray(outside[1:-1, 1:-1] > 0)
 
 
 def _parts(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from lrm_core.io.image_files import ImageSource, read_image
+from lrm_core.io.image_files import ImageSource
 from lrm_core.models.loading import load_lrm
 from lrm_core.models.lrm import LRM
-from lrm_core.preprocessing.foreground import BackgroundRemoval, remove_background
+from lrm_core.preprocessing.foreground import BackgroundRemoval
 from lrm_core.preprocessing.framing import frame_as_is, frame_for_model
+from lrm_core.reconstruction.photo_reading import CutOut, cut_out
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import StageClock
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.images import FramedImage
 
 
+@dataclass(frozen=True)
+class FramedPhoto:
+    """One photo as a model needs it.
+
+    Attributes:
+        framed: the image that the model sees.
+        detail: finer copy of it, straight alpha, or None.
+        background_removal: how the background was removed, in words.
+        warning: what the user should look at, in one line, or None.
+        clock: seconds per stage so far.
+    """
+
+    framed: FramedImage
+    detail: Float[Tensor, "1 4 D D"] | None
+    background_removal: str
+    warning: str | None
+    clock: StageClock
+
+
 class ReconstructionModel(LRM):
     """An LRM that takes photos as they come."""
 
-    @torch.inference_mode()
     def reconstruct(
         self,
         photo: ImageSource,
@@ -48,29 +68,51 @@ class ReconstructionModel(LRM):
             InputError: the photo cannot be read.
             EmptyForegroundError: no object is left in it.
         """
-        clock = StageClock()
-        with clock.stage("read"):
-            image = read_image(photo)
-        with clock.stage("background"):
-            foreground = remove_background(image, method=background_removal, mask=mask)
-        with clock.stage("framing"):
-            framed = self._frame(foreground.rgba, framing, self.config.encoder.image_size)
+        found = cut_out(photo, background_removal=background_removal, mask=mask)
+        return self.reconstruct_framed(self.frame(found, framing=framing), source_camera)
+
+    def frame(self, found: CutOut, *, framing: Literal["crop", "as_is"] = "crop") -> FramedPhoto:
+        """The images of a cut-out object that the model and its mesh need.
+
+        Args:
+            found: of `cut_out`.
+            framing: see `reconstruct`.
+
+        Raises:
+            EmptyForegroundError: alpha is zero everywhere.
+        """
+        with found.clock.stage("framing"):
+            rgba = found.foreground.rgba
+            framed = self._frame(rgba, framing, self.config.encoder.image_size)
             detail_size = self.config.input.detail_size
             detail: Tensor | None = None
             if detail_size is not None:
-                detail = self._frame(foreground.rgba, framing, detail_size).rgba
-        with clock.stage("encode and decode"):
-            device = self.decoder.triplane_tokens.device
-            triplane = self.predict_triplane(framed.rgba.to(device), source_camera)
+                detail = self._frame(rgba, framing, detail_size).rgba
+        return FramedPhoto(
+            framed, detail, found.foreground.method, found.foreground.warning, found.clock
+        )
+
+    @torch.inference_mode()
+    def reconstruct_framed(
+        self, photo: FramedPhoto, source_camera: Cameras | None = None
+    ) -> Reconstruction:
+        """Reconstruct the object of a framed photo.
+
+        Args:
+            photo: of `frame`.
+            source_camera: see `reconstruct`.
+        """
+        with photo.clock.stage("encode and decode"):
+            triplane = self.predict_triplane(photo.framed.rgba, source_camera)
         return Reconstruction(
             field=self.field(triplane),
             config=self.config,
             source_camera=source_camera or self.canonical_camera(),
-            foreground=framed,
-            background_removal=foreground.method,
-            warning=foreground.warning,
-            detail=detail,
-            clock=clock,
+            foreground=photo.framed,
+            background_removal=photo.background_removal,
+            warning=photo.warning,
+            detail=photo.detail,
+            clock=photo.clock,
         )
 
     def _frame(
@@ -93,14 +135,14 @@ def load_model(
     source: str | Path,
     *,
     device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | str = torch.float32,
 ) -> ReconstructionModel:
     """Load a model.
 
     Args:
         source: bundled name (`"lrm-mini"`), folder, weight file or Hugging Face id.
         device: where it computes.
-        dtype: number format of its weights.
+        dtype: number format of its weights, its name, or "auto": see `load_lrm`.
 
     Raises:
         CheckpointError: no such weights, or they cannot be read.

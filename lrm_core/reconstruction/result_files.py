@@ -8,10 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from lrm_core import __version__
-from lrm_core.errors import OutputError
 from lrm_core.io.checkpoint_files import write_json
 from lrm_core.io.image_writing import to_uint8, write_png
-from lrm_core.io.mesh_files import MESH_WRITERS, scene_from_mesh, write_mesh
+from lrm_core.io.mesh_files import scene_from_mesh, write_mesh
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import peak_memory_mb
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
@@ -22,30 +21,6 @@ from lrm_core.structures.frames import WORLD_TO_FILE
 from lrm_core.structures.mesh import Mesh
 
 FRAME_WORDS = {"y": "y up, front +z (glTF)", "z": "z up, front -y (lrm world)"}
-
-
-def check_output(path: Path, *, overwrite: bool) -> None:
-    """Find out before the work whether a mesh can be written at `path`.
-
-    Raises:
-        OutputError: unknown format, or the file exists and may not be replaced.
-    """
-    if path.suffix.lower() not in MESH_WRITERS:
-        raise OutputError(
-            f"'{path.suffix or path.name}' is no mesh format",
-            hint=f"end the name with one of {', '.join(sorted(MESH_WRITERS))}",
-        )
-    check_replaceable(path, overwrite=overwrite)
-
-
-def check_replaceable(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a file unasked.
-
-    Raises:
-        OutputError: the file exists and may not be replaced.
-    """
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already", hint="add --overwrite to replace it")
 
 
 def source_camera_in_file(reconstruction: Reconstruction, up: Literal["y", "z"]) -> dict[str, Any]:
@@ -106,7 +81,7 @@ def write_result(
         every file written, and the content of `NAME.json`.
 
     Raises:
-        OutputError: see `check_output`.
+        OutputError: see `write_mesh`.
     """
     with reconstruction.clock.stage("write"):
         files = write_mesh(path, mesh, up=up, overwrite=overwrite)

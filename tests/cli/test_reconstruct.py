@@ -1,6 +1,9 @@
 """`lrm reconstruct` as a user types it."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -143,9 +146,67 @@ def test_profile_in_json_counts_the_start_once(run, tmp_path):
     first, second = (entry["profile"] for entry in json.loads(result.stdout)["results"])
     assert [row["stage"] for row in first[:3]] == ["imports", "load model", "read"]
     assert [row["stage"] for row in second] == [row["stage"] for row in first[2:]]
+    assert {"read", "background"} <= {row["stage"] for row in first if row["overlapped"]}
+    assert first[-1]["stage"] == "waiting"
+    assert json.loads(result.stdout)["wall_seconds"] > 0
     for profile in (first, second):
         assert sum(row["share"] for row in profile) == pytest.approx(1.0, abs=0.01)
         total = sum(row["seconds"] for row in profile)
         for row in profile:
             assert row["share"] == pytest.approx(row["seconds"] / total, abs=0.01)
     assert "grid query" not in result.stderr
+
+
+def test_a_folder_goes_on_where_it_stopped(run, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.png"):
+        (photos / name).write_bytes(EXAMPLE.read_bytes())
+    command = [photos, "-o", tmp_path / "out", *FAST, "--vertex-colors", "--format", "ply"]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.ply").write_text("mine")
+    assert run(*command).exit_code == 4
+    result = run(*command, "--skip-existing")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "a.ply").read_text() == "mine"
+    assert (tmp_path / "out" / "b.ply").stat().st_size > 1000
+    again = run(*command, "--skip-existing")
+    assert again.exit_code == 0
+    assert "nothing left to do" in again.stdout
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_ctrl_c_ends_the_work_and_leaves_whole_files(tmp_path, several):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(12 if several else 1):
+        (photos / f"{number:02}.png").write_bytes(EXAMPLE.read_bytes())
+    out = tmp_path / "out"
+    arguments = ["reconstruct", str(photos), "-o", str(out), "--resolution", "128"]
+    program = (
+        "import signal\n"
+        # a program started in the background may inherit that Ctrl-C is ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import lrm_cli.app, sys, threading\n"
+        "from lrm_core.reconstruction import batch\n"
+        "extract = batch.Reconstruction.extract_mesh\n"
+        "def marked(*args, **kwargs):\n"
+        "    print('ready', file=sys.stderr, flush=True)\n"
+        "    return extract(*args, **kwargs)\n"
+        "batch.Reconstruction.extract_mesh = marked\n"
+        f"sys.argv = {['lrm', *arguments]!r}\n"
+        "lrm_cli.app.main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, words = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert words.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in words
+    left = {path.name for path in out.glob("*")} if out.exists() else set()
+    assert "11.obj" not in left
+    assert not [name for name in left if not name.endswith((".obj", ".mtl", ".png", ".json"))]

@@ -1,55 +1,112 @@
-"""Photos and folders become names of mesh files."""
+"""Overlapped photos give what they give alone, in order, each failure in its place."""
 
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
-from lrm_core.errors import InputError, OutputError
-from lrm_core.reconstruction.batch import plan_outputs
+from lrm_core.errors import InputError
+from lrm_core.reconstruction.batch import FileOptions, PhotoDone, PhotoFailed, reconstruct_photos
+from lrm_core.reconstruction.photo_reading import cut_out_ahead
+from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
+from lrm_core.reconstruction.reconstruction import MeshOptions
+from lrm_core.reconstruction.result_files import write_result
 
-
-def _plan(photos, out, file_format=None, overwrite=False):
-    return plan_outputs(photos, out, file_format=file_format, overwrite=overwrite)
-
-
-def test_one_photo_goes_to_the_named_file_or_into_a_folder(tmp_path):
-    photo = Path("chair.png")
-    assert _plan([photo], tmp_path / "a.glb") == [(photo, tmp_path / "a.glb")]
-    assert _plan([photo], tmp_path / "new") == [(photo, tmp_path / "new" / "chair.obj")]
-    assert _plan([photo], tmp_path, "ply") == [(photo, tmp_path / "chair.ply")]
+OPTIONS = MeshOptions(resolution=32, appearance="vertex_colors")
+TEAPOT = Path(__file__).parents[3] / "examples" / "teapot.png"
 
 
-def test_folders_stand_for_their_images_in_order(tmp_path):
-    for name in ("b.jpg", "a.png", "notes.txt"):
-        (tmp_path / name).write_bytes(b"")
-    found = [photo.name for photo, _ in _plan([tmp_path], tmp_path / "out")]
-    assert found == ["a.png", "b.jpg"]
+@pytest.fixture(scope="module")
+def model() -> ReconstructionModel:
+    return load_model("lrm-mini")
 
 
-def test_photos_of_the_same_name_do_not_share_a_file(tmp_path):
-    photos = [Path("x/cup.png"), Path("y/cup.jpg"), Path("z/cup_2.png")]
-    names = [path.name for _, path in _plan(photos, tmp_path / "out")]
-    assert len(set(names)) == 3
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> list[Path]:
+    """Three photos that differ; the second of them is none."""
+    folder = tmp_path_factory.mktemp("photos")
+    paths = [folder / f"{name}.png" for name in "abc"]
+    with Image.open(TEAPOT) as image:
+        small = image.convert("RGB").resize((96, 96))
+    small.save(paths[0])
+    paths[1].write_bytes(b"no image")
+    small.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(paths[2])
+    return paths
 
 
-@pytest.mark.parametrize(
-    ("photos", "out", "file_format", "words"),
-    [
-        (["a.png", "b.png"], "one.obj", None, "one file for 2 photos"),
-        (["a.png"], "a.obj", "glb", "contradicts"),
-        (["a.png"], "a.fbx", None, "no mesh format"),
-    ],
-)
-def test_impossible_outputs_are_refused_before_any_work(tmp_path, photos, out, file_format, words):
-    with pytest.raises(OutputError, match=words):
-        _plan([Path(p) for p in photos], tmp_path / out, file_format)
+def _jobs(photos: list[Path], folder: Path) -> list[tuple[Path, Path]]:
+    return [(photo, folder / f"{photo.stem}.obj") for photo in photos]
 
 
-def test_existing_meshes_and_empty_folders_are_named(tmp_path):
-    (tmp_path / "a.obj").write_text("")
-    with pytest.raises(OutputError, match="exists already"):
-        _plan([Path("a.png")], tmp_path / "a.obj")
-    _plan([Path("a.png")], tmp_path / "a.obj", overwrite=True)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no image"):
-        _plan([tmp_path / "empty"], tmp_path / "out")
+@pytest.mark.parametrize("workers", [0, 2, None])
+def test_overlapped_photos_are_those_done_alone(model, photos, tmp_path, workers):
+    # sums of one thread have one order
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for photo, path in _jobs([photos[0], photos[2]], tmp_path / "alone"):
+            reconstruction = model.reconstruct(photo)
+            write_result(path, reconstruction, reconstruction.extract_mesh(options=OPTIONS))
+        with cut_out_ahead(photos, ahead=1) as found:
+            jobs = _jobs(photos, tmp_path / "together")
+            outcomes = list(reconstruct_photos(model, jobs, found, OPTIONS, workers=workers))
+    finally:
+        torch.set_num_threads(threads)
+    assert [outcome.photo for outcome in outcomes] == photos
+    assert [type(outcome) for outcome in outcomes] == [PhotoDone, PhotoFailed, PhotoDone]
+    assert isinstance(outcomes[1].error, InputError)
+    assert {p.name for p in (tmp_path / "together").iterdir()} == {
+        f"{stem}{suffix}" for stem in "ac" for suffix in (".obj", ".json", ".input.png")
+    }
+    for name in ("a.obj", "c.obj", "a.input.png", "c.input.png"):
+        alone, together = tmp_path / "alone" / name, tmp_path / "together" / name
+        assert alone.read_bytes() == together.read_bytes()
+    assert (tmp_path / "together" / "a.obj").read_bytes() != (
+        tmp_path / "together" / "c.obj"
+    ).read_bytes()
+
+
+def test_a_scene_is_written_where_asked(model, photos, tmp_path):
+    files = FileOptions(scene=tmp_path / "s.safetensors")
+    with cut_out_ahead(photos[:1]) as found:
+        jobs = _jobs(photos[:1], tmp_path)
+        (done,) = reconstruct_photos(model, jobs, found, OPTIONS, files=files)
+    assert isinstance(done, PhotoDone)
+    assert {files.scene, jobs[0][1]} <= set(done.files)
+    assert all(file.stat().st_size > 0 for file in done.files)
+    assert done.clock.beside == {"read", "background", "framing"}
+
+
+def test_leaving_early_ends_the_work_and_leaves_whole_files(model, photos, tmp_path):
+    many = [photos[0]] * 8
+    jobs = [(photo, tmp_path / f"{number}.obj") for number, photo in enumerate(many)]
+    before, threads = torch.get_num_threads(), set(threading.enumerate())
+    with (
+        cut_out_ahead(many) as found,
+        closing(reconstruct_photos(model, jobs, found, OPTIONS, workers=2)) as outcomes,
+    ):
+        assert isinstance(next(outcomes), PhotoDone)
+    assert set(threading.enumerate()) <= threads
+    assert torch.get_num_threads() == before
+    written = {path.name for path in tmp_path.iterdir()}
+    assert "0.obj" in written
+    assert "7.obj" not in written
+    assert not [name for name in written if not name.endswith((".obj", ".png", ".json"))]
+
+
+def test_only_a_few_photos_are_begun_before_they_are_asked_for(photos, monkeypatch):
+    begun = []
+    monkeypatch.setattr(
+        "lrm_core.reconstruction.photo_reading.cut_out",
+        lambda photo, **_: begun.append(photo),
+    )
+    many = [Path(str(number)) for number in range(20)]
+    with cut_out_ahead(many, ahead=3) as found:
+        for asked in range(1, 6):
+            next(found).result()
+            assert asked <= len(begun) <= asked + 3
+    assert len(begun) < 10
+    assert begun == many[: len(begun)]

@@ -1,11 +1,19 @@
 """Stage times add up; memory is that of this process."""
 
+import subprocess
+import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 
-from lrm_core.reconstruction.stages import StageClock, peak_memory_mb
+from lrm_core.reconstruction.stages import (
+    StageClock,
+    StoppedError,
+    peak_memory_mb,
+    seconds_of_process,
+)
 
 
 def test_stages_add_up_in_order_even_when_one_fails():
@@ -26,3 +34,37 @@ def test_peak_memory_grows_by_what_is_touched():
     assert peak_memory_mb() >= before
     assert peak_memory_mb() > 60
     assert block.sum() == 60_000_000
+
+
+def test_stages_of_other_threads_are_marked_and_none_begins_after_the_stop():
+    clock = StageClock(stop=threading.Event())
+    with clock.stage("here"):
+        pass
+
+    def work() -> None:
+        with clock.stage("beside", on_device=False):
+            pass
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert clock.beside == {"beside"}
+    clock.stop.set()
+    with pytest.raises(StoppedError), clock.stage("late"):
+        pytest.fail("this stage must not begin")
+    assert list(clock.seconds) == ["here", "beside"]
+
+
+def test_seconds_of_a_process_begin_before_its_first_import():
+    program = (
+        "import time; started = time.perf_counter(); time.sleep(0.2)\n"
+        "from lrm_core.reconstruction.stages import seconds_of_process\n"
+        "print(seconds_of_process(), time.perf_counter() - started)"
+    )
+    begun = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    passed = time.perf_counter() - begun
+    seconds, since_import = map(float, done.stdout.split())
+    # /proc counts in hundredths
+    assert since_import - 0.02 <= seconds <= passed + 0.02
+    assert seconds_of_process() > passed

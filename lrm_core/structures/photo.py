@@ -1,0 +1,40 @@
+"""Photos as read and cut out, before any model sees them: no torch here.
+
+Reading one goes on while torch is still being imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An image as read: upright, sRGB, straight alpha.
+
+    Attributes:
+        rgba: (H, W, 4) sRGB and alpha in 0..255.
+        has_alpha: whether the image came with an alpha channel that hides something; without one
+            alpha is 255 everywhere.
+    """
+
+    rgba: UInt8[np.ndarray, "H W 4"]
+    has_alpha: bool
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """An object cut out of its background.
+
+    Attributes:
+        rgba: (H, W, 4) sRGB and straight alpha in 0..255.
+        method: how it was cut out: mask, alpha, border, rembg:<model>, grabcut or none.
+        warning: one line for the user where the result should be looked at, or None.
+    """
+
+    rgba: UInt8[np.ndarray, "H W 4"]
+    method: str
+    warning: str | None = None
