@@ -30,11 +30,11 @@ from lrm_core.config import (
     SourceCameraConfig,
     load_preset,
 )
-from lrm_core.models.loading import save_lrm
+from lrm_core.models.loading import model_without_values, save_lrm
 from lrm_core.models.lrm import LRM
 from lrm_core.models.nerf_mlp import DENSITY, NerfMLP
 from lrm_core.models.triplane_field import TriplaneField
-from lrm_core.reconstruction.density_grid import raw_density_level
+from lrm_core.reconstruction.grid_query import raw_density_level
 from lrm_core.reconstruction.pipeline import load_model
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.structures.triplane import LRM_PLANES, Triplane, signed_axis
@@ -101,8 +101,7 @@ def architecture(name: str) -> ModelConfig:
 
 def num_parameters(config: ModelConfig) -> int:
     """Parameters of a model, without making it."""
-    with torch.device("meta"):
-        return LRM(config).num_parameters
+    return model_without_values(config).num_parameters
 
 
 @cache

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from lrm_core.baselines.predictor import Alignment, Predictor
-from lrm_core.device import choose_device, choose_dtype
+from lrm_core.device import choose_device
 from lrm_core.errors import ConfigError
 
 BASELINES = ("blank", "balloon", "external:DIR", "point-e", "shap-e", "one-2-3-45")
@@ -102,6 +102,6 @@ def load_predictor(name: str, options: PredictorOptions = _DEFAULTS) -> Predicto
     return load_lrm_predictor(
         name,
         device=device,
-        dtype=choose_dtype(options.dtype, device),
+        dtype=options.dtype,
         resolution=options.resolution,
     )

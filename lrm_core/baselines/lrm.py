@@ -131,7 +131,7 @@ def load_lrm_predictor(
     source: str | Path,
     *,
     device: str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | str = torch.float32,
     resolution: int = 256,
 ) -> LrmPredictor:
     """A predictor of any model that `load_model` knows.
@@ -143,7 +143,7 @@ def load_lrm_predictor(
     Args:
         source: name, folder, file or Hugging Face id.
         device: where it computes.
-        dtype: number format of its weights.
+        dtype: number format of its weights, its name, or "auto".
         resolution: grid points per axis of the mesh.
 
     Raises:

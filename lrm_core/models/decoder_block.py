@@ -6,12 +6,17 @@ self-attention first, plain LayerNorm and GEGLU (Shazeer, 2020); `DecoderConfig`
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lrm_core.config import DecoderConfig
+from lrm_core.models.attention import attention
 from lrm_core.models.modulation import ModLN
+
+# On a CPU, so that the inner activations stay in its cache: a tenth of a bfloat16 layer's time.
+_TOKENS_AT_ONCE = 512
 
 
 class Attention(nn.Module):
@@ -42,7 +47,7 @@ class Attention(nn.Module):
             projected.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, N, D/heads)
             for projected in (self.query(tokens), self.key(context), self.value(context))
         )
-        attended = F.scaled_dot_product_attention(query, key, value)
+        attended = attention(query, key, value)
         result: Tensor = self.output(attended.transpose(1, 2).flatten(-2))
         return result
 
@@ -63,6 +68,12 @@ class FeedForward(nn.Module):
 
     def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
         """Mix the channels of every token (B, N, D)."""
+        if tokens.device.type != "cpu" or torch.is_grad_enabled():
+            return self._mixed(tokens)
+        parts = torch.split(tokens, _TOKENS_AT_ONCE, dim=1)
+        return torch.cat([self._mixed(part) for part in parts], dim=1)
+
+    def _mixed(self, tokens: Tensor) -> Tensor:
         inner = self.expand(tokens)
         if self.gated:
             value, gate = inner.chunk(2, dim=-1)

@@ -23,6 +23,7 @@ from lrm_core.config import (
     preset_names,
     read_yaml,
 )
+from lrm_core.device import choose_dtype
 from lrm_core.errors import CheckpointError, ConfigError
 from lrm_core.io.checkpoint_files import (
     read_json,
@@ -58,7 +59,7 @@ def load_lrm(
     source: str | Path,
     *,
     device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | str = torch.float32,
     model_class: type[ModelType] = LRM,  # type: ignore[assignment]
 ) -> ModelType:
     """A model ready for reconstruction: in evaluation mode, its weights frozen.
@@ -69,7 +70,8 @@ def load_lrm(
             a folder of the same name ("./name" is the folder). Our own format, OpenLRM 1.1 and 1.0,
             and TripoSR are told apart by their content.
         device: where the weights go.
-        dtype: type of the weights; those of the NeRF MLP stay float32.
+        dtype: type of the weights, or its name; those of the NeRF MLP stay float32. "auto" is the
+            fastest that is safe for a model of this size on this device.
         model_class: `LRM` or a child of it.
 
     Raises:
@@ -78,6 +80,24 @@ def load_lrm(
     weights, name = _locate(source)
     config, tensors = _read(weights, name)
     return _build(model_class, config, tensors, str(weights), device=device, dtype=dtype)
+
+
+def model_without_values(
+    config: ModelConfig,
+    model_class: type[ModelType] = LRM,  # type: ignore[assignment]
+) -> ModelType:
+    """A model on the meta device: names, shapes and sizes of its tensors, no memory.
+
+    Args:
+        config: what the model is made of.
+        model_class: `LRM` or a child of it.
+
+    Raises:
+        ValueError: sizes that do not fit together.
+        RuntimeError: likewise.
+    """
+    with torch.device("meta"), _WithoutInitialisation():
+        return model_class(config)
 
 
 def save_lrm(model: LRM, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
@@ -231,12 +251,11 @@ def _build(
     origin: str,
     *,
     device: str | torch.device,
-    dtype: torch.dtype,
+    dtype: torch.dtype | str,
 ) -> ModelType:
     """The model with exactly these tensors; nothing is initialised or copied twice."""
     try:
-        with torch.device("meta"), _WithoutInitialisation():
-            model = model_class(config)
+        model = model_without_values(config, model_class)
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
@@ -245,6 +264,8 @@ def _build(
         ) from error
     _require_match(model.state_dict(), tensors, origin)
     require_finite(tensors, origin=origin)
+    if isinstance(dtype, str):
+        dtype = choose_dtype(dtype, torch.device(device).type, model.num_parameters)
     placed = {}
     for name, tensor in tensors.items():
         kind = torch.float32 if name.startswith(_ALWAYS_FLOAT32) else dtype

@@ -66,7 +66,8 @@ class LRM(nn.Module):
 
         Args:
             image: (B, 3 or 4, S, S) in [0, 1], S = `config.encoder.image_size`, object framed as
-                `config.input` says. Four channels are RGBA with straight alpha; three lie on
+                `config.input` says, on any device: checking its values makes nothing wait where
+                it lies on the CPU. Four channels are RGBA with straight alpha; three lie on
                 the model's background already.
             source_camera: the camera of each image, or one for all; None for the canonical one.
                 Models without a camera feature (TripoSR) always assume the canonical one.
@@ -83,6 +84,7 @@ class LRM(nn.Module):
                 f"{len(source_camera)} source cameras for {len(image)} images",
                 hint="pass one camera per image, one for all, or none",
             )
+        image = image.to(self.decoder.triplane_tokens.device)
         triplane = self.triplane(self(image, source_camera), source_camera)
         margin = self.config.nerf.silhouette_margin
         if margin is None:

@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from lrm_core.config import DecoderConfig
+from lrm_core.models import decoder_block
 from lrm_core.models.decoder_block import Attention, DecoderBlock, FeedForward
 
 
@@ -62,6 +63,16 @@ def test_feed_forward_geglu() -> None:
     layer, x = FeedForward(6, gated=True), torch.randn(3, 4, 6)
     both = layer.expand(x)
     torch.testing.assert_close(layer(x), layer.contract(both[..., :24] * gelu(both[..., 24:])))
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_feed_forward_in_parts_is_the_whole(monkeypatch: pytest.MonkeyPatch, gated: bool) -> None:
+    torch.manual_seed(0)
+    layer, x = FeedForward(6, gated=gated), torch.randn(3, 11, 6)
+    whole = layer(x)
+    monkeypatch.setattr(decoder_block, "_TOKENS_AT_ONCE", 4)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), whole)
 
 
 @pytest.mark.parametrize("order", ["cross_self_mlp", "self_cross_mlp"])

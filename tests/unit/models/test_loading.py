@@ -280,3 +280,44 @@ def test_openlrm_1_0_carries_its_configuration(
     assert loaded.predict_triplane(torch.rand(1, 3, 48, 48)).planes.shape == (1, 3, 4, 8, 8)
     torch.save({"weights": weights, "kwargs": None}, path)
     assert "transformer_heads" in fails(path).message
+
+
+@pytest.mark.parametrize("least", [10, 10**9])
+def test_auto_asks_for_the_format_of_a_model_of_this_size(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, least: int
+) -> None:
+    asked = []
+
+    def choose(name: str, device: str, num_parameters: int) -> torch.dtype:
+        asked.append((name, device))
+        return torch.bfloat16 if num_parameters >= least else torch.float32
+
+    monkeypatch.setattr(loading, "choose_dtype", choose)
+    model = load_lrm(folder, device=torch.device("cpu"), dtype="auto")
+    assert asked == [("auto", "cpu")]
+    expected = torch.bfloat16 if least == 10 else torch.float32
+    assert model.decoder.triplane_tokens.dtype == expected
+    assert model.nerf_mlp.linears[0].weight.dtype == torch.float32
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="Linux tells what is mapped")
+@pytest.mark.parametrize("kind", ["safetensors", "pickle"])
+def test_weights_of_a_file_are_mapped_not_copied(
+    triposr_folder: Path, folder: Path, kind: str
+) -> None:
+    source = folder if kind == "safetensors" else triposr_folder
+    model = load_lrm(source)
+    regions = [
+        tuple(int(end, 16) for end in line.split()[0].split("-"))
+        for line in Path("/proc/self/maps").read_text().splitlines()
+        if line.endswith(("model.safetensors", "model.ckpt"))
+    ]
+    for name, parameter in model.decoder.blocks.named_parameters():
+        address = parameter.data_ptr()
+        assert any(start <= address < end for start, end in regions), name
+
+
+def test_a_model_without_values_has_the_sizes_of_one_with(tiny_model: LRM) -> None:
+    empty = loading.model_without_values(tiny_model.config)
+    assert empty.num_parameters == tiny_model.num_parameters
+    assert all(tensor.is_meta for tensor in empty.state_dict().values())
