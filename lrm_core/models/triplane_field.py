@@ -14,12 +14,12 @@ from torch import Tensor
 from lrm_core.models.nerf_mlp import NerfMLP, points_per_pass
 from lrm_core.structures.triplane import Triplane, sample_planes, sample_ray_offsets
 
-# Raw density of points outside the planes' region: zero after any activation, and finite, so that
-# renderers may average it with a neighbour's (which then counts as outside too, as in OpenLRM).
 RAW_DENSITY_OUTSIDE = -1e4
+"""Raw density of points outside the planes' region: zero after any activation, and finite, so that
+renderers may average it with a neighbour's (which then counts as outside too, as in OpenLRM)."""
 
-# Points on the faces of the region belong to it, whatever rounding says.
-_FACE_TOLERANCE = 1e-6
+FACE_TOLERANCE = 1e-6
+"""Points on the faces of the region belong to it, whatever rounding says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class TriplaneField:
     def _raw(self, points: Tensor) -> Tensor:
         features = sample_planes(self.triplane, points[None])[0]
         raw = self.nerf_mlp(features.to(next(self.nerf_mlp.parameters()).dtype)).float()
-        inside = self.triplane.normalise(points).abs().amax(dim=-1) <= 1.0 + _FACE_TOLERANCE
+        inside = self.triplane.normalise(points).abs().amax(dim=-1) <= 1.0 + FACE_TOLERANCE
         density = raw[:, 3] + sample_ray_offsets(self.triplane, points[None])[0]
         density = torch.where(inside, density, RAW_DENSITY_OUTSIDE)
         return torch.cat([raw[:, :3], density[:, None]], dim=-1)

@@ -103,7 +103,8 @@ def sparse_density(field: TriplaneField, resolution: int, iso_level: float) -> S
 
     A component of the surface is found if it separates two coarse points (every fourth along each
     axis), or two of every second point in or beside a place where another does; what is found is
-    complete.
+    complete. An object so thin that it passes between all coarse points is looked for at every
+    point.
 
     Args:
         field: one object.
@@ -111,7 +112,7 @@ def sparse_density(field: TriplaneField, resolution: int, iso_level: float) -> S
         iso_level: density of the surface.
 
     Raises:
-        EmptySurfaceError: no coarse point is denser than the level.
+        EmptySurfaceError: no grid point is denser than the level.
         ConfigError: the level is not a positive density.
         CheckpointError: the field has densities that are not finite.
     """
@@ -123,8 +124,7 @@ def sparse_density(field: TriplaneField, resolution: int, iso_level: float) -> S
     # the first coarse point is _BRICK_CELLS after the outer layer
     known = F.pad(raw - level, (1, num_bricks - len(coarse)) * 3, value=-torch.inf)
     if not (known > 0).any():
-        highest = float(raw.max()) if raw.numel() else -math.inf
-        raise _empty_surface(field.nerf_mlp, highest, iso_level)
+        return dense_density(field, resolution, iso_level)
     store = _PointStore(query, level, known)
 
     bricks = _with_neighbours(_differ(_windows(known > 0, 2), dims=3)).nonzero()
@@ -265,5 +265,5 @@ def _empty_surface(nerf_mlp: NerfMLP, highest: float, iso_level: float) -> Empty
     density, _ = nerf_mlp.activate(torch.full((1, 4), highest))
     return EmptySurfaceError(
         f"the radiance field has no surface at density {iso_level:g}: it reaches {density[0]:.3g}",
-        hint="lower --iso-level, look for thin parts with --exact, or try another photo",
+        hint="lower --iso-level, raise --resolution for thin objects, or try another photo",
     )

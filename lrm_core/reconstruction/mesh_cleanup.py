@@ -79,7 +79,7 @@ def decimate(
         vertices, faces, target_count=target_faces
     )
     separated = _separate_sheets(fewer_vertices.astype(np.float32), fewer_faces.astype(np.int32))
-    if len(separated[1]) == 0 or (is_closed(faces) and not is_closed(separated[1])):
+    if len(separated[1]) == 0 or (not is_closed(separated[1]) and is_closed(faces)):
         return vertices, faces
     return compact(*separated)
 
@@ -93,7 +93,12 @@ def _separate_sheets(
     """
     while True:
         # of two faces with the same corners one counts +1 and, facing the other way, the other -1
-        _, triple = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True)
+        low, middle, high = np.sort(faces, axis=1).T
+        order = np.lexsort((high, low.astype(np.int64) * len(vertices) + middle))
+        low, middle, high = low[order], middle[order], high[order]
+        differs = (np.diff(low) != 0) | (np.diff(middle) != 0) | (np.diff(high) != 0)
+        triple = np.empty(len(faces), dtype=np.int64)
+        triple[order] = np.cumsum(np.concatenate([[False], differs]))
         cyclic = (np.roll(faces, -1, axis=1) > faces).sum(axis=1) == 2
         faces = faces[np.bincount(triple, np.where(cyclic, 1, -1))[triple] != 0]
 

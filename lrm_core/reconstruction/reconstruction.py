@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lrm_core.config import ModelConfig
 from lrm_core.io.mesh_files import write_mesh
+from lrm_core.models.folded_field import fold
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.density_grid import dense_density, sparse_density
 from lrm_core.reconstruction.grid_query import grid_query
@@ -199,8 +200,8 @@ class Reconstruction:
             cameras: N views in the world frame.
             size: side of square images; None keeps the cameras' own size.
             want_normals: compute normals too.
-            exact: evaluate every sample instead of those that may be seen; colours and opacities
-                differ by less than 1e-3.
+            exact: ask the field itself at every sample, instead of the folded field where it may be
+                seen; colours and opacities differ by less than 1e-3.
 
         Raises:
             CheckpointError: the field has densities that are not finite (unless `exact`).
@@ -210,7 +211,7 @@ class Reconstruction:
         rendering = self.config.rendering
         device = self.triplane.planes.device
         return render_field(
-            self.field,
+            self.field if exact else fold(self.field),
             cameras.to(device),
             half_side=self.config.sampled_half_side,
             num_samples=rendering.num_samples,

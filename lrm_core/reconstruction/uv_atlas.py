@@ -197,9 +197,9 @@ def _chart_directions(
     normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     cosine = np.divide(normals, length, out=np.ones_like(normals), where=length > 0) @ _DIRECTIONS.T
-    here, there = np.concatenate([adjacent, adjacent[:, ::-1]]).T
+    here, there = np.concatenate([adjacent.T, adjacent.T[::-1]], axis=1)
 
-    def votes(pairs: Int[np.ndarray, "E"] | slice) -> Int[np.ndarray, "F 6"]:
+    def votes(pairs: Int[np.ndarray, "E"]) -> Int[np.ndarray, "F 6"]:
         ballots = here[pairs] * len(_DIRECTIONS) + direction[there[pairs]]
         counts: Int[np.ndarray, "F 6"] = np.bincount(ballots, minlength=cosine.size).reshape(
             cosine.shape
@@ -208,8 +208,18 @@ def _chart_directions(
 
     allowed = np.where(cosine >= _MIN_COSINE, cosine, -np.inf)
     direction: Int[np.ndarray, "F"] = allowed.argmax(axis=1)
+    changed = np.ones(len(direction), dtype=bool)
     for _ in range(_SMOOTHING_ROUNDS):
-        direction = (allowed + _NEIGHBOUR_PULL * votes(slice(None))).argmax(axis=1)
+        # only faces with a neighbour that changed can change
+        asked = np.zeros_like(changed)
+        asked[here[changed[there]]] = True
+        counts = votes(np.flatnonzero(asked[here]))[asked]
+        choice = (allowed[asked] + _NEIGHBOUR_PULL * counts).argmax(axis=1)
+        changed[asked] = choice != direction[asked]
+        changed &= asked
+        direction[asked] = choice
+        if not changed.any():
+            break
     for _ in range(_MERGE_ROUNDS):
         piece = _pieces(direction, adjacent)
         small = np.bincount(piece)[piece] < _MIN_CHART_FACES
@@ -244,21 +254,27 @@ def _charts_without_overlap(
     """
     low = flat[..., :2].min(axis=(0, 1))
     scaled = (flat[..., :2] - low) / max(float(np.ptp(flat[..., :2], axis=(0, 1)).max()), 1e-30)
+    hits = list(rasterize(scaled, _SPLIT_TEXELS))
     layer = np.zeros_like(direction)
+    chart = _pieces(direction, adjacent)
+    if not hits:
+        return chart
+    owner = np.concatenate([hit.faces for hit in hits])
+    texel = np.concatenate([hit.rows * _SPLIT_TEXELS + hit.columns for hit in hits])
+    height = np.concatenate(
+        [np.einsum("tc,tc->t", hit.barycentric, flat[hit.faces, :, 2]) for hit in hits]
+    )
+    # texels that no two faces of one direction cover cannot show an overlap; the highest come first
+    place = direction[owner] * _SPLIT_TEXELS**2 + texel
+    crowded = np.flatnonzero(np.bincount(place)[place] > 1)
+    crowded = crowded[np.argsort(-height[crowded], kind="stable")]
+    owner, texel = owner[crowded], texel[crowded]
     for _ in range(_SPLIT_ROUNDS):
-        chart = _pieces(direction * (_SPLIT_ROUNDS + 1) + layer, adjacent)
-        texels, heights, owners = [], [], []
-        for hit in rasterize(scaled, _SPLIT_TEXELS):
-            row = chart[hit.faces] * _SPLIT_TEXELS + hit.rows
-            texels.append(row * _SPLIT_TEXELS + hit.columns)
-            heights.append(np.einsum("tc,tc->t", hit.barycentric, flat[hit.faces, :, 2]))
-            owners.append(hit.faces)
-        if not texels:
-            break
-        texel = np.concatenate(texels)
-        order = np.lexsort((-np.concatenate(heights), texel))
-        lower = order[1:][texel[order[1:]] == texel[order[:-1]]]
+        place = chart[owner] * _SPLIT_TEXELS**2 + texel
+        order = np.argsort(place, kind="stable")
+        lower = order[1:][place[order[1:]] == place[order[:-1]]]
         if not len(lower):
             break
-        layer[np.concatenate(owners)[lower]] += 1
-    return _pieces(direction * (_SPLIT_ROUNDS + 1) + layer, adjacent)
+        layer[owner[lower]] += 1
+        chart = _pieces(direction * (_SPLIT_ROUNDS + 1) + layer, adjacent)
+    return chart

@@ -57,29 +57,38 @@ def _rasterize(
     size: int,
 ) -> CoveredTexels:
     """The texels of some triangles (corners in texels, doubled signed areas)."""
+    x, y = np.ascontiguousarray(corners.transpose(2, 1, 0))  # each (3, F)
     # rows whose centres lie between the lowest and the highest corner
-    first_row, last_row = _centres(corners[..., 1].min(axis=1), corners[..., 1].max(axis=1), size)
-    face, row = ranges(first_row, last_row)
-    # where the edges cross the row; written from the lower end, so that the two triangles of an
-    # edge agree to the last bit
-    start, end = corners, np.roll(corners, -1, axis=1)
-    upwards = (start[..., 1] < end[..., 1])[..., None]
-    low, high = np.where(upwards, start, end)[face], np.where(upwards, end, start)[face]
-    y = row[:, None] + 0.5
-    crossed = (low[..., 1] <= y) & (y < high[..., 1])
-    height = np.where(crossed, high[..., 1] - low[..., 1], 1.0)
-    x = low[..., 0] + (y - low[..., 1]) * ((high[..., 0] - low[..., 0]) / height)
-    first_column, last_column = _centres(
-        np.where(crossed, x, np.inf).min(axis=1), np.where(crossed, x, -np.inf).max(axis=1), size
-    )
-    span, column = ranges(first_column, last_column)
-    face, row = face[span], row[span]
-    centre = np.stack([column, row], axis=-1) + 0.5
-    a, b, c = (corners[face, corner] for corner in range(3))
-    weight_b = _cross(centre - a, c - a) / area[face]
-    weight_c = _cross(b - a, centre - a) / area[face]
-    barycentric = np.stack([1.0 - weight_b - weight_c, weight_b, weight_c], axis=-1)
-    return CoveredTexels(names[face], column, row, barycentric)
+    face, row = ranges(*_centres(y.min(axis=0), y.max(axis=0), size))
+    middle = row + 0.5
+    left, right = np.full(len(row), np.inf), np.full(len(row), -np.inf)
+    for start, end in ((0, 1), (1, 2), (2, 0)):
+        # where the edge crosses the row; written from the lower end, so that the two triangles of
+        # an edge agree to the last bit
+        upwards = y[start] < y[end]
+        low_x, high_x = np.where(upwards, (x[start], x[end]), (x[end], x[start]))
+        low_y, high_y = np.where(upwards, (y[start], y[end]), (y[end], y[start]))
+        slope = (high_x - low_x) / np.where(high_y > low_y, high_y - low_y, 1.0)
+        bottom = low_y[face]
+        crossed = (bottom <= middle) & (middle < high_y[face])
+        at = low_x[face] + (middle - bottom) * slope[face]
+        np.minimum(left, at, out=left, where=crossed)
+        np.maximum(right, at, out=right, where=crossed)
+    span, column = ranges(*_centres(left, right, size))
+
+    # weights of the corners b and c: linear along a row
+    a, to_b, to_c = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    along_b, along_c = to_c[:, 1] / area, -to_b[:, 1] / area
+    across_b, across_c = -to_c[:, 0] / area, to_b[:, 0] / area
+    from_a = middle - a[face, 1]
+    start_of_row = 0.5 - a[face, 0]
+    barycentric = np.empty((len(span), 3))
+    for corner, along, across in ((1, along_b, across_b), (2, along_c, across_c)):
+        step = along[face]
+        barycentric[:, corner] = (start_of_row * step + from_a * across[face])[span]
+        barycentric[:, corner] += column * step[span]
+    np.subtract(1.0 - barycentric[:, 1], barycentric[:, 2], out=barycentric[:, 0])
+    return CoveredTexels(names[face][span], column, row[span], barycentric)
 
 
 def _centres(

@@ -122,3 +122,11 @@ def test_absurd_padding_still_gives_a_layout(random_charts):
     assert packed.min() >= 0
     assert packed.max() <= 1
     assert gaps(packed, chart, 512) >= 2
+
+
+def test_triangles_nest_after_half_a_turn_without_overlap():
+    points, chart, outline = charts(*[[[0, 0], [10, 0], [0, 10]]] * 8)
+    packed = pack_charts(points, chart, outline, padding=2 / 256)
+    assert gaps(packed, chart, 256) >= 4
+    sides = packed[1::3] - packed[0::3]
+    assert len(np.unique(np.sign(np.round(sides, 6)), axis=0)) > 1  # some are turned

@@ -90,6 +90,17 @@ def test_sparse_sees_specks_in_blocks_beside_the_surface(shape_field):
     assert (61, 33, 33) in corners_of(sparse)
 
 
+def test_an_object_between_all_coarse_points_is_found(shape_field):
+    field = shape_field("slab")
+    middle = 33 * 2 / 69 - 1
+    line = (torch.arange(96) + 0.5) * 2 / 96 - 1
+    height, _ = torch.meshgrid(line, line, indexing="ij")
+    field.triplane.planes[0, 1, 0] = 400.0 * (height - middle) ** 2
+    sparse = sparse_density(field, 70, 1.0)
+    assert corners_of(sparse) == corners_of(dense_density(field, 70, 1.0))
+    assert sparse.num_evaluated == 70**3
+
+
 def test_points_are_evaluated_once_and_agree_between_blocks(random_field, iso_between):
     field = random_field()
     blocks = sparse_density(field, 30, iso_between(field))

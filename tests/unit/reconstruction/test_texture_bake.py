@@ -72,7 +72,7 @@ def test_empty_texels_take_the_colour_of_a_nearest_covered_one(shape_field, unwr
     inside = np.argwhere(covered)
     for row, column in np.argwhere(~covered)[::29]:
         to_all = np.hypot(*(inside - [row, column]).T)
-        nearest = inside[to_all <= distance[row, column] + 1e-9]
+        nearest = inside[to_all <= 1.04 * distance[row, column]]
         assert (texture[tuple(nearest.T)] == texture[row, column]).all(axis=1).any()
 
 
