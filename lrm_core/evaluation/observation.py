@@ -13,7 +13,7 @@ from jaxtyping import Float32, UInt8
 
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.io.image_writing import to_uint8
-from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
+from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.scene import Scene
 from lrm_core.training.point_samples import sample_surface
@@ -59,22 +59,13 @@ def observe(scene: Scene | None, cameras: Cameras, protocol: Protocol) -> Observ
             normals=np.zeros((0, 3), dtype=np.float32),
             triangles=np.zeros((0, 3, 3), dtype=np.float32),
         )
-    tracer = SceneTracer(scene)
-    views = [
-        render_scene(
-            tracer,
-            cameras[index],
-            channels=("rgb", "depth", "alpha"),
-            background=background,
-        )
-        for index in range(len(cameras))
-    ]
+    views = render_scene(scene, cameras, channels=("rgb", "depth", "alpha"), background=background)
     rng = np.random.default_rng(protocol.geometry.seed)
     points, normals, _ = sample_surface(scene, protocol.geometry.num_points, rng)
     return Observation(
-        rgb=np.stack([to_uint8(view.rgb[0].numpy()) for view in views]),
-        alpha=np.stack([to_uint8(view.opacity[0].numpy()) for view in views]),
-        depth=np.stack([view.depth[0].numpy() for view in views]),
+        rgb=to_uint8(views.rgb.numpy()),
+        alpha=to_uint8(views.opacity.numpy()),
+        depth=views.depth.numpy(),
         points=points.astype(np.float32),
         normals=normals.astype(np.float32),
         triangles=np.concatenate([part.vertices[part.faces] for part in scene.parts]).astype(

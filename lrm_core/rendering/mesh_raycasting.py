@@ -17,13 +17,24 @@ class Hits:
 
     Attributes:
         faces: (R,) index of the triangle, -1 where nothing was hit.
-        weights: (R, 3) barycentric weights of the triangle's corners.
+        u: (R,) barycentric weight of the triangle's second corner.
+        v: (R,) the same of its third.
         distances: (R,) in lengths of the ray's direction; meaningless where nothing was hit.
     """
 
     faces: Int[np.ndarray, "R"]
-    weights: Float[np.ndarray, "R 3"]
+    u: Float[np.ndarray, "R"]
+    v: Float[np.ndarray, "R"]
     distances: Float[np.ndarray, "R"]
+
+    @property
+    def weights(self) -> Float[np.ndarray, "R 3"]:
+        """Barycentric weights of the triangle's three corners."""
+        return np.stack([1.0 - self.u - self.v, self.u, self.v], axis=-1)
+
+    def of(self, rays: Int[np.ndarray, "N"]) -> Hits:
+        """The hits of N of the rays."""
+        return Hits(self.faces[rays], self.u[rays], self.v[rays], self.distances[rays])
 
 
 @dataclass(frozen=True)
@@ -42,9 +53,7 @@ class RayCaster:
             directions: (R, 3) float32, of any length.
         """
         found = self.embree_scene.run(origins, directions, output=True)
-        u, v = found["u"], found["v"]
-        weights = np.stack([1.0 - u - v, u, v], axis=-1)
-        return Hits(faces=found["primID"], weights=weights, distances=found["tfar"])
+        return Hits(found["primID"], found["u"], found["v"], found["tfar"])
 
 
 def build_ray_caster(
@@ -61,4 +70,6 @@ def build_ray_caster(
             np.ascontiguousarray(vertices, dtype=np.float32),
             np.ascontiguousarray(faces, dtype=np.int32),
         )
+    # Embree builds its tree at the first question: here, where only one thread asks
+    embree_scene.run(np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32))
     return RayCaster(embree_scene)

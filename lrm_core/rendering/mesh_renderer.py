@@ -10,6 +10,7 @@ that `rgb` and `opacity` together give back the straight-alpha image.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -18,12 +19,13 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from lrm_core.rendering.mesh_raycasting import Hits, RayCaster, build_ray_caster
+from lrm_core.rendering.mesh_raycasting import RayCaster, build_ray_caster
 from lrm_core.rendering.mesh_shading import (
     UNLIT,
     SceneSurface,
     Shading,
     build_surface,
+    normals_towards,
     shade,
 )
 from lrm_core.structures.cameras import Cameras
@@ -57,32 +59,56 @@ class _View:
         """Width of a pixel in world units at depth 1."""
         return float((self.fx * self.fy) ** -0.5)
 
-    def rays(
-        self, pixels: Float[np.ndarray, "R 2"]
-    ) -> tuple[Float[np.ndarray, "R 3"], Float[np.ndarray, "R 3"]]:
-        """Origins, and directions as long as makes distances along them depths."""
-        local = np.empty((len(pixels), 3))
-        local[:, 0] = (pixels[:, 0] - self.cx) / self.fx
-        local[:, 1] = (self.cy - pixels[:, 1]) / self.fy
-        local[:, 2] = -1.0
-        directions = (local @ self.c2w[:3, :3].T).astype(np.float32)
-        origins = np.broadcast_to(self.c2w[:3, 3].astype(np.float32), directions.shape)
-        return origins, directions
+    @property
+    def origin(self) -> Float[np.ndarray, "3"]:
+        """Where all rays begin, float32."""
+        position: Float[np.ndarray, "3"] = self.c2w[:3, 3].astype(np.float32)
+        return position
+
+    def directions(self, pixels: Float[np.ndarray, "R 2"]) -> Float[np.ndarray, "R 3"]:
+        """Of the rays through positions in the image; distances along them are depths, float32."""
+        right = (pixels[:, 0] - self.cx) / self.fx
+        up = (self.cy - pixels[:, 1]) / self.fy
+        directions = np.empty((len(pixels), 3), dtype=np.float32)
+        # no matrix product: BLAS would keep all cores spinning for three columns
+        for axis, (x, y, z) in enumerate(self.c2w[:3, :3]):
+            directions[:, axis] = right * x + up * y - z
+        return directions
+
+    def window(
+        self, bounds: Float[np.ndarray, "2 3"], size: tuple[int, int]
+    ) -> tuple[slice, slice]:
+        """Rows and columns of the image, all others of which see nothing of a box.
+
+        Two pixels are left on every side: for rounding, and because edges lie between neighbours.
+        """
+        width, height = size
+        corners = np.stack(np.meshgrid(*bounds.T.astype(np.float64)), axis=-1).reshape(-1, 3)
+        x, y, z = ((corners - self.c2w[:3, 3]) @ self.c2w[:3, :3]).T
+        if not (z < 0.0).all():  # the box reaches behind the camera
+            return slice(0, height), slice(0, width)
+        ends = []
+        for place, side in (
+            (self.cy + self.fy * y / z, height),
+            (self.cx - self.fx * x / z, width),
+        ):
+            first, last = np.clip([place.min() - 2.0, place.max() + 3.0], 0.0, side).astype(int)
+            ends.append(slice(first, last))
+        return ends[0], ends[1]
 
 
 @dataclass(frozen=True)
 class _Samples:
     """What R rays saw.
 
-    Premultiplied linear colour and opacity are those of all surfaces together; depth, normal and
-    part (-1 for none) those of the nearest one that is not wholly transparent.
+    Premultiplied linear colour and opacity are those of all surfaces together; depth and face (-1
+    for none) those of the nearest one that is not wholly transparent.
     """
 
     rgb: Float[np.ndarray, "R 3"]
     opacity: Float[np.ndarray, "R"]
     depth: Float[np.ndarray, "R"]
-    normals: Float[np.ndarray, "R 3"]
-    parts: Int[np.ndarray, "R"]
+    faces: Int[np.ndarray, "R"]
 
 
 @dataclass(frozen=True)
@@ -106,9 +132,14 @@ class SceneTracer:
         return build_ray_caster(self.surface.vertices, self.surface.faces)
 
     @cached_property
+    def bounds(self) -> Float[np.ndarray, "2 3"]:
+        """Lowest and highest coordinates."""
+        return self.scene.bounds
+
+    @cached_property
     def diagonal(self) -> float:
         """Length of the scene's bounding box."""
-        low, high = self.scene.bounds
+        low, high = self.bounds
         return float(np.linalg.norm(high - low))
 
 
@@ -121,7 +152,7 @@ def render_scene(
     background: float = 1.0,
     shading: Shading = UNLIT,
 ) -> RenderOutput:
-    """Render N views of a scene.
+    """Render N views of a scene, as many at a time as torch has threads.
 
     Args:
         scene: parts in the world frame; a `SceneTracer` where many calls render one scene.
@@ -143,51 +174,78 @@ def render_scene(
     intrinsics = cameras.intrinsics.detach().cpu().numpy().astype(np.float64)
     views = [_View(c2w, *row.tolist()) for c2w, row in zip(matrices, intrinsics, strict=True)]
     size = (cameras.width, cameras.height)
-    rendered = [_render_view(tracer, view, size, antialias, shading) for view in views]
-    rgb, opacity, depth, normals = (
-        torch.from_numpy(np.stack(channel)) for channel in zip(*rendered, strict=True)
+    with_normals = "normal" in channels
+
+    def render(view: _View) -> tuple[np.ndarray, ...]:
+        return _render_view(tracer, view, size, antialias, shading, with_normals)
+
+    threads = min(torch.get_num_threads(), len(views))
+    if threads > 1:
+        _ = tracer.caster  # once, before all threads ask for it
+        with ThreadPoolExecutor(threads) as pool:
+            rendered = list(pool.map(render, views))
+    else:
+        rendered = [render(view) for view in views]
+    rgb, opacity, depth = (
+        torch.from_numpy(np.stack([view[channel] for view in rendered])) for channel in range(3)
     )
     rgb = rgb * opacity[..., None] + background * (1.0 - opacity[..., None])
-    return RenderOutput(rgb, opacity, depth, normals if "normal" in channels else None)
+    normals = torch.from_numpy(np.stack([view[3] for view in rendered])) if with_normals else None
+    return RenderOutput(rgb, opacity, depth, normals)
 
 
 def _render_view(
-    tracer: SceneTracer, view: _View, size: tuple[int, int], antialias: bool, shading: Shading
+    tracer: SceneTracer,
+    view: _View,
+    size: tuple[int, int],
+    antialias: bool,
+    shading: Shading,
+    with_normals: bool,
 ) -> tuple[
     Float[np.ndarray, "H W 3"],
     Float[np.ndarray, "H W"],
     Float[np.ndarray, "H W"],
     Float[np.ndarray, "H W 3"],
 ]:
-    """Straight sRGB, opacity, depth and normals."""
+    """Straight sRGB, opacity, depth and, where they are wanted, normals."""
     width, height = size
-    rows, columns = np.divmod(np.arange(width * height), width)
-    pixels = np.stack([columns, rows], axis=-1) + 0.5
+    image = (
+        np.zeros((height, width, 3), dtype=np.float32),
+        np.zeros((height, width), dtype=np.float32),
+        np.full((height, width), np.inf, dtype=np.float32),
+        np.zeros((height, width, 3), dtype=np.float32),
+    )
+    window = view.window(tracer.bounds, size)
+    rows, columns = np.mgrid[window]
+    if not rows.size:
+        return image
+    pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5
     centres = _trace(tracer, view, pixels, 1.0, shading)
     rgb, opacity = _straight_srgb(centres.rgb, centres.opacity), centres.opacity.copy()
-    depth, normals = centres.depth.copy(), centres.normals.copy()
+    depth, faces, seen_at = centres.depth.copy(), centres.faces.copy(), pixels.copy()
     if antialias:
-        seen = np.concatenate([rgb, opacity[:, None]], axis=-1).reshape(height, width, 4)
-        edges = _edge_pixels(view, centres, pixels, seen)
+        edges = _edge_pixels(tracer.surface, view, centres, pixels, rgb, rows.shape)
         offsets = (np.arange(_SUBPIXELS) + 0.5) / _SUBPIXELS - 0.5
         grid = np.stack(np.meshgrid(offsets, offsets), axis=-1).reshape(-1, 2)
         inside = (pixels[edges, None] + grid).reshape(-1, 2)
         samples = _trace(tracer, view, inside, 1.0 / _SUBPIXELS, shading)
         opacity[edges] = samples.opacity.reshape(-1, len(grid)).mean(axis=1)
-        mean_rgb = samples.rgb.reshape(-1, len(grid), 3).mean(axis=1)
-        rgb[edges] = _straight_srgb(mean_rgb, opacity[edges])
+        # as rows, over which numpy takes the mean much faster than over the middle axis
+        by_place = samples.rgb.reshape(-1, len(grid), 3).swapaxes(0, 1)
+        rgb[edges] = _straight_srgb(np.ascontiguousarray(by_place).mean(axis=0), opacity[edges])
         # a partly covered pixel has a depth, an empty one has none
         unsure = np.flatnonzero(np.isinf(depth[edges]) | (opacity[edges] == 0.0))
         nearest = unsure * len(grid) + samples.depth.reshape(-1, len(grid))[unsure].argmin(axis=1)
         depth[edges[unsure]] = samples.depth[nearest]
-        normals[edges[unsure]] = samples.normals[nearest]
-    shape = (height, width)
-    return (
-        rgb.reshape(*shape, 3),
-        opacity.reshape(shape),
-        depth.reshape(shape),
-        normals.reshape(*shape, 3),
-    )
+        faces[edges[unsure]], seen_at[edges[unsure]] = samples.faces[nearest], inside[nearest]
+    for channel, values in zip(image, (rgb, opacity, depth), strict=False):
+        channel[window] = values.reshape(channel[window].shape)
+    if with_normals:
+        seen = np.flatnonzero(faces >= 0)
+        normals = np.zeros((len(faces), 3), dtype=np.float32)
+        normals[seen] = normals_towards(tracer.surface, faces[seen], view.directions(seen_at[seen]))
+        image[3][window] = normals.reshape(*rows.shape, 3)
+    return image
 
 
 def _trace(
@@ -210,46 +268,47 @@ def _trace(
         rgb=np.zeros((len(pixels), 3), dtype=np.float32),
         opacity=np.zeros(len(pixels), dtype=np.float32),
         depth=np.full(len(pixels), np.inf, dtype=np.float32),
-        normals=np.zeros((len(pixels), 3), dtype=np.float32),
-        parts=np.full(len(pixels), -1, dtype=np.int64),
+        faces=np.full(len(pixels), -1, dtype=np.int64),
     )
     for start in range(0, len(pixels), _RAYS_AT_ONCE):
         rays = np.arange(start, min(start + _RAYS_AT_ONCE, len(pixels)))
-        origins, directions = view.rays(pixels[rays])
-        pixel_angle = view.pixel_angle * fraction
-        _follow(tracer, rays, origins, directions, pixel_angle, shading, samples)
+        _follow(tracer, view, rays, pixels[rays], fraction, shading, samples)
     return samples
 
 
 def _follow(
     tracer: SceneTracer,
+    view: _View,
     rays: Int[np.ndarray, "R"],
-    origins: Float[np.ndarray, "R 3"],
-    directions: Float[np.ndarray, "R 3"],
-    pixel_angle: float,
+    pixels: Float[np.ndarray, "R 2"],
+    fraction: float,
     shading: Shading,
     samples: _Samples,
 ) -> None:
     """Follow rays until they are stopped or leave the scene; fills the rows `rays` of `samples`."""
+    pixel_angle = np.float32(view.pixel_angle * fraction)
+    directions = view.directions(pixels)
+    starts = np.broadcast_to(view.origin, directions.shape)
     depth = np.zeros(len(rays), dtype=np.float32)
     last_face = np.full(len(rays), -1)
-    starts = origins
     for _ in range(_MAX_LAYERS):
         hits = tracer.caster.first_hits(starts, directions)
         hit = np.flatnonzero(hits.faces >= 0)
         if len(hit) == 0:
             return
-        hits = Hits(hits.faces[hit], hits.weights[hit], hits.distances[hit])
-        rays, origins, directions = rays[hit], origins[hit], directions[hit]
+        hits, rays, directions = hits.of(hit), rays[hit], directions.take(hit, axis=0)
         depth = depth[hit] + hits.distances
-        shaded = shade(tracer.surface, hits, directions, depth * np.float32(pixel_angle), shading)
+        shaded = shade(tracer.surface, hits, directions, depth * pixel_angle, shading)
+        if tracer.surface.is_opaque:
+            samples.rgb[rays], samples.opacity[rays] = shaded.rgb, 1.0
+            samples.depth[rays], samples.faces[rays] = depth, hits.faces
+            return
         # a ray meets a triangle once; a second time is rounding
         alpha = np.where(hits.faces == last_face[hit], np.float32(0.0), shaded.alpha)
 
-        first = (alpha > 0.0) & (samples.parts[rays] < 0)
+        first = (alpha > 0.0) & (samples.faces[rays] < 0)
         samples.depth[rays[first]] = depth[first]
-        samples.normals[rays[first]] = shaded.normals[first]
-        samples.parts[rays[first]] = tracer.surface.parts[hits.faces[first]]
+        samples.faces[rays[first]] = hits.faces[first]
         weight = (1.0 - samples.opacity[rays]) * alpha
         samples.rgb[rays] += weight[:, None] * shaded.rgb
         samples.opacity[rays] += weight
@@ -257,11 +316,10 @@ def _follow(
         on = np.flatnonzero(samples.opacity[rays] < _OPAQUE)
         if len(on) == 0:
             return
-        rays, origins, directions = rays[on], origins[on], directions[on]
-        last_face = hits.faces[on]
+        rays, directions, last_face = rays[on], directions[on], hits.faces[on]
         # past the surface: more than rounding errors, less than the thickness of any wall
         depth = depth[on] * np.float32(1.0 + 1e-6) + np.float32(1e-5 * tracer.diagonal)
-        starts = origins + depth[:, None] * directions
+        starts = view.origin + depth[:, None] * directions
 
 
 def _straight_srgb(
@@ -276,10 +334,12 @@ def _straight_srgb(
 
 
 def _edge_pixels(
+    surface: SceneSurface,
     view: _View,
     samples: _Samples,
     pixels: Float[np.ndarray, "R 2"],
-    seen: Float[np.ndarray, "H W 4"],
+    rgb: Float[np.ndarray, "R 3"],
+    shape: tuple[int, ...],
 ) -> Int[np.ndarray, "E"]:
     """Flat indices of pixels that an edge runs through.
 
@@ -287,23 +347,24 @@ def _edge_pixels(
     to none), or whose surfaces are creased, or not one surface: the neighbour is off the tangent
     plane by more than a pixel's width.
     """
-    height, width = seen.shape[:2]
-    index = np.arange(height * width).reshape(height, width)
-    edge = np.zeros(height * width, dtype=bool)
+    seen = np.stack([*rgb.T, samples.opacity]).reshape(4, *shape)
+    index = np.arange(len(pixels)).reshape(shape)
+    parts = np.where(samples.faces < 0, -1, surface.parts[samples.faces])
+    edge = np.zeros(len(pixels), dtype=bool)
     for first, second in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
         contrast = np.zeros(index[first].shape, dtype=bool)
-        for channel in range(seen.shape[-1]):
-            values = seen[..., channel]
-            contrast |= np.abs(values[first] - values[second]) > _EDGE_CONTRAST
+        for channel in seen:
+            contrast |= np.abs(channel[first] - channel[second]) > _EDGE_CONTRAST
         a, b = index[first][contrast], index[second][contrast]
-        found = samples.parts[a] != samples.parts[b]
-        same = np.flatnonzero(~found & (samples.parts[a] >= 0))
-        found[same] = _is_broken(view, samples, pixels, a[same], b[same])
+        found = parts[a] != parts[b]
+        same = np.flatnonzero(~found & (parts[a] >= 0))
+        found[same] = _is_broken(surface, view, samples, pixels, a[same], b[same])
         edge[a[found]] = edge[b[found]] = True
     return np.flatnonzero(edge)
 
 
 def _is_broken(
+    surface: SceneSurface,
     view: _View,
     samples: _Samples,
     pixels: Float[np.ndarray, "R 2"],
@@ -311,9 +372,11 @@ def _is_broken(
     b: Int[np.ndarray, "E"],
 ) -> Bool[np.ndarray, "E"]:
     """Whether the surface is creased or torn between pixels a and b, both on the surface."""
-    normals = samples.normals[a]
-    creased = np.einsum("ei,ei->e", normals, samples.normals[b]) < _EDGE_COSINE
-    from_a, from_b = (samples.depth[pixel, None] * view.rays(pixels[pixel])[1] for pixel in (a, b))
-    off_plane = np.abs(np.einsum("ei,ei->e", normals, from_b - from_a))
+    towards_a, towards_b = (view.directions(pixels[pixel]) for pixel in (a, b))
+    normals = normals_towards(surface, samples.faces[a], towards_a)
+    beyond = normals_towards(surface, samples.faces[b], towards_b)
+    creased = np.einsum("ei,ei->e", normals, beyond) < _EDGE_COSINE
+    step = samples.depth[b, None] * towards_b - samples.depth[a, None] * towards_a
+    off_plane = np.abs(np.einsum("ei,ei->e", normals, step))
     result: Bool[np.ndarray, "E"] = creased | (off_plane > samples.depth[a] * view.pixel_angle)
     return result

@@ -64,8 +64,8 @@ class SceneSurface:
         faces: (F, 3) indices into the vertices.
         parts: (F,) part of each face.
         normals: (F, 3) unit normals by winding, zero where a face has no area.
-        uv: (V, 2), zero where a part has none.
-        vertex_colors: (V, 4) linear RGBA, or None where no part has any.
+        corner_uv: (F, 3, 2) at the corners of each face, zero where a part has none.
+        corner_colors: (F, 3, 4) linear RGBA there, or None where no part has any.
         texel_density: (F,) log2 of full-size texels per world unit.
         textures: textures of all parts.
         part_texture: (P,) texture of each part, -1 for none.
@@ -80,8 +80,8 @@ class SceneSurface:
     faces: Int[np.ndarray, "F 3"]
     parts: Int[np.ndarray, "F"]
     normals: Float[np.ndarray, "F 3"]
-    uv: Float[np.ndarray, "V 2"]
-    vertex_colors: Float[np.ndarray, "V 4"] | None
+    corner_uv: Float[np.ndarray, "F 3 2"]
+    corner_colors: Float[np.ndarray, "F 3 4"] | None
     texel_density: Float[np.ndarray, "F"]
     textures: MipmappedTextures | None
     part_texture: Int[np.ndarray, "P"]
@@ -89,6 +89,11 @@ class SceneSurface:
     alpha_cutoff: Float[np.ndarray, "P"]
     blended: Bool[np.ndarray, "P"]
     double_sided: Bool[np.ndarray, "P"]
+
+    @cached_property
+    def is_opaque(self) -> bool:
+        """Whether every hit ends its ray."""
+        return bool(np.isneginf(self.alpha_cutoff).all() and self.double_sided.all())
 
     @cached_property
     def corner_normals(self) -> Float[np.ndarray, "F 3 3"]:
@@ -110,15 +115,16 @@ def build_surface(scene: Scene) -> SceneSurface:
     uv = np.concatenate(
         [np.zeros((len(p.vertices), 2), np.float32) if p.uv is None else p.uv for p in parts]
     )
-    uv = np.nan_to_num(uv.astype(np.float32), posinf=0.0, neginf=0.0)
-    vertex_colors = None
+    corner_uv = np.nan_to_num(uv.astype(np.float32), posinf=0.0, neginf=0.0)[faces]
+    corner_colors = None
     if any(part.vertex_colors is not None for part in parts):
         vertex_colors = np.concatenate(
             [
                 np.ones((len(p.vertices), 4)) if p.vertex_colors is None else p.vertex_colors
                 for p in parts
             ]
-        ).astype(np.float32)
+        )
+        corner_colors = vertex_colors.astype(np.float32)[faces]
     textures, part_texture = _join_textures(scene)
     crossed = _cross_edges(vertices, faces)
     materials = [part.material for part in parts]
@@ -130,9 +136,9 @@ def build_surface(scene: Scene) -> SceneSurface:
         faces=faces,
         parts=face_parts,
         normals=_unit(crossed),
-        uv=uv,
-        vertex_colors=vertex_colors,
-        texel_density=_texel_density(crossed, uv[faces], textures, part_texture[face_parts]),
+        corner_uv=corner_uv,
+        corner_colors=corner_colors,
+        texel_density=_texel_density(crossed, corner_uv, textures, part_texture[face_parts]),
         textures=textures,
         part_texture=part_texture,
         base_color=np.array([m.base_color for m in materials], dtype=np.float32),
@@ -149,12 +155,10 @@ class ShadedHits:
     Attributes:
         rgb: (R, 3) linear.
         alpha: (R,) in [0, 1]; 0 where a ray goes through (a hole, a culled back face).
-        normals: (R, 3) unit normals of the faces, turned towards the viewer.
     """
 
     rgb: Float[np.ndarray, "R 3"]
     alpha: Float[np.ndarray, "R"]
-    normals: Float[np.ndarray, "R 3"]
 
 
 def shade(
@@ -164,7 +168,7 @@ def shade(
     pixel_widths: Float[np.ndarray, "R"],
     shading: Shading,
 ) -> ShadedHits:
-    """Colour, opacity and normal of hits.
+    """Colour and opacity of hits.
 
     Args:
         surface: what was hit.
@@ -173,24 +177,23 @@ def shade(
         pixel_widths: (R,) width of a pixel (or of a part of one) at the depth of the hit.
         shading: the light.
     """
-    parts = surface.parts[hits.faces]
-    corners = surface.faces[hits.faces]
-    normals = surface.normals[hits.faces]
-    facing = np.einsum("ri,ri->r", normals, directions)
+    parts, weights = surface.parts[hits.faces], hits.weights
+    facing = _dot(surface.normals.take(hits.faces, axis=0), directions)
     back = facing > 0.0
 
-    rgba = surface.base_color[parts]
-    if surface.vertex_colors is not None:
-        rgba = rgba * _interpolate(surface.vertex_colors[corners], hits.weights)
+    rgba = surface.base_color.take(parts, axis=0)
+    if surface.corner_colors is not None:
+        rgba *= _interpolate(surface.corner_colors.take(hits.faces, axis=0), weights)
     if surface.textures is not None:
         textured = np.flatnonzero(surface.part_texture[parts] >= 0)
+        faces = hits.faces[textured]
         # a slanted surface shows more of itself in a pixel: its area there is width^2 / slant
         slant = np.maximum(np.abs(facing[textured]), 1e-2)
         widths = pixel_widths[textured] / np.sqrt(slant)
         rgba[textured] *= surface.textures.sample(
             surface.part_texture[parts[textured]],
-            _interpolate(surface.uv[corners[textured]], hits.weights[textured]),
-            surface.texel_density[hits.faces[textured]] + np.log2(widths),
+            _interpolate(surface.corner_uv.take(faces, axis=0), weights.take(textured, axis=0)),
+            surface.texel_density[faces] + np.log2(widths),
         )
 
     alpha = rgba[:, 3].copy()
@@ -200,9 +203,23 @@ def shade(
     alpha[back & ~surface.double_sided[parts]] = 0.0
     rgb = rgba[:, :3]
     if shading != UNLIT:
-        smooth = _unit(_interpolate(surface.corner_normals[hits.faces], hits.weights))
+        smooth = _unit(_interpolate(surface.corner_normals[hits.faces], weights))
         rgb = rgb * _light(np.where(back[:, None], -smooth, smooth), shading)
-    return ShadedHits(rgb, alpha, np.where(back[:, None], -normals, normals))
+    return ShadedHits(rgb, alpha)
+
+
+def normals_towards(
+    surface: SceneSurface, faces: Int[np.ndarray, "R"], directions: Float[np.ndarray, "R 3"]
+) -> Float[np.ndarray, "R 3"]:
+    """(R, 3) unit normals of faces, turned towards the viewer.
+
+    Args:
+        surface: what was hit.
+        faces: (R,) its faces.
+        directions: (R, 3) of the rays that hit them.
+    """
+    normals = surface.normals.take(faces, axis=0)
+    return np.where(_dot(normals, directions)[:, None] > 0.0, -normals, normals)
 
 
 def _light(normals: Float[np.ndarray, "R 3"], shading: Shading) -> Float[np.ndarray, "R 3"]:
@@ -212,6 +229,11 @@ def _light(normals: Float[np.ndarray, "R 3"], shading: Shading) -> Float[np.ndar
         towards = _unit(np.array([direction], dtype=np.float32))[0]
         light += np.maximum(normals @ towards, 0.0)[:, None] * np.array(color, dtype=np.float32)
     return light
+
+
+def _dot(a: Float[np.ndarray, "R 3"], b: Float[np.ndarray, "R 3"]) -> Float[np.ndarray, "R"]:
+    product: Float[np.ndarray, "R"] = a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2]
+    return product
 
 
 def _interpolate(

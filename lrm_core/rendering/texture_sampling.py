@@ -76,18 +76,22 @@ class MipmappedTextures:
         width, height = self.widths[levels], self.heights[levels]
         x = (uv[:, 0] - np.floor(uv[:, 0])) * width - 0.5
         y = (1.0 - (uv[:, 1] - np.floor(uv[:, 1]))) * height - 0.5
-        left, top = np.floor(x).astype(np.int32), np.floor(y).astype(np.int32)
+        left, top = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
         fx, fy = (x - left).astype(np.float32), (y - top).astype(np.float32)
+        # left is at least -1 and right at most the width, so that one turn brings them back
+        columns = (np.where(left < 0, left + width, left), np.where(left + 1 == width, 0, left + 1))
+        rows = (np.where(top < 0, top + height, top), np.where(top + 1 == height, 0, top + 1))
         starts = self.starts[levels]
         result = np.zeros((len(levels), 4), dtype=np.float32)
-        for row, row_weight in ((top, 1.0 - fy), (top + 1, fy)):
-            row_start = starts + (row % height) * width
-            for column, weight in ((left, row_weight * (1.0 - fx)), (left + 1, row_weight * fx)):
-                packed = self.texels[row_start + column % width]
-                texel = packed.view(np.uint8).reshape(-1, 4)
-                alpha_weight = weight * (texel[:, 3] * np.float32(1.0 / 255.0))
-                result[:, :3] += _DECODED[texel[:, :3]] * alpha_weight[:, None]
-                result[:, 3] += alpha_weight
+        for row, row_weight in zip(rows, (1.0 - fy, fy), strict=True):
+            row_start = starts + row * width
+            for column, weight in zip(columns, (1.0 - fx, fx), strict=True):
+                texel = self.texels.take(row_start + column).view(np.uint8).reshape(-1, 4)
+                decoded = _DECODED.take(texel)
+                alpha_weight = row_weight * weight * (texel[:, 3] * np.float32(1.0 / 255.0))
+                decoded[:, 3] = 1.0
+                decoded *= alpha_weight[:, None]
+                result += decoded
         return result
 
 

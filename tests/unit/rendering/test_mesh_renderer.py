@@ -1,10 +1,13 @@
 """The mesh renderer against formulas, naive loops and glTF's rules."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
 import trimesh
 
+from lrm_core.rendering import mesh_renderer
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS, Shading
 from lrm_core.structures.cameras import Cameras, canonical_camera, look_at
@@ -47,6 +50,12 @@ def sphere_scene(subdivisions=4, radius=0.6):
     return Scene(
         (ScenePart(ball.vertices.astype(np.float32), ball.faces.astype(np.int32), Material()),)
     )
+
+
+def views_around(count):
+    angles = torch.arange(count) * 1.1
+    origins = 2.0 * torch.stack([angles.cos(), angles.sin(), 0.2 * angles], dim=1)
+    return look_at(origins), canonical_camera(32, num_cameras=count).intrinsics
 
 
 def pixel_rays(camera):
@@ -217,6 +226,52 @@ def test_views_of_any_size_are_rendered_in_pieces(monkeypatch):
     pieces = render_scene(sphere_scene(3), camera)
     for name in ("rgb", "opacity", "depth", "normals"):
         assert torch.equal(getattr(whole, name), getattr(pieces, name))
+
+
+def moved_sphere(shift, radii):
+    ball = sphere_scene(3, 1.0).parts[0]
+    return Scene((replace(ball, vertices=ball.vertices * np.float32(radii) + np.float32(shift)),))
+
+
+@pytest.mark.parametrize(
+    ("shift", "radii"),
+    [
+        ((0, 0, 0), 0.2),
+        ((0.3, 0, 0.4), 0.05),
+        ((1.2, 0, 0), 0.3),  # cut by the border of the image
+        ((0, -1.9, 0), 0.5),  # around the camera
+        ((0.3, 0.5, 0), (0.1, 2.52, 0.1)),  # passing beside the camera
+        ((0, -2.5, 0), 0.2),  # behind it
+        ((9, 0, 0), 0.3),  # out of sight
+    ],
+)
+def test_nothing_is_lost_where_only_the_window_of_the_object_is_rendered(monkeypatch, shift, radii):
+    scene, camera = moved_sphere(shift, radii), canonical_camera(48)
+    found = render_scene(scene, camera)
+    whole = (slice(0, 48), slice(0, 48))
+    monkeypatch.setattr(mesh_renderer._View, "window", lambda self, bounds, size: whole)
+    expected = render_scene(scene, camera)
+    for field in fields(expected):
+        assert torch.equal(getattr(found, field.name), getattr(expected, field.name))
+
+
+def test_the_window_of_a_small_object_is_small():
+    view = mesh_renderer._View(
+        canonical_camera(100).c2w[0].double().numpy(), 75.0, 75.0, 50.0, 50.0
+    )
+    rows, columns = view.window(np.array([[-0.1, -0.1, -0.1], [0.1, 0.1, 0.1]]), (100, 100))
+    # 0.1 at depth 1.9 is 3.95 pixels; two more are left on every side
+    assert (rows.start, rows.stop) == (columns.start, columns.stop) == (44, 56)
+
+
+def test_views_rendered_in_threads_are_the_same(monkeypatch):
+    scene, cameras = sphere_scene(), Cameras(*views_around(5), 32, 32)
+    views = []
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        views.append(render_scene(scene, cameras))
+    for field in fields(views[0]):
+        assert torch.equal(*(getattr(view, field.name) for view in views))
 
 
 def test_views_are_independent_and_a_tracer_is_reused():
