@@ -7,7 +7,13 @@ views, crops, losses (no perceptual network) and precision; every case in a proc
 warm-up step and then `--steps`. On a CPU a sample costs what the cores spent on it, which other
 programs on the machine change little, and memory is the largest resident set of the process; on a
 GPU it is wall time, and what the allocator handed out at most. Cases that need more memory than is
-free are left out. With `--views DATASET` the loading of samples is timed too, apart from training.
+free are left out. With `--recipes` the cases of other recipes keep what the report says of them.
+
+MFU is the share of the device's rate for matrix products, in the recipe's precision, that the
+model's operations reach (`training_flops.py`). With `--views RECIPE DATASET` and `--points RECIPE
+FOLDER` the loading of samples is timed too, apart from training, in one worker. How many workers
+the recipe's fastest case keeps busy is measured; how many a GPU would is predicted from the
+operations of a sample and a rate that GPUs reach.
 """
 
 from __future__ import annotations
@@ -26,6 +32,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from training_flops import matmul_ceiling, point_flops, rendering_flops
 
 from lrm_core.io.atomic_write import replacing
 from lrm_core.models.lrm import LRM
@@ -34,11 +41,18 @@ from lrm_core.training.config import TrainingConfig, model_config, read_training
 from lrm_core.training.optimizer import build_optimizer
 from lrm_core.training.perceptual_loss import build_perceptual_loss
 from lrm_core.training.point_dataset import PointBatch
-from lrm_core.training.point_objective import PointObjective, PointTask
+from lrm_core.training.point_objective import (
+    PointObjective,
+    PointSamples,
+    PointTask,
+    load_objects,
+)
 from lrm_core.training.rendering_objective import RenderingObjective
-from lrm_core.training.view_samples import ViewBatch, ViewSamples, ViewSource, collate_views
+from lrm_core.training.view_samples import ViewBatch, ViewSamples, ViewSource
 
 _GIB = 2**30
+_OPTIONS = ("recipe", "micro_batch", "deferred", "checkpointing")
+_PREDICTED_RATE = 4e14  # operations per second: some 40 % of an H200's 989e12 in bfloat16
 
 
 @dataclass(frozen=True)
@@ -198,7 +212,22 @@ def measure(case: Case, device: str, steps: int, *, warm_up: bool) -> dict[str, 
     }
 
 
-def loading_seconds(recipe: str, views: str, num_samples: int = 8) -> float:
+def flops_per_sample(case: Case) -> float:
+    """Operations of the model itself, whatever the case computes twice."""
+    torch.manual_seed(0)  # random cameras decide how many rays meet the cube
+    config = case_config(case)
+    shape = model_config(config)
+    if config.objective == "points":
+        model = LRM(shape)
+        task = random_points(config, model)
+        return point_flops(PointObjective(model, config.points), task, case.micro_batch)
+    with torch.device("meta"):
+        model = LRM(shape)
+    num_samples = config.rendering.num_samples or shape.rendering.num_samples
+    return rendering_flops(shape, random_views(config, model), num_samples)
+
+
+def loading_seconds(recipe: str, views: str, num_samples: int = 24) -> float:
     """Seconds of one core per sample: read, decode, resize, crop."""
     config = read_training_config(recipe, {"views.sources": [{"url": views}]})
     sources = (ViewSource(url=views),)
@@ -206,11 +235,41 @@ def loading_seconds(recipe: str, views: str, num_samples: int = 8) -> float:
     samples = ViewSamples(
         replace(config.views, sources=sources), model_config(config), split=split, seed=0
     )
-    collate_views([samples[0]])  # libraries load
+    return _seconds_of_a_sample(samples, num_samples)
+
+
+def point_loading_seconds(recipe: str, folder: str, num_samples: int = 64) -> float:
+    """The same for points: objects are in memory, a sample is drawn and augmented."""
+    config = read_training_config(recipe, {})
+    objects = list(load_objects(sorted(Path(folder).glob("*.npz"))))
+    samples = PointSamples(objects, config.points, seed=0, global_batch=config.global_batch)
+    return _seconds_of_a_sample(samples, num_samples)
+
+
+def _seconds_of_a_sample(samples: Any, num_samples: int) -> float:
+    samples.collate([samples[0]])  # libraries load
     started = time.process_time()
     for index in range(1, 1 + num_samples):
-        collate_views([samples[index]])
+        samples.collate([samples[index]])
     return (time.process_time() - started) / num_samples
+
+
+def loading_row(recipe: str, source: str, seconds: float, rows: list[dict[str, Any]]) -> Any:
+    """What loading costs beside what the recipe's fastest case consumes.
+
+    No rate is predicted for models at points: they are too small to reach what GPUs can do.
+    """
+    of_recipe = [row for row in rows if row["recipe"] == recipe and "seconds_per_sample" in row]
+    step = min((row["seconds_per_sample"] for row in of_recipe), default=None)
+    renders = (r for r in rows if r["recipe"] == recipe and r["deferred"] is not None)
+    flops = next((row["flops_per_sample"] for row in renders), None)
+    return {
+        "recipe": recipe,
+        "source": source,
+        "seconds_per_sample": seconds,
+        "workers_busy": None if step is None else seconds / step,
+        "workers_predicted_gpu": None if flops is None else seconds * _PREDICTED_RATE / flops,
+    }
 
 
 def _largest_split(views: str) -> str:
@@ -242,21 +301,29 @@ def as_markdown(report: dict[str, Any]) -> str:
     """The table of `docs/training.md`."""
     head = "samples/s" if report["device"] != "cpu" else "samples/s of one core"
     lines = [
-        f"| recipe | parameters | micro batch | deferred | checkpointing | {head} | memory |",
-        "|" + "---|" * 7,
+        f"| recipe | parameters | micro batch | deferred | checkpointing | {head} | MFU | memory |",
+        "|" + "---|" * 8,
     ]
     words = {True: "on", False: "off", None: "-"}
     for row in report["cases"]:
         cells = [row["recipe"], "", str(row["micro_batch"])]
         cells += [words[row["deferred"]], words[row["checkpointing"]]]
         if "left_out" in row:
-            cells += [f"not measured: {row['left_out']}", ""]
+            cells += [f"not measured: {row['left_out']}", "", ""]
         else:
             cells[1] = f"{row['parameters']:,}"
-            cells += [f"{1.0 / row['seconds_per_sample']:.3g}", f"{row['memory_gib']:.1f} GiB"]
+            cells += [f"{1.0 / row['seconds_per_sample']:.3g}", f"{row['mfu']:.0%}"]
+            cells += [f"{row['memory_gib']:.1f} GiB"]
         lines.append("| " + " | ".join(cells) + " |")
-    for name, seconds in report["loading"].items():
-        lines.append(f"\nLoading a sample of {name}: {1000.0 * seconds:.0f} ms of one core.")
+    for row in report["loading"]:
+        busy, predicted = row["workers_busy"], row["workers_predicted_gpu"]
+        lines.append(
+            f"\nLoading a sample of {row['recipe']} ({row['source']}): "
+            f"{1000.0 * row['seconds_per_sample']:.1f} ms of one core"
+            + ("" if busy is None else f"; {busy:.2g} workers feed the fastest case here")
+            + ("" if predicted is None else f"; predicted for a GPU: {predicted:.2g}")
+            + "."
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -267,6 +334,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--recipes", nargs="*", default=None, help="only these")
     parser.add_argument("--views", nargs=2, action="append", default=[], metavar=("RECIPE", "URL"))
+    parser.add_argument("--points", nargs=2, action="append", default=[], metavar=("RECIPE", "DIR"))
     parser.add_argument("--report", type=Path, default=None)
     parser.add_argument("--case", type=int, default=None, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -280,27 +348,48 @@ def main() -> None:
         steps = arguments.steps if warm_up else 1
         print(json.dumps(measure(case, device, steps, warm_up=warm_up)))
         return
+    known = json.loads(arguments.report.read_text()) if arguments.recipes is not None else {}
+    older = {tuple(row[name] for name in _OPTIONS): row for row in known.get("cases", [])}
     rows = []
+    ceilings: dict[str, float] = {}
     for index, case in enumerate(cases):
-        if arguments.recipes is not None and case.recipe not in arguments.recipes:
-            continue
         row: dict[str, Any] = dict(vars(case))
         free = free_memory(device)
-        if case.needs_gib > free:
+        if arguments.recipes is not None and case.recipe not in arguments.recipes:
+            never = {"left_out": "not measured yet"}
+            row |= older.get(tuple(row[name] for name in _OPTIONS), never)
+        elif case.needs_gib > free:
             row["left_out"] = f"needs about {case.needs_gib:g} GiB, {free:.0f} were free"
         else:
             row |= in_a_process(index, device, arguments.steps)
+        precision = case_config(case).precision
+        row |= {"precision": precision, "flops_per_sample": flops_per_sample(case)}
+        if "seconds_per_sample" in row:
+            rate = row["flops_per_sample"] / row["seconds_per_sample"]
+            if precision not in ceilings:
+                ceilings[precision] = matmul_ceiling(device, getattr(torch, precision))
+            row |= {"flops_per_second": rate, "mfu": rate / ceilings[precision]}
         rows.append(row)
         print(json.dumps(row), flush=True)
+    loading = [
+        (recipe, source, measured(recipe, source))
+        for measured, wanted in (
+            (loading_seconds, arguments.views),
+            (point_loading_seconds, arguments.points),
+        )
+        for recipe, source in wanted
+    ]
     report = {
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
+        "matmul_flops_per_second": ceilings,
+        "predicted_gpu_flops_per_second": _PREDICTED_RATE,
         "cases": rows,
-        "loading": {
-            f"{recipe} from {Path(url).name}": loading_seconds(recipe, url)
-            for recipe, url in arguments.views
-        },
+        "loading": [
+            loading_row(recipe, Path(source).name, seconds, rows)
+            for recipe, source, seconds in loading
+        ],
     }
     print(as_markdown(report))
     if arguments.report:

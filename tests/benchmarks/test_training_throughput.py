@@ -6,8 +6,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
-from lrm_core.training.config import read_training_config
+from lrm_core.models.lrm import LRM
+from lrm_core.training.config import model_config, read_training_config
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,32 @@ def test_a_step(throughput: ModuleType, recipe: str) -> None:
     assert measured["seconds_per_sample"] > 0.0
     assert measured["memory_gib"] > 0.1
     assert measured["parameters"] > 100_000
+
+
+def test_operations_are_those_of_a_real_step(throughput: ModuleType) -> None:
+    case = throughput.Case("lrm-tiny", 1, deferred=False, checkpointing=False)
+    config = throughput.case_config(case)
+    torch.manual_seed(0)
+    model = LRM(model_config(config))
+    objective = throughput.RenderingObjective(model, config.rendering, None)
+    # attention's formula, not its kernel: that computes a product again in the backward pass
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        torch.manual_seed(0)
+        objective(throughput.random_views(config, model))["total"].backward()
+    assert throughput.flops_per_sample(case) == pytest.approx(counter.get_total_flops(), rel=0.03)
+    again = throughput.Case("lrm-tiny", 1, deferred=True, checkpointing=True)
+    assert throughput.flops_per_sample(again) == throughput.flops_per_sample(case)
+
+
+def test_loading_is_held_against_what_training_consumes(throughput: ModuleType) -> None:
+    rows = [
+        {"recipe": "a", "deferred": True, "seconds_per_sample": 0.5, "flops_per_sample": 4e12},
+        {"recipe": "a", "deferred": False, "seconds_per_sample": 0.25, "flops_per_sample": 4e12},
+    ]
+    row = throughput.loading_row("a", "views", 0.05, rows)
+    assert row["workers_busy"] == pytest.approx(0.2)
+    assert row["workers_predicted_gpu"] == pytest.approx(5.0)  # 100 samples/s of 20 per worker
+    assert throughput.loading_row("b", "views", 0.05, rows)["workers_busy"] is None
 
 
 def test_loading(throughput: ModuleType, ball_views: Path) -> None:
