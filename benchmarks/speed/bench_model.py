@@ -3,6 +3,7 @@
 import pytest
 import torch
 from conftest import Measure
+from torch import nn
 
 from lrm_core.reconstruction.pipeline import ReconstructionModel
 
@@ -19,6 +20,11 @@ def images(model: ReconstructionModel, batch: int, device: str) -> torch.Tensor:
     return torch.rand(batch, channels, size, size, generator=generator).to(device)
 
 
+def weights_of(module: nn.Module) -> int:
+    """Bytes of its parameters: what a small batch must read at least."""
+    return sum(parameter.nbytes for parameter in module.parameters())
+
+
 @batches
 @torch.inference_mode()
 def bench_encode(
@@ -26,7 +32,12 @@ def bench_encode(
 ) -> None:
     """Images -> patch tokens."""
     pixels = images(model, batch, device).to(dtype)
-    measure(lambda: model.image_encoder(pixels), dtype=str(dtype))
+    measure(
+        lambda: model.image_encoder(pixels),
+        moved=weights_of(model.image_encoder),
+        number_format=dtype,
+        dtype=str(dtype),
+    )
 
 
 @batches
@@ -39,7 +50,12 @@ def bench_decode(
     camera = None
     if model.camera_embedding is not None:
         camera = model.camera_embedding(model.canonical_camera().to(device)).expand(batch, -1)
-    measure(lambda: model.decoder(tokens, camera), dtype=str(dtype))
+    measure(
+        lambda: model.decoder(tokens, camera),
+        moved=weights_of(model.decoder),
+        number_format=dtype,
+        dtype=str(dtype),
+    )
 
 
 @batches
@@ -49,4 +65,9 @@ def bench_image_to_triplane(
 ) -> None:
     """Images -> triplanes, all that a model computes."""
     pixels = images(model, batch, device)
-    measure(lambda: model.predict_triplane(pixels), dtype=str(dtype))
+    measure(
+        lambda: model.predict_triplane(pixels),
+        moved=weights_of(model),
+        number_format=dtype,
+        dtype=str(dtype),
+    )

@@ -98,11 +98,12 @@ def weights(model_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session", params=["auto", "float32"])
-def dtype(request: pytest.FixtureRequest, device: str) -> torch.dtype:
+def dtype(request: pytest.FixtureRequest, device: str, model_name: str) -> torch.dtype:
     """Number format of the weights: what `lrm` chooses by itself, and float32."""
-    chosen = choose_dtype(request.param, device)
-    if request.param == "float32" and chosen == choose_dtype("auto", device):
-        pytest.skip(f"auto is float32 on this {device}: measured already")
+    parameters = num_parameters(architecture(model_name))
+    chosen = choose_dtype(request.param, device, parameters)
+    if request.param == "float32" and chosen == choose_dtype("auto", device, parameters):
+        pytest.skip(f"auto is float32 for {model_name} on this {device}: measured already")
     return chosen
 
 

@@ -31,6 +31,7 @@ _COLUMNS = {
     "rounds": "rounds",
     "added_memory_mb": "memory added, MB",
     "process_peak_mb": "peak of the process, MB",
+    "views_per_s": "views per second",
     "gflop": "GFLOP",
     "floor_s": "floor, s",
     "floors": "times the floor",
