@@ -66,9 +66,12 @@ def bench_command(
 
     results = measure(work, in_process=False)
     assert len(results) == photos
-    profile = {row["stage"]: row["seconds"] for row in results[0]["profile"]}
+    stages: dict[bool, dict[str, float]] = {False: {}, True: {}}
+    for row in results[0]["profile"]:
+        stages[row["overlapped"]][row["stage"]] = row["seconds"]
     benchmark.extra_info.update(
-        stages_of_first=profile,
+        stages_of_first=stages[False],
+        stages_beside=stages[True],
         process_peak_mb=max(result["peak_memory_mb"] for result in results),
         photos_per_minute=60.0 * photos / benchmark.stats.stats.median,
     )

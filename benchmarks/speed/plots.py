@@ -1,6 +1,6 @@
 """The pictures of docs/performance.md, drawn from one device's results.
 
-    python benchmarks/speed/plots.py reports/speed/DEVICE [--out docs/performance]
+    python benchmarks/speed/plots.py reports/speed/DEVICE [--out docs/images]
 
 What was not measured is left out of a picture; a picture of nothing is not drawn.
 """
@@ -92,8 +92,8 @@ def draw_stages(cases: list[Case], axes: Axes) -> None:
         seconds = found[model]["median_s"]
         axes.plot([seconds] * 2, [row - 0.4, row + 0.4], color="black")
         axes.text(seconds, row + 0.42, f"{seconds:.1f} s", ha="center")
-    axes.set(xlabel="seconds", title=f"lrm reconstruct, {_RESOLUTION}³ (black: wall time)")
-    axes.legend(fontsize=7, ncols=2)
+    axes.set(xlabel="seconds", title=f"lrm reconstruct, {_RESOLUTION}³ (black: whole process)")
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def draw_floors(cases: list[Case], axes: Axes) -> None:
@@ -142,7 +142,7 @@ def main() -> None:
     """Draw all pictures of a device."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path, help="folder of one device")
-    default = Path(__file__).parents[2] / "docs" / "performance"
+    default = Path(__file__).parents[2] / "docs" / "images"
     parser.add_argument("--out", type=Path, default=default)
     arguments = parser.parse_args()
     cases = read_json(arguments.results / "results.json")["cases"]
@@ -152,7 +152,7 @@ def main() -> None:
             continue
         figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
         draw(cases, axes)
-        path = arguments.out / f"{name}.png"
+        path = arguments.out / f"performance-{name}.png"
         with replacing(path) as temporary:
             figure.savefig(temporary, dpi=110, format="png")
         plt.close(figure)
