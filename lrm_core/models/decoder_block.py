@@ -70,8 +70,9 @@ class FeedForward(nn.Module):
         """Mix the channels of every token (B, N, D)."""
         if tokens.device.type != "cpu" or torch.is_grad_enabled():
             return self._mixed(tokens)
-        parts = torch.split(tokens, _TOKENS_AT_ONCE, dim=1)
-        return torch.cat([self._mixed(part) for part in parts], dim=1)
+        # of all images in one row: parts across images would not be contiguous
+        parts = torch.split(tokens.flatten(0, 1), _TOKENS_AT_ONCE)
+        return torch.cat([self._mixed(part) for part in parts]).view_as(tokens)
 
     def _mixed(self, tokens: Tensor) -> Tensor:
         inner = self.expand(tokens)
