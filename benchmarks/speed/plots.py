@@ -53,7 +53,7 @@ def draw_extraction(cases: list[Case], axes: Axes) -> None:
     axes.set_xticks(sizes, [f"{size}³" for size in sizes])
     axes.minorticks_off()
     axes.set(
-        xlabel="grid points", ylabel="seconds", title="Field to triangles: lrm, peers' way ···"
+        xlabel="grid points", ylabel="seconds", title="Field to triangles (dotted: the peers' way)"
     )
     axes.legend()
 
