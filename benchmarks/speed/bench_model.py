@@ -1,5 +1,7 @@
 """Image -> triplane: encoder, decoder and both, for one image and for several."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from conftest import Measure
@@ -25,6 +27,13 @@ def weights_of(module: nn.Module) -> int:
     return sum(parameter.nbytes for parameter in module.parameters())
 
 
+def measure_network(
+    measure: Measure, work: Callable[[], object], module: nn.Module, dtype: torch.dtype
+) -> None:
+    """Measure a part of the network beside its floor."""
+    measure(work, moved=weights_of(module), number_format=dtype, dtype=str(dtype))
+
+
 @batches
 @torch.inference_mode()
 def bench_encode(
@@ -32,12 +41,7 @@ def bench_encode(
 ) -> None:
     """Images -> patch tokens."""
     pixels = images(model, batch, device).to(dtype)
-    measure(
-        lambda: model.image_encoder(pixels),
-        moved=weights_of(model.image_encoder),
-        number_format=dtype,
-        dtype=str(dtype),
-    )
+    measure_network(measure, lambda: model.image_encoder(pixels), model.image_encoder, dtype)
 
 
 @batches
@@ -50,12 +54,7 @@ def bench_decode(
     camera = None
     if model.camera_embedding is not None:
         camera = model.camera_embedding(model.canonical_camera().to(device)).expand(batch, -1)
-    measure(
-        lambda: model.decoder(tokens, camera),
-        moved=weights_of(model.decoder),
-        number_format=dtype,
-        dtype=str(dtype),
-    )
+    measure_network(measure, lambda: model.decoder(tokens, camera), model.decoder, dtype)
 
 
 @batches
@@ -65,9 +64,4 @@ def bench_image_to_triplane(
 ) -> None:
     """Images -> triplanes, all that a model computes."""
     pixels = images(model, batch, device)
-    measure(
-        lambda: model.predict_triplane(pixels),
-        moved=weights_of(model),
-        number_format=dtype,
-        dtype=str(dtype),
-    )
+    measure_network(measure, lambda: model.predict_triplane(pixels), model, dtype)

@@ -15,62 +15,34 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lrm_core.models.nerf_mlp import DENSITY, points_per_pass
-from lrm_core.models.triplane_field import FACE_TOLERANCE, RAW_DENSITY_OUTSIDE, TriplaneField
-from lrm_core.structures.triplane import Triplane, sample_ray_offsets, signed_axis
+from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.structures.triplane import signed_axis
 
 
 @dataclass(frozen=True, eq=False)
-class FoldedField:
+class FoldedField(TriplaneField):
     """What a `TriplaneField` answers, without gradients.
 
     Attributes:
-        field: of one object.
         table: (3, H + 2, W + 2, width) the first layer's output from each texel of each plane, with
             the bias in the first plane; float32, whatever the planes are.
         layers: weight and bias of the other layers, float32.
         activation: between layers.
     """
 
-    field: TriplaneField
     table: Float[Tensor, "3 H W width"]
     layers: tuple[tuple[Tensor, Tensor], ...]
     activation: Callable[..., Tensor]
 
-    def __call__(
-        self, points: Float[Tensor, "P 3"]
-    ) -> tuple[Float[Tensor, "P"], Float[Tensor, "P 3"]]:
-        """Density (P,) per world unit and rgb (P, 3) at points (P, 3) of the world frame."""
-        return self.activate(self.raw(points))
-
-    def activate(
-        self, raw: Float[Tensor, "P 4"]
-    ) -> tuple[Float[Tensor, "P"], Float[Tensor, "P 3"]]:
-        """Density (P,) and rgb (P, 3) of raw values (P, 4)."""
-        return self.field.activate(raw)
-
     @torch.no_grad()
-    def raw(self, points: Float[Tensor, "P 3"]) -> Float[Tensor, "P 4"]:
-        """Raw r, g, b, density at points (P, 3) of the world frame, before activation."""
-        passes = torch.split(points.float(), points_per_pass(points.device))
-        return torch.cat([self._raw(part) for part in passes])
-
-    def _raw(self, points: Tensor) -> Tensor:
-        triplane = self.field.triplane
-        coordinates = triplane.normalise(points)
+    def _mlp_output(self, points: Tensor) -> Tensor:
+        coordinates = self.triplane.normalise(points.float())
         texels, weights = self._texels(coordinates)
         hidden = F.embedding_bag(
             texels, self.table.flatten(0, 2), mode="sum", per_sample_weights=weights
         )
         for weight, bias in self.layers:
             hidden = F.linear(self.activation(hidden, inplace=True), weight, bias)
-        if triplane.ray_offsets is not None:
-            in_cube = Triplane(
-                triplane.planes, axes=triplane.axes, ray_offsets=triplane.ray_offsets
-            )
-            hidden[:, DENSITY] += sample_ray_offsets(in_cube, coordinates[None])[0]
-        outside = coordinates.abs().amax(dim=-1) > 1.0 + FACE_TOLERANCE
-        hidden[:, DENSITY].masked_fill_(outside, RAW_DENSITY_OUTSIDE)
         return hidden
 
     def _texels(self, coordinates: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,7 +51,7 @@ class FoldedField:
         shape = (len(coordinates), 3, 2, 2)
         texels = torch.empty(shape, dtype=torch.int32, device=coordinates.device)
         weights = coordinates.new_empty(shape)
-        for plane, pair in enumerate(self.field.triplane.axes):
+        for plane, pair in enumerate(self.triplane.axes):
             (x, right), (y, upper) = (
                 _interpolated(coordinates[:, axis] * sign, size)
                 for (axis, sign), size in zip(map(signed_axis, pair), (width, height), strict=True)
@@ -103,7 +75,8 @@ def fold(field: TriplaneField) -> FoldedField:
     table = torch.einsum("pchw,opc->phwo", planes, weight).contiguous()
     table[0] += first.bias.float()
     return FoldedField(
-        field,
+        field.triplane,
+        field.nerf_mlp,
         table,
         tuple((layer.weight.float(), layer.bias.float()) for layer in others),
         F.relu if field.nerf_mlp.config.activation == "relu" else F.silu,

@@ -18,8 +18,8 @@ RAW_DENSITY_OUTSIDE = -1e4
 """Raw density of points outside the planes' region: zero after any activation, and finite, so that
 renderers may average it with a neighbour's (which then counts as outside too, as in OpenLRM)."""
 
-FACE_TOLERANCE = 1e-6
-"""Points on the faces of the region belong to it, whatever rounding says."""
+# Points on the faces of the region belong to it, whatever rounding says.
+_FACE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +59,15 @@ class TriplaneField:
         return self.nerf_mlp.activate(raw)
 
     def _raw(self, points: Tensor) -> Tensor:
-        features = sample_planes(self.triplane, points[None])[0]
-        raw = self.nerf_mlp(features.to(next(self.nerf_mlp.parameters()).dtype)).float()
-        inside = self.triplane.normalise(points).abs().amax(dim=-1) <= 1.0 + FACE_TOLERANCE
-        density = raw[:, 3] + sample_ray_offsets(self.triplane, points[None])[0]
+        raw = self._mlp_output(points)
+        coordinates = self.triplane.normalise(points)
+        inside = coordinates.abs().amax(dim=-1) <= 1.0 + _FACE_TOLERANCE
+        density = raw[:, 3] + sample_ray_offsets(self.triplane, coordinates[None])[0]
         density = torch.where(inside, density, RAW_DENSITY_OUTSIDE)
         return torch.cat([raw[:, :3], density[:, None]], dim=-1)
+
+    def _mlp_output(self, points: Tensor) -> Tensor:
+        """(P, 3) -> (P, 4), whether inside the region or not."""
+        features = sample_planes(self.triplane, points[None])[0]
+        raw: Tensor = self.nerf_mlp(features.to(next(self.nerf_mlp.parameters()).dtype))
+        return raw.float()

@@ -22,7 +22,7 @@ from lrm_core.config import FieldConfig
 from lrm_core.errors import CheckpointError, ConfigError
 from lrm_core.models.nerf_mlp import points_per_pass
 from lrm_core.models.triplane_field import TriplaneField
-from lrm_core.structures.triplane import Triplane, sample_ray_offsets, signed_axis
+from lrm_core.structures.triplane import sample_ray_offsets, signed_axis
 
 
 def raw_density_level(iso_level: float, config: FieldConfig) -> float:
@@ -156,8 +156,7 @@ def grid_query(field: TriplaneField, resolution: int) -> GridQuery:
     if triplane.ray_offsets is not None:
         x, z = torch.meshgrid(line, line, indexing="ij")
         points = torch.stack([x, torch.zeros_like(x), z], dim=-1).view(1, -1, 3)
-        in_cube = Triplane(triplane.planes, axes=triplane.axes, ray_offsets=triplane.ray_offsets)
-        offsets = sample_ray_offsets(in_cube, points).view(resolution, resolution)
+        offsets = sample_ray_offsets(triplane, points).view(resolution, resolution)
 
     last_weight, last_bias = rest.pop()
     density = (last_weight[3:], last_bias[3:])

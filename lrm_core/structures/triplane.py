@@ -122,16 +122,17 @@ def sample_planes(triplane: Triplane, points: Float[Tensor, "B P 3"]) -> Float[T
     return torch.cat(features, dim=-1)
 
 
-def sample_ray_offsets(triplane: Triplane, points: Float[Tensor, "B P 3"]) -> Float[Tensor, "B P"]:
-    """What `ray_offsets` adds to the raw density at points of the world frame; zero without them.
+def sample_ray_offsets(
+    triplane: Triplane, coordinates: Float[Tensor, "B P 3"]
+) -> Float[Tensor, "B P"]:
+    """What `ray_offsets` adds to the raw density at points; zero without them.
 
     Args:
         triplane: B objects.
-        points: (B, P, 3), one row of points per object.
+        coordinates: (B, P, 3) of points as `Triplane.normalise` gives them, one row per object.
     """
     if triplane.ray_offsets is None:
-        return points.new_zeros(points.shape[:2])
-    coordinates = triplane.normalise(points)
+        return coordinates.new_zeros(coordinates.shape[:2])
     grid = torch.stack(
         [coordinates[..., i] * sign for i, sign in map(signed_axis, triplane.axes[1])], dim=-1
     )

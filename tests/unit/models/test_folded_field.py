@@ -48,7 +48,7 @@ def test_any_number_of_points_in_any_passes(random_field, monkeypatch):
     field = fold(random_field())
     points = torch.from_numpy(np.random.default_rng(0).uniform(-0.8, 0.8, (1000, 3))).float()
     whole = field.raw(points)
-    monkeypatch.setattr("lrm_core.models.folded_field.points_per_pass", lambda device: 64)
+    monkeypatch.setattr("lrm_core.models.triplane_field.points_per_pass", lambda device: 64)
     torch.testing.assert_close(field.raw(points), whole, atol=1e-5, rtol=0.0)
     assert field.raw(points[:0]).shape == (0, 4)
 
