@@ -48,6 +48,9 @@ SHEET = [
 ]
 
 
+NUM_VIEWS = 8
+
+
 def silhouette_iou(reconstruction: Reconstruction, mesh: Mesh) -> float:
     """Silhouette of the mesh from the source camera against the framed image's alpha."""
     assert reconstruction.foreground is not None
@@ -66,22 +69,23 @@ def is_closed(mesh: Mesh) -> bool:
 
 
 def sheet_row(reconstruction: Reconstruction, mesh: Mesh, size: int) -> list[np.ndarray]:
-    """Input, front, right, left and back as (size, size, 3) uint8 images."""
+    """The photo and eight views around the mesh as (size, size, 3) uint8 images."""
     assert reconstruction.foreground is not None
     rgb = torch.nn.functional.interpolate(
         reconstruction.foreground.rgb, size=(size, size), mode="bicubic", antialias=True
     )[0].clamp(0, 1)
     front = reconstruction.source_camera[0].resized(size, size)
     turn = orbit(
-        4,
+        NUM_VIEWS,
         elevation_degrees=10.0,
         radius=float(front.origins.norm()),
         size=size,
         focal=float(front.normalised_intrinsics[0, 0]),
     )
     tracer = SceneTracer(scene_from_mesh(mesh))
+    # the first view is the photo's own, without the elevation
     cameras = Cameras(
-        torch.cat([front.c2w, turn.c2w[[1, 3, 2]]]), front.intrinsics.repeat(4, 1), size, size
+        torch.cat([front.c2w, turn.c2w[1:]]), front.intrinsics.repeat(NUM_VIEWS, 1), size, size
     )
     views = render_scene(tracer, cameras, channels=("rgb",)).rgb
     images = [rgb.permute(1, 2, 0), *views]
@@ -147,11 +151,10 @@ def main() -> None:
 
 
 def save_sheet(path: Path, rows: list[list[np.ndarray]]) -> None:
-    """Two photos a line: input, front, right, left, back."""
-    names = ["photo", "front", "right", "left", "back"]
-    lines = [[*left, *right] for left, right in zip(rows[0::2], rows[1::2], strict=False)]
+    """A photo a line: input, then views around the mesh."""
+    names = ["photo", "front", *(f"{turn * 360 // NUM_VIEWS}°" for turn in range(1, NUM_VIEWS))]
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_png(path, contact_sheet(lines, column_labels=names * 2, cell_size=160))
+    write_png(path, contact_sheet(rows, column_labels=names, cell_size=128))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class ImageEncoderConfig:
 
     kind: Literal["dino", "dinov2", "rgba"] = "dino"
     """dino: DINO ViT; dinov2: DINOv2 with registers (OpenLRM 1.1); rgba: our small pixel-aligned
-    convolution + ViT encoder that also sees alpha (lrm-mini)."""
+    convolutional pyramid + ViT that also sees alpha (lrm-mini)."""
     image_size: int = 512
     """Side of the square input image in pixels."""
     patch_size: int = 16
@@ -44,8 +44,8 @@ class ImageEncoderConfig:
     """Inputs are (image - mean) / std; mean 0 and std 1 where a model wants [0, 1]."""
     norm_eps: float = 1e-6
     """DINO and DINOv2; 1e-12 where the weights were trained with transformers' ViT (TripoSR)."""
-    stem_widths: tuple[int, ...] = ()
-    """rgba only: channels of the convolution stem at full, half, ... resolution."""
+    backbone: Literal["lite0", "lite1", "lite2"] = "lite0"
+    """rgba only: which EfficientNet-Lite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +76,10 @@ class DecoderConfig:
     """Kernel and stride of the de-convolution."""
     channels: int = 80
     """Channels per plane d_T."""
-    front_plane_skip: bool = False
-    """Merge pixel-aligned image features into the x-z plane (lrm-mini; needs `frustum`)."""
+    ray_widths: tuple[int, ...] = ()
+    """Channels at full, 1/2, 1/4, 1/8 and 1/16 resolution of the decoder that makes the x-z plane
+    from pixel-aligned features and says what each ray of the photo meets (lrm-mini; needs
+    `frustum` and the encoder rgba); empty for none."""
 
     @property
     def plane_resolution(self) -> int:
@@ -110,10 +112,8 @@ class FieldConfig:
     """Signed world axes along the width and height of each plane."""
     frustum: bool = False
     """Planes in the source camera's perspective instead of the axis-aligned cube."""
-    silhouette_margin: float | None = None
-    """Rays of the photo get an offset of the raw density, so that their densest point is above the
-    level 0 by this much inside the silhouette and below it outside; None for none (needs
-    `frustum` and alpha)."""
+    ray_steepness: float = 60.0
+    """With `decoder.ray_widths`: raw density per world unit from the rays' surfaces inward."""
     iso_level: float = 10.0
     """Density of the extracted surface."""
 
@@ -190,10 +190,11 @@ class ModelConfig:
                 f"encoder.image_size {self.encoder.image_size} must be a multiple of "
                 f"patch_size {self.encoder.patch_size}"
             )
-        if self.nerf.silhouette_margin is not None and not self.decoder.front_plane_skip:
-            raise ValueError("nerf.silhouette_margin needs decoder.front_plane_skip: true")
-        if self.decoder.front_plane_skip and not self.nerf.frustum:
-            raise ValueError("decoder.front_plane_skip needs nerf.frustum: true")
+        if self.decoder.ray_widths:
+            if len(self.decoder.ray_widths) != 5:
+                raise ValueError(f"decoder.ray_widths needs 5 numbers: {self.decoder.ray_widths}")
+            if not self.nerf.frustum or self.encoder.kind != "rgba":
+                raise ValueError("decoder.ray_widths needs nerf.frustum and the encoder rgba")
 
     @property
     def sampled_half_side(self) -> float:

@@ -15,7 +15,12 @@ from jaxtyping import install_import_hook
 # every jaxtyping annotation of the core is checked by beartype while tests run
 install_import_hook("lrm_core", "beartype.beartype")
 
-from lrm_core.config import FieldConfig  # noqa: E402
+from lrm_core.config import (  # noqa: E402
+    DecoderConfig,
+    FieldConfig,
+    ImageEncoderConfig,
+    ModelConfig,
+)
 from lrm_core.io.view_dataset_files import (  # noqa: E402
     DESCRIPTION,
     FORMAT,
@@ -30,6 +35,7 @@ from lrm_core.models.nerf_mlp import NerfMLP  # noqa: E402
 from lrm_core.models.triplane_field import TriplaneField  # noqa: E402
 from lrm_core.rendering.ray_generation import generate_rays  # noqa: E402
 from lrm_core.rendering.trajectories import random_on_shell  # noqa: E402
+from lrm_core.structures.ray_layers import RayLayers  # noqa: E402
 from lrm_core.structures.triplane import LRM_PLANES, Frustum, PlaneAxes, Triplane  # noqa: E402
 from lrm_core.structures.view_set import ObjectSource, ViewSet  # noqa: E402
 
@@ -125,6 +131,25 @@ def other_ball_views(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_ray_config() -> ModelConfig:
+    """lrm-mini in miniature: two depths per ray of a photo of 64 pixels."""
+    return ModelConfig(
+        name="tiny-rays",
+        encoder=ImageEncoderConfig(
+            kind="rgba", image_size=64, patch_size=16, width=32, num_layers=1, num_heads=2
+        ),
+        decoder=DecoderConfig(
+            width=32, num_layers=1, num_heads=2, camera_embedding_width=16, token_resolution=4,
+            upsample=8, channels=16, ray_widths=(8, 8, 8, 8, 16),
+        ),
+        nerf=FieldConfig(
+            num_layers=2, width=16, density_activation="exp", density_bias=3.2188758,
+            iso_level=25.0, frustum=True,
+        ),
+    )  # fmt: skip
+
+
 ISO_LEVEL = 1.0
 """Density of the surface of `shape_field`: raw density 0, as the activation is exp."""
 
@@ -144,6 +169,7 @@ def random_field() -> FieldFactory:
         frustum: Frustum | None = None,
         activation: str = "relu",
         density_activation: str = "softplus",
+        with_rays: bool = False,
     ) -> TriplaneField:
         generator = torch.Generator().manual_seed(0)
         config = FieldConfig(
@@ -157,7 +183,13 @@ def random_field() -> FieldFactory:
             linear.weight.normal_(0.0, (2.0 / linear.in_features) ** 0.5, generator=generator)
             linear.bias.normal_(0.0, 0.3, generator=generator)
         planes = torch.randn(1, 3, channels, plane_size, plane_size, generator=generator)
-        return TriplaneField(Triplane(planes, 0.87, axes, frustum), nerf_mlp)
+        rays: RayLayers | None = None
+        if with_rays:
+            maps = torch.rand(1, 12, 9, 11, generator=generator)
+            maps[:, :2] -= torch.tensor([1.0, 0.2])[:, None, None]
+            maps[:, 2] -= 0.3
+            rays = RayLayers(maps, 20.0)
+        return TriplaneField(Triplane(planes, 0.87, axes, frustum, rays), nerf_mlp)
 
     return make
 

@@ -35,7 +35,11 @@ def train(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Folder of prepared point data [default: OUT/data]."),
+        typer.Option(
+            "--data",
+            help="Folder of the photos that objective layers takes while it trains "
+            "[default: OUT/data].",
+        ),
     ] = None,
     list_recipes: Annotated[
         bool, typer.Option("--list", help="List the bundled recipes and stop.")
@@ -63,18 +67,8 @@ def train(
     if not is_main_process():
         output = Output(quiet=True)  # warnings about its own share of the data
     config = read_training_config(recipe, overrides)
-    skipped: dict[str, str] = {}
-    with output.progress("preparing data") as task:
-
-        def on_object(object_id: str, reason: str) -> None:
-            if reason:
-                skipped[object_id] = reason
-            task.advance(1, f"preparing data ({object_id})")
-
-        run = start_run(config, out, device=choose_device(device), data=data, on_object=on_object)
+    run = start_run(config, out, device=choose_device(device), data=data)
     trainer = run.trainer
-    for object_id, reason in skipped.items():
-        output.warning(f"{object_id} skipped: {reason}")
     for warning in run.warnings:
         output.warning(warning)
     for name, words in run.facts.items():
@@ -98,7 +92,6 @@ def train(
         {
             "model": str(out / "model"),
             "finished_before": finished,
-            "skipped": skipped,
             "metrics": progress.values,
             "validation": progress.scores,
         }

@@ -89,7 +89,7 @@ class LrmPredictor:
         detail_size, detail = self.model.config.input.detail_size, None
         if detail_size is not None:
             detail = self._framed(rgba, detail_size)[0].rgba
-        triplane = self.model.predict_triplane(framed.rgba.to(self._device), camera)
+        triplane = self.model.predict_triplane(framed.rgba.to(self._device), camera, detail=detail)
         reconstruction = Reconstruction(
             self.model.field(triplane), self.model.config, camera, framed, detail=detail
         )

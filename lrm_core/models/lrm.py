@@ -6,7 +6,7 @@ TripoSR through `ModelConfig`.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -15,11 +15,14 @@ from torch import Tensor, nn
 from lrm_core.config import ModelConfig
 from lrm_core.errors import InputError
 from lrm_core.models.camera_embedding import CameraEmbedding
+from lrm_core.models.fine_ray_layers import fine_ray_layers
 from lrm_core.models.image_encoder import build_image_encoder
 from lrm_core.models.nerf_mlp import NerfMLP
+from lrm_core.models.ray_layer_decoder import FRONT_PLANE, RayLayerDecoder
 from lrm_core.models.triplane_decoder import TriplaneDecoder
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.structures.cameras import Cameras, canonical_camera
+from lrm_core.structures.ray_layers import RayLayers
 from lrm_core.structures.triplane import Frustum, Triplane
 
 # Resampling may overshoot [0, 1] by rounding; more than this is a mistake of units.
@@ -27,6 +30,24 @@ _VALUE_TOLERANCE = 1e-3
 
 # A colour this close to the background is background, where an image has no alpha (1.5 / 255).
 _BACKGROUND_TOLERANCE = 0.006
+
+
+@dataclass(frozen=True)
+class DecodedImages:
+    """What the network says of B images.
+
+    Attributes:
+        planes: feature planes, float32.
+        rays: what every ray of the images meets (`ray_layer_decoder.RAY_OUTPUTS`), float32; None
+            for models that do not say.
+    """
+
+    planes: Float[Tensor, "B 3 D H W"]
+    rays: Float[Tensor, "B 6 S S"] | None = None
+
+    def __getitem__(self, index: int) -> DecodedImages:
+        part = slice(index, index + 1)
+        return DecodedImages(self.planes[part], None if self.rays is None else self.rays[part])
 
 
 class LRM(nn.Module):
@@ -47,12 +68,12 @@ class LRM(nn.Module):
                 decoder.camera_feature, decoder.camera_embedding_width
             )
         self.decoder = TriplaneDecoder(decoder, config.encoder.width)
-        self.front_plane_skip: nn.Module | None = None
-        if decoder.front_plane_skip:
-            from lrm_core.models.front_plane_skip import FrontPlaneSkip
-
-            self.front_plane_skip = FrontPlaneSkip(config)
+        self.ray_layer_decoder: nn.Module | None = None
+        if decoder.ray_widths:
+            self.ray_layer_decoder = RayLayerDecoder(config)
         self.nerf_mlp = NerfMLP(3 * decoder.channels, config.nerf)
+        if self.ray_layer_decoder is not None:
+            self.nerf_mlp.add_no_density()
 
     @property
     def num_parameters(self) -> int:
@@ -60,7 +81,11 @@ class LRM(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def predict_triplane(
-        self, image: Float[Tensor, "B C H W"], source_camera: Cameras | None = None
+        self,
+        image: Float[Tensor, "B C H W"],
+        source_camera: Cameras | None = None,
+        *,
+        detail: Float[Tensor, "B 4 D D"] | None = None,
     ) -> Triplane:
         """Reconstruct the objects of B images.
 
@@ -71,6 +96,8 @@ class LRM(nn.Module):
                 the model's background already.
             source_camera: the camera of each image, or one for all; None for the canonical one.
                 Models without a camera feature (TripoSR) always assume the canonical one.
+            detail: finer copies of the images, straight-alpha RGBA, `config.input.detail_size`
+                wide; outline and colors of models that follow the rays of the photo come from them.
 
         Returns:
             B triplanes in float32, queried with points of the world frame.
@@ -85,20 +112,13 @@ class LRM(nn.Module):
                 hint="pass one camera per image, one for all, or none",
             )
         image = image.to(self.decoder.triplane_tokens.device)
-        triplane = self.triplane(self(image, source_camera), source_camera)
-        margin = self.config.nerf.silhouette_margin
-        if margin is None:
-            return triplane
-        from lrm_core.models.silhouette_completion import ray_offsets
-
-        alpha = self._with_expected_channels(image)[:, 3:]
-        offsets = ray_offsets(triplane.planes, alpha, self.nerf_mlp, level=0.0, margin=margin)
-        return replace(triplane, ray_offsets=offsets)
+        decoded = self(image, source_camera)
+        return self.triplane_of(decoded, image if detail is None else detail, source_camera)
 
     def forward(
         self, image: Float[Tensor, "B C S S"], source_camera: Cameras | None = None
-    ) -> Float[Tensor, "B 3 D H W"]:
-        """Feature planes (B, 3, D, H, W), float32, of images that are known to be right.
+    ) -> DecodedImages:
+        """Encode and decode images that are known to be right.
 
         Args:
             image: as in `predict_triplane`.
@@ -113,20 +133,54 @@ class LRM(nn.Module):
                 source_camera = self.canonical_camera()
             camera = self.camera_embedding(source_camera.to(image.device))
             camera = camera.expand(len(image), -1)
-        planes = self.decoder(features.tokens, camera)
-        if self.front_plane_skip is not None:
-            planes = self.front_plane_skip(planes, features)
+        tokens = self.decoder.decode(features.tokens, camera)
+        planes = self.decoder.enlarge(tokens)
+        rays: Tensor | None = None
+        if self.ray_layer_decoder is not None:
+            planes, rays = self.ray_layer_decoder(planes, tokens[:, FRONT_PLANE], features)
         # positions and bilinear weights need float32
-        float_planes: Tensor = planes.float()
-        return float_planes
+        return DecodedImages(planes.float(), rays)
+
+    def triplane_of(
+        self,
+        decoded: DecodedImages,
+        photo: Float[Tensor, "B C H W"],
+        source_camera: Cameras | None = None,
+    ) -> Triplane:
+        """What the network has said of images, as triplanes that can be queried.
+
+        Args:
+            decoded: of `forward`.
+            photo: the images, or finer copies of them (B, 4, H, W); outline and colors of models
+                that follow the rays of the photo come from there.
+            source_camera: as in `triplane`.
+        """
+        rays: RayLayers | None = None
+        if decoded.rays is not None:
+            frustum = frustum_of(
+                self.canonical_camera() if source_camera is None else source_camera
+            )
+            photo = self._with_expected_channels(photo).to(decoded.rays)
+            rays = fine_ray_layers(
+                decoded.rays,
+                photo,
+                steepness=self.config.nerf.ray_steepness,
+                pixel=frustum.distance / (frustum.focal * photo.shape[-1]),
+            )
+        return self.triplane(decoded.planes, source_camera, rays=rays)
 
     def triplane(
-        self, planes: Float[Tensor, "B 3 D H W"], source_camera: Cameras | None = None
+        self,
+        planes: Float[Tensor, "B 3 D H W"],
+        source_camera: Cameras | None = None,
+        *,
+        rays: RayLayers | None = None,
     ) -> Triplane:
         """Planes as `forward` returns them, with the region and axes they cover.
 
         Args:
             planes: feature planes of B objects.
+            rays: what the rays of their photos meet, for models that say so.
             source_camera: the camera of the images; None for the canonical one. Frustum planes are
                 aligned with it, so it must be canonical but for distance and focal length, and the
                 same for all B.
@@ -139,7 +193,7 @@ class LRM(nn.Module):
         if nerf.frustum:
             camera = self.canonical_camera() if source_camera is None else source_camera
             frustum = frustum_of(camera)
-        return Triplane(planes, nerf.extent, nerf.plane_axes, frustum)
+        return Triplane(planes, nerf.extent, nerf.plane_axes, frustum, rays)
 
     def field(self, triplane: Triplane) -> TriplaneField:
         """The radiance field of one object (B = 1)."""

@@ -48,6 +48,14 @@ class NerfMLP(nn.Module):
         nn.init.xavier_uniform_(linears[-1].weight)
         self.linears = nn.ModuleList(linears)
 
+    @torch.no_grad()
+    def add_no_density(self) -> None:
+        """Begin with raw density zero everywhere, where another part of the model gives it."""
+        last = self.linears[-1]
+        assert isinstance(last, nn.Linear)
+        last.weight[DENSITY] = 0.0
+        last.bias[DENSITY] = 0.0
+
     def forward(self, features: Float[Tensor, "*B F"]) -> Float[Tensor, "*B 4"]:
         """Raw r, g, b, density of points from their features (..., 3 C), before activation."""
         activation = F.relu if self.config.activation == "relu" else F.silu

@@ -1,20 +1,26 @@
-"""Distance of every pixel of an object to its silhouette, exactly, as tensor operations."""
+"""Exact distances to the silhouette of an object.
+
+On the CPU, whatever the device: SciPy's transform takes a millisecond for a few hundred pixels
+squared, a minimum over all pairs of a line some hundred times as long.
+"""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-_FAR = 1e6
+# in pixels: the steps of an outline between pixels are smoothed away
+_OUTLINE_BLUR = 0.7
 
 
 def distance_inside(alpha: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
     """Euclidean distance from each pixel of the object to the nearest pixel outside it.
 
-    Thick things are wide: this is what a balloon of the same outline would be thick. The squared
-    distance is separable (Felzenszwalb & Huttenlocher, 2012): one minimum along the rows and one
-    along the columns, here over all pairs, which suits images of a few hundred pixels.
+    Thick things are wide: this is what a balloon of the same outline would be thick.
 
     Args:
         alpha: coverage in [0, 1]; at least one half is the object. What lies beyond the image is
@@ -23,11 +29,31 @@ def distance_inside(alpha: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]
     Returns:
         distance in units of half the image side, zero outside the object.
     """
-    padded = torch.nn.functional.pad(alpha[:, 0].float(), (1, 1, 1, 1))
-    squared = torch.where(padded >= 0.5, _FAR, 0.0)  # (B, H + 2, W + 2)
-    for _ in range(2):  # along the last axis, then transposed along the other
-        line = torch.arange(squared.shape[-1], device=alpha.device, dtype=torch.float32)
-        gaps = (line[:, None] - line[None]) ** 2
-        squared = (squared[..., None, :] + gaps).amin(dim=-1).transpose(1, 2)
-    distance = squared[:, None, 1:-1, 1:-1].sqrt()
-    return (distance * (2.0 / alpha.shape[-1])).to(alpha.dtype)
+    inside = np.pad(alpha[:, 0].detach().float().cpu().numpy() >= 0.5, ((0, 0), (1, 1), (1, 1)))
+    distances = np.stack([distance_transform_edt(one)[1:-1, 1:-1] for one in inside])
+    return torch.from_numpy(distances * (2.0 / alpha.shape[-1])).to(alpha)[:, None]
+
+
+def outline_distance(alpha: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
+    """Signed distance to the outline (alpha one half) in pixels, positive inside.
+
+    Args:
+        alpha: coverage in [0, 1]; what lies beyond the image is outside.
+    """
+    maps = []
+    for image in alpha[:, 0].detach().float().cpu().numpy():
+        padded = np.pad(image, 1)
+        inside = padded >= 0.5
+        distance = distance_transform_edt(inside) - distance_transform_edt(~inside)
+        # the nearest pixel of the other side begins half a pixel before its center
+        signed = distance - np.sign(distance) * 0.5
+        at_edge = np.abs(distance) <= 1.0
+        # there coverage says where between two centers the outline runs
+        signed[at_edge] = (padded[at_edge] - 0.5).clip(-0.5, 0.5)
+        maps.append(signed[1:-1, 1:-1])
+    signed_maps = torch.from_numpy(np.stack(maps)).to(alpha)[:, None]
+    reach = torch.arange(-2, 3, device=alpha.device, dtype=alpha.dtype)
+    kernel = torch.exp(-0.5 * (reach / _OUTLINE_BLUR) ** 2)
+    kernel = kernel / kernel.sum()
+    blurred = F.conv2d(F.pad(signed_maps, (2, 2, 2, 2), mode="replicate"), kernel.view(1, 1, 1, 5))
+    return F.conv2d(blurred, kernel.view(1, 1, 5, 1))

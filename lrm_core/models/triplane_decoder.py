@@ -96,6 +96,19 @@ class TriplaneDecoder(nn.Module):
         Returns:
             (B, 3, C, H, W) planes, H = W = token resolution x upsample.
         """
+        return self.enlarge(self.decode(image_tokens, camera))
+
+    def decode(
+        self,
+        image_tokens: Float[Tensor, "B K E"],
+        camera: Float[Tensor, "B M"] | None,
+    ) -> Float[Tensor, "B 3 D T T"]:
+        """All layers, without the de-convolution: the tokens of three planes.
+
+        Args:
+            image_tokens: as in `forward`.
+            camera: as in `forward`.
+        """
         tokens = self.triplane_tokens.expand(len(image_tokens), -1, -1)
         x = tokens if self.residual_projection is None else self.residual_projection.enter(tokens)
         for block in self.blocks:
@@ -111,6 +124,9 @@ class TriplaneDecoder(nn.Module):
         elif self.output_norm is not None:
             x = self.output_norm(x)
         side = self.token_resolution
-        x = x.reshape(len(x), 3, side, side, -1).permute(0, 1, 4, 2, 3)  # (B, 3, D, side, side)
-        planes: Tensor = self.upsample(x.flatten(0, 1))
+        return x.reshape(len(x), 3, side, side, -1).permute(0, 1, 4, 2, 3)
+
+    def enlarge(self, tokens: Float[Tensor, "B 3 D T T"]) -> Float[Tensor, "B 3 C H W"]:
+        """The de-convolution."""
+        planes: Tensor = self.upsample(tokens.flatten(0, 1))
         return planes.view(-1, 3, *planes.shape[1:])

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrm_core.models.nerf_mlp import NerfMLP, points_per_pass
-from lrm_core.structures.triplane import Triplane, sample_planes, sample_ray_offsets
+from lrm_core.structures.triplane import Triplane, raw_from_rays, sample_planes
 
 RAW_DENSITY_OUTSIDE = -1e4
 """Raw density of points outside the planes' region: zero after any activation, and finite, so that
@@ -61,9 +61,10 @@ class TriplaneField:
     def _raw(self, points: Tensor) -> Tensor:
         raw = self._mlp_output(points)
         coordinates = self.triplane.normalise(points)
+        if self.triplane.rays is not None:
+            raw = raw + raw_from_rays(self.triplane, coordinates[None])[0]
         inside = coordinates.abs().amax(dim=-1) <= 1.0 + _FACE_TOLERANCE
-        density = raw[:, 3] + sample_ray_offsets(self.triplane, coordinates[None])[0]
-        density = torch.where(inside, density, RAW_DENSITY_OUTSIDE)
+        density = torch.where(inside, raw[:, 3], RAW_DENSITY_OUTSIDE)
         return torch.cat([raw[:, :3], density[:, None]], dim=-1)
 
     def _mlp_output(self, points: Tensor) -> Tensor:

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from lrm_core.config import FieldConfig
 from lrm_core.errors import CheckpointError, ConfigError
-from lrm_core.models.nerf_mlp import points_per_pass
+from lrm_core.models.nerf_mlp import DENSITY, points_per_pass
 from lrm_core.models.triplane_field import TriplaneField
-from lrm_core.structures.triplane import sample_ray_offsets, signed_axis
+from lrm_core.structures.ray_layers import NUM_DENSITY_MAPS, RayLayers
+from lrm_core.structures.triplane import ray_places, signed_axis
 
 
 def raw_density_level(iso_level: float, config: FieldConfig) -> float:
@@ -40,21 +41,37 @@ def raw_density_level(iso_level: float, config: FieldConfig) -> float:
 
 
 @dataclass(frozen=True, eq=False)
+class GridRays:
+    """The density of ray layers at grid points.
+
+    Attributes:
+        layers: what defines it.
+        maps: (N, N, 3) the maps of density over the axes (x, z).
+        depths: (N,) y of the grid points in world units.
+    """
+
+    layers: RayLayers
+    maps: Tensor
+    depths: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class GridQuery:
     """Raw density at grid points, by way of the folded first layer.
 
     Attributes:
         tables: the first layer's output from the planes spanned by the axes (x, y), (x, z) and
             (y, z), each (N, N, width); the bias is in the first.
-        layers: weight and bias of the other layers; of the last only the density's row.
+        layers: weight and bias of the other layers; of the last only the density's row. Empty where
+            that row is zero: the MLP then adds nothing anywhere.
         activation: between layers.
-        offsets: (N, N) over the axes (x, z), added to the raw density; or None.
+        rays: density that the MLP's is added to; or None.
     """
 
     tables: tuple[Tensor, Tensor, Tensor]
     layers: tuple[tuple[Tensor, Tensor], ...]
     activation: Callable[..., Tensor]
-    offsets: Tensor | None = None
+    rays: GridRays | None = None
 
     @property
     def resolution(self) -> int:
@@ -75,9 +92,18 @@ class GridQuery:
         Raises:
             CheckpointError: a density is not finite.
         """
+        raw = torch.zeros(len(i), len(j), len(k), device=self.device)
+        if self.layers:
+            self._add_lattice(raw, i, j, k)
+        if self.rays is not None:
+            maps = self.rays.maps[i][:, k][:, None]  # (I, 1, K, 3)
+            raw += self.rays.layers.density(maps, self.rays.depths[j][:, None])
+        return _finite(raw)
+
+    def _add_lattice(self, raw: Tensor, i: Tensor, j: Tensor, k: Tensor) -> None:
+        """Fill in what the MLP says."""
         xy, xz, yz = self.tables
         xy, xz, yz = xy[i][:, j], xz[i][:, k], yz[j][:, k]
-        raw = torch.empty(len(i), len(j), len(k), device=self.device)
         columns = max(1, points_per_pass(self.device) // len(k)) if len(k) else 1
         # several i where a whole layer of j and k is less than a pass
         layers = max(1, columns // len(j)) if len(j) else 1
@@ -88,9 +114,6 @@ class GridQuery:
                 hidden = xz[slab, None] + yz[part]  # (layers, columns, K, width)
                 hidden += xy[slab, part, None]
                 raw[slab, part] = self._density(hidden.flatten(0, 2)).view(hidden.shape[:3])
-        if self.offsets is not None:
-            raw += self.offsets[i][:, k][:, None]
-        return _finite(raw)
 
     @torch.inference_mode()
     def points(self, indices: Int64[Tensor, "P 3"]) -> Float32[Tensor, "P"]:
@@ -99,17 +122,18 @@ class GridQuery:
         Raises:
             CheckpointError: a density is not finite.
         """
-        xy, xz, yz = (table.flatten(0, 1) for table in self.tables)
         i, j, k = indices.unbind(-1)
         ij, ik, jk = (a * self.resolution + b for a, b in ((i, j), (i, k), (j, k)))
-        raw = torch.empty(len(indices), device=self.device)
-        size = points_per_pass(self.device)
-        for start in range(0, len(indices), size):
-            part = slice(start, start + size)
-            hidden = xy[ij[part]].add_(xz[ik[part]]).add_(yz[jk[part]])
-            raw[part] = self._density(hidden)
-        if self.offsets is not None:
-            raw += self.offsets.flatten()[ik]
+        raw = torch.zeros(len(indices), device=self.device)
+        if self.layers:
+            xy, xz, yz = (table.flatten(0, 1) for table in self.tables)
+            size = points_per_pass(self.device)
+            for start in range(0, len(indices), size):
+                part = slice(start, start + size)
+                hidden = xy[ij[part]].add_(xz[ik[part]]).add_(yz[jk[part]])
+                raw[part] = self._density(hidden)
+        if self.rays is not None:
+            raw += self.rays.layers.density(self.rays.maps.flatten(0, 1)[ik], self.rays.depths[j])
         return _finite(raw)
 
     def _density(self, hidden: Tensor) -> Tensor:
@@ -152,19 +176,23 @@ def grid_query(field: TriplaneField, resolution: int) -> GridQuery:
     absent = torch.zeros(resolution, resolution, config.width, device=planes.device)
     xy, xz, yz = (tables.get(pair, absent) for pair in ((0, 1), (0, 2), (1, 2)))
 
-    offsets: Tensor | None = None
-    if triplane.ray_offsets is not None:
+    rays: GridRays | None = None
+    if triplane.rays is not None:
         x, z = torch.meshgrid(line, line, indexing="ij")
-        points = torch.stack([x, torch.zeros_like(x), z], dim=-1).view(1, -1, 3)
-        offsets = sample_ray_offsets(triplane, points).view(resolution, resolution)
+        places = ray_places(triplane, torch.stack([x, torch.zeros_like(x), z], dim=-1))
+        layers = triplane.rays
+        maps = layers.sample(places.view(1, -1, 2), NUM_DENSITY_MAPS)
+        maps = maps.view(resolution, resolution, -1)
+        rays = GridRays(layers, maps, line * triplane.extent)
 
     last_weight, last_bias = rest.pop()
-    density = (last_weight[3:], last_bias[3:])
+    density = (last_weight[DENSITY:], last_bias[DENSITY:])
+    says_nothing = rays is not None and not any(tensor.any() for tensor in density)
     return GridQuery(
         (xy + first[1], xz, yz),
-        (*rest, density),
+        () if says_nothing else (*rest, density),
         F.relu if config.activation == "relu" else F.silu,
-        offsets,
+        rays,
     )
 
 

@@ -103,7 +103,7 @@ class ReconstructionModel(LRM):
             source_camera: see `reconstruct`.
         """
         with photo.clock.stage("encode and decode"):
-            triplane = self.predict_triplane(photo.framed.rgba, source_camera)
+            triplane = self.predict_triplane(photo.framed.rgba, source_camera, detail=photo.detail)
         return Reconstruction(
             field=self.field(triplane),
             config=self.config,

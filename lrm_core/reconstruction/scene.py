@@ -24,6 +24,7 @@ from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.images import FramedImage
+from lrm_core.structures.ray_layers import RayLayers
 from lrm_core.structures.triplane import Frustum, Triplane
 
 SCENE_FORMAT = "lrm-scene"
@@ -48,8 +49,8 @@ def save_scene(path: Path, reconstruction: Reconstruction) -> None:
         tensors["foreground"] = reconstruction.foreground.rgba
     if reconstruction.detail is not None:
         tensors["detail"] = (reconstruction.detail * 255.0).round().to(torch.uint8)
-    if triplane.ray_offsets is not None:
-        tensors["ray_offsets"] = triplane.ray_offsets
+    if triplane.rays is not None:
+        tensors["rays"] = triplane.rays.maps
     frustum = triplane.frustum
     metadata = {
         "format": SCENE_FORMAT,
@@ -87,13 +88,13 @@ def load_scene(path: str | Path, *, device: str | torch.device = "cpu") -> Recon
         width, height = json.loads(metadata["size"])
         planes = tensors["planes"].float().to(device)
         mlp = _read_mlp(tensors, config.nerf, 3 * planes.shape[2]).to(device)
-        offsets = tensors.get("ray_offsets")
+        maps = tensors.get("rays")
         triplane = Triplane(
             planes,
             config.nerf.extent,
             config.nerf.plane_axes,
             frustum and Frustum(*frustum),
-            None if offsets is None else offsets.float().to(device),
+            None if maps is None else RayLayers(maps.float().to(device), config.nerf.ray_steepness),
         )
         camera = Cameras(
             tensors["source_camera.c2w"], tensors["source_camera.intrinsics"], width, height

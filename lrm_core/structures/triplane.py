@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from lrm_core.structures.ray_layers import RayLayers
+
 # Per plane: the signed world axes along its width and its height.
 PlaneAxes = tuple[tuple[str, str], tuple[str, str], tuple[str, str]]
 
@@ -66,23 +68,23 @@ class Triplane:
         extent: half side of the cube that the planes cover, in world units.
         axes: the signed world axes along (width, height) of each plane.
         frustum: perspective warp of the cube, or None for the axis-aligned cube itself.
-        ray_offsets: (B, H, W) what is added to the raw density at all points of a column of the
-            second plane, which in a frustum is a ray of the source camera; or None.
+        rays: what the columns of the second plane meet, which in a frustum are the rays of the
+            source camera; or None.
     """
 
     planes: Float[Tensor, "B 3 C H W"]
     extent: float = 1.0
     axes: PlaneAxes = LRM_PLANES
     frustum: Frustum | None = None
-    ray_offsets: Float[Tensor, "B H W"] | None = None
+    rays: RayLayers | None = None
 
     def __len__(self) -> int:
         return self.planes.shape[0]
 
     def __getitem__(self, index: int) -> Triplane:
-        part = slice(index, index + 1)
-        offsets = None if self.ray_offsets is None else self.ray_offsets[part]
-        return Triplane(self.planes[part], self.extent, self.axes, self.frustum, offsets)
+        rays = None if self.rays is None else self.rays[index]
+        planes = self.planes[index : index + 1]
+        return Triplane(planes, self.extent, self.axes, self.frustum, rays)
 
     def normalise(self, points: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3"]:
         """World points -> coordinates in which the planes cover [-1, 1]^3."""
@@ -122,25 +124,30 @@ def sample_planes(triplane: Triplane, points: Float[Tensor, "B P 3"]) -> Float[T
     return torch.cat(features, dim=-1)
 
 
-def sample_ray_offsets(
+def ray_places(triplane: Triplane, coordinates: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 2"]:
+    """Where points lie on the second plane: positions for `RayLayers.sample`.
+
+    Args:
+        triplane: gives the axes.
+        coordinates: of points as `Triplane.normalise` gives them.
+    """
+    return torch.stack(
+        [coordinates[..., i] * sign for i, sign in map(signed_axis, triplane.axes[1])], dim=-1
+    )
+
+
+def raw_from_rays(
     triplane: Triplane, coordinates: Float[Tensor, "B P 3"]
-) -> Float[Tensor, "B P"]:
-    """What `ray_offsets` adds to the raw density at points; zero without them.
+) -> Float[Tensor, "B P 4"]:
+    """What the rays' layers alone make of points: raw r, g, b and density; zero without layers.
 
     Args:
         triplane: B objects.
         coordinates: (B, P, 3) of points as `Triplane.normalise` gives them, one row per object.
     """
-    if triplane.ray_offsets is None:
-        return coordinates.new_zeros(coordinates.shape[:2])
-    grid = torch.stack(
-        [coordinates[..., i] * sign for i, sign in map(signed_axis, triplane.axes[1])], dim=-1
-    )
-    sampled = F.grid_sample(
-        triplane.ray_offsets[:, None],
-        grid[:, None],
-        mode="bilinear",
-        padding_mode="border",
-        align_corners=False,
-    )
-    return sampled[:, 0, 0]
+    rays = triplane.rays
+    if rays is None:
+        return coordinates.new_zeros((*coordinates.shape[:2], 4))
+    maps = rays.sample(ray_places(triplane, coordinates))
+    y = coordinates[..., 1] * triplane.extent
+    return torch.cat([rays.color(maps, y), rays.density(maps, y)[..., None]], dim=-1)

@@ -20,7 +20,7 @@ from lrm_core.config import (
     read_yaml,
 )
 from lrm_core.errors import ConfigError
-from lrm_core.training.point_objective import PointConfig
+from lrm_core.training.layer_config import LayerConfig
 from lrm_core.training.rendering_objective import RenderingLossConfig
 from lrm_core.training.view_samples import ViewDataConfig
 
@@ -35,10 +35,16 @@ class OptimizerConfig:
 
     learning_rate: float = 4e-4
     """Highest rate, at the end of the warm-up."""
+    backbone_factor: float = 1.0
+    """Rate of the convolutional backbone of an rgba encoder over that of all others: less where it
+    starts from pre-trained weights."""
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.05
     """Of the weights of linear and convolution layers alone."""
     warmup_steps: int = 3000
+    decay_steps: int | None = None
+    """null: cosine to zero from the warm-up to the end (the paper). A number: constant until so
+    many steps before the end, then linear to zero; a run can then be ended from any checkpoint."""
     gradient_clip: float = 1.0
     """Largest norm of the whole gradient."""
 
@@ -63,13 +69,14 @@ class TrainingConfig:
     """Fine-tuning starts from this model (bundled name, folder, file or Hugging Face id), which
     brings its own configuration; `model` is not used then."""
     encoder_init: str | None = None
-    """DINO weights for the image encoder (section 3.1): a Hugging Face id, folder or file such as
-    `facebook/dino-vitb16`; null for random ones."""
-    objective: Literal["rendering", "points"] = "rendering"
-    """rendering: views against photos (section 3.4); points: density and colour at points."""
+    """Pre-trained weights for the image encoder: a Hugging Face id, folder or file, such as
+    `facebook/dino-vitb16` (section 3.1) or `timm/tf_efficientnet_lite0.in1k` (lrm-mini); null for
+    random ones."""
+    objective: Literal["rendering", "layers"] = "rendering"
+    """rendering: views against photos (section 3.4); layers: what the rays of a photo meet."""
     views: ViewDataConfig = field(default_factory=ViewDataConfig)
     rendering: RenderingLossConfig = field(default_factory=RenderingLossConfig)
-    points: PointConfig = field(default_factory=PointConfig)
+    layers: LayerConfig = field(default_factory=LayerConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     epochs: float | None = None
     """Passes over the data, copies included; either this or `num_steps`."""

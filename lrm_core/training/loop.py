@@ -242,7 +242,7 @@ class Trainer:
         config, accelerator = self.config, self.accelerator
         rate = learning_rate_at(self.step, config.optimizer, self.num_steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for number in range(self.passes):

@@ -8,13 +8,14 @@ training that touches parameters, so that it can be wrapped for several processe
 
 from __future__ import annotations
 
-from lrm_core.training.point_objective import PointObjective, PointSamples, PointTask
+from lrm_core.training.layer_objective import LayerObjective
+from lrm_core.training.layer_samples import LayerBatch, LayerSamples
 from lrm_core.training.rendering_objective import RenderingObjective
 from lrm_core.training.view_samples import ViewBatch, ViewSamples
 
-Samples = PointSamples | ViewSamples
-Batch = PointTask | ViewBatch
-Objective = PointObjective | RenderingObjective
+Samples = LayerSamples | ViewSamples
+Batch = LayerBatch | ViewBatch
+Objective = LayerObjective | RenderingObjective
 
 
 def selection_score(scores: dict[str, float]) -> float:

@@ -12,9 +12,13 @@ from torch import nn
 
 from lrm_core.training.config import OptimizerConfig
 
+_BACKBONE = "image_encoder.backbone."
+
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW with two groups of parameters, with and without weight decay.
+    """AdamW with groups of parameters: with and without weight decay, of the backbone and others.
+
+    Each group's `factor` multiplies the learning rate.
 
     Decayed are the weights of linear and convolution layers; biases and norms are not (appendix B),
     nor are learned tokens and position embeddings, which are inputs rather than weights.
@@ -23,15 +27,20 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ad
         model: on its device; parameters that need no gradient are left out.
         config: rate, betas and decay.
     """
-    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups[_is_weight(name, parameter)].append(parameter)
+            kind = _is_weight(name, parameter), name.startswith(_BACKBONE)
+            groups.setdefault(kind, []).append(parameter)
     device = next(model.parameters()).device
     return torch.optim.AdamW(
         [
-            {"params": groups[True], "weight_decay": config.weight_decay},
-            {"params": groups[False], "weight_decay": 0.0},
+            {
+                "params": parameters,
+                "weight_decay": config.weight_decay if decayed else 0.0,
+                "factor": config.backbone_factor if is_backbone else 1.0,
+            }
+            for (decayed, is_backbone), parameters in sorted(groups.items(), reverse=True)
         ],
         lr=config.learning_rate,
         betas=config.betas,
@@ -40,7 +49,9 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ad
 
 
 def learning_rate_at(step: int, config: OptimizerConfig, num_steps: int) -> float:
-    """Linear warm-up, then cosine to zero.
+    """Linear warm-up, then cosine to zero; with `decay_steps` constant, then linear to zero.
+
+    Source: paper, appendix B; constant rates with a decay at the end: Hägele et al. (2024).
 
     Args:
         step: index of the optimiser step, from 0.
@@ -49,6 +60,8 @@ def learning_rate_at(step: int, config: OptimizerConfig, num_steps: int) -> floa
     """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
+    if config.decay_steps is not None:
+        return config.learning_rate * min(1.0, (num_steps - step) / max(1, config.decay_steps))
     progress = (step - config.warmup_steps) / max(1, num_steps - config.warmup_steps)
     return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
 
@@ -56,4 +69,4 @@ def learning_rate_at(step: int, config: OptimizerConfig, num_steps: int) -> floa
 def _is_weight(name: str, parameter: nn.Parameter) -> bool:
     # norms have vectors; tokens and position embeddings have names of their own; torch's attention
     # calls its projection in_proj_weight
-    return parameter.ndim >= 2 and name.endswith("weight")
+    return parameter.ndim >= 2 and name.endswith(("weight", "kernel"))

@@ -172,13 +172,17 @@ class RenderingObjective(nn.Module):
         self, batch: ViewBatch
     ) -> tuple[Float[Tensor, "B V h w 3"], Float[Tensor, "B V h w"]]:
         """Colours and opacity of all target views."""
-        planes = self.model(batch.images, batch.cameras)
-        with torch.autocast(planes.device.type, enabled=False):  # directions need float32
+        decoded = self.model(batch.images, batch.cameras)
+        with torch.autocast(decoded.planes.device.type, enabled=False):  # directions need float32
             rays = generate_rays(batch.target_cameras)
         per_object = len(rays) // len(batch)
         rendered = [
             render_chunks(
-                self.model.field(self.model.triplane(plane, batch.cameras[index])),
+                self.model.field(
+                    self.model.triplane_of(
+                        decoded[index], batch.images[index : index + 1], batch.cameras[index]
+                    )
+                ),
                 RayBundle(
                     rays.origins[index * per_object : (index + 1) * per_object],
                     rays.directions[index * per_object : (index + 1) * per_object],
@@ -188,7 +192,7 @@ class RenderingObjective(nn.Module):
                 deferred=self.config.deferred,
                 **self._integral(batch.background),
             )
-            for index, plane in enumerate(planes.split(1))
+            for index in range(len(batch))
         ]
         shape = batch.alpha.shape
         return (

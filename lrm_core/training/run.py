@@ -4,44 +4,30 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import yaml
-from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate import Accelerator
 
 from lrm_core.config import ModelConfig, config_to_dict, parse_config
 from lrm_core.errors import TrainingError
 from lrm_core.io.atomic_write import replacing
-from lrm_core.io.mesh_files import SCENE_SUFFIXES, read_scene
 from lrm_core.metrics.metric_weights import locate_weights
 from lrm_core.models.encoder_weights import load_encoder_weights
 from lrm_core.models.loading import load_lrm, save_lrm
 from lrm_core.models.lrm import LRM
-from lrm_core.preprocessing.procedural_objects import procedural_object
-from lrm_core.preprocessing.procedural_sets import procedural_set
-from lrm_core.structures.scene import Scene
 from lrm_core.training.checkpoints import TrainingState, compare_configurations, newest_state
 from lrm_core.training.config import TrainingConfig, model_config
+from lrm_core.training.layer_objective import LayerObjective
+from lrm_core.training.layer_samples import LayerSamples
 from lrm_core.training.loop import Trainer
+from lrm_core.training.object_stream import ObjectStream, TrainingObject, training_objects
 from lrm_core.training.objective import Objective, Samples
 from lrm_core.training.perceptual_loss import build_perceptual_loss
-from lrm_core.training.point_dataset import prepare_objects
-from lrm_core.training.point_objective import (
-    PointDataConfig,
-    PointObjective,
-    PointSamples,
-    load_objects,
-)
 from lrm_core.training.rendering_objective import RenderingObjective
 from lrm_core.training.view_samples import ViewSamples
-
-# One process prepares point data while the others wait for it.
-_LONGEST_WAIT = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -65,7 +51,6 @@ def start_run(
     *,
     device: str,
     data: Path | None = None,
-    on_object: Callable[[str, str], None] = lambda name, reason: None,
 ) -> RunStart:
     """Data, model and optimiser of a run; it goes on where an earlier run of the folder stopped.
 
@@ -75,23 +60,18 @@ def start_run(
         config: the run.
         folder: of checkpoints, logs, validation pages and the released model.
         device: "cpu", "cuda" or "mps".
-        data: where prepared point data lies; None for `folder/data`.
-        on_object: receives the id of every object that is prepared, and the reason where it had to
-            be skipped.
+        data: where photos of objects are kept while they are used; None for `folder/data`.
 
     Raises:
         ConfigError: the configuration does not fit the model or the processes.
         TrainingError: no data, no perceptual network, or checkpoints of another configuration.
         CheckpointError: the weights to start from cannot be loaded.
     """
-    timeout = InitProcessGroupKwargs(timeout=_LONGEST_WAIT)
-    accelerator = Accelerator(cpu=device == "cpu", kwargs_handlers=[timeout])
+    accelerator = Accelerator(cpu=device == "cpu")
     state, warnings = newest_state(folder)
     _require_same_step(state, accelerator)
     model, encoder = _build_model(config, state)
-    samples, held_out = _build_samples(
-        config, model.config, data or folder / "data", accelerator, on_object
-    )
+    samples, held_out = _build_samples(config, model.config, data or folder / "data")
     objective, perceptual = _build_objective(config, model, accelerator.device)
     num_steps = config.num_steps
     if num_steps is None:
@@ -157,54 +137,6 @@ def write_config(config: TrainingConfig, path: Path) -> None:
         )
 
 
-def training_scenes(config: PointDataConfig) -> Iterator[tuple[str, Callable[[], Scene]]]:
-    """Ids of all training objects with functions that load or make them.
-
-    Raises:
-        TrainingError: a mesh folder does not exist.
-    """
-    for source in config.meshes:
-        folder = Path(os.path.expandvars(source.folder)).expanduser()
-        if not folder.is_dir():
-            raise TrainingError(
-                f"points.data.meshes: '{source.folder}' is no folder",
-                hint="set the variable, or train on procedural objects alone: "
-                "points.data.meshes=[]",
-            )
-        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SCENE_SUFFIXES):
-            name = "-".join(path.relative_to(folder).with_suffix("").parts)
-            yield name, partial(read_scene, path, up=source.up)
-    for kind, make, count in (
-        ("procedural", procedural_object, config.num_procedural),
-        ("set", procedural_set, config.num_sets),
-    ):
-        for index in range(count):
-            yield f"{kind}-{config.seed}-{index:06d}", partial(make, config.seed, index)
-
-
-def prepare_data(
-    config: PointDataConfig, folder: Path, on_object: Callable[[str, str], None]
-) -> list[Path]:
-    """Write the point data of every object that is not there yet.
-
-    Args:
-        config: the objects.
-        folder: where the `.npz` files go.
-        on_object: receives every object's id and, where it had to be skipped, the reason.
-
-    Returns:
-        the files of this configuration's objects.
-    """
-    paths = []
-    for object_id, reason in prepare_objects(
-        training_scenes(config), folder, config.views, seed=config.seed
-    ):
-        on_object(object_id, reason)
-        if not reason:
-            paths.append(folder / f"{object_id}.npz")
-    return paths
-
-
 def _build_model(config: TrainingConfig, state: TrainingState | None) -> tuple[LRM, str]:
     """The model, and in words where the weights of its image encoder come from."""
     torch.manual_seed(config.seed)
@@ -226,15 +158,11 @@ def _build_model(config: TrainingConfig, state: TrainingState | None) -> tuple[L
 
 
 def _build_samples(
-    config: TrainingConfig,
-    model: ModelConfig,
-    data: Path,
-    accelerator: Accelerator,
-    on_object: Callable[[str, str], None],
+    config: TrainingConfig, model: ModelConfig, data: Path
 ) -> tuple[Samples, Samples | None]:
     """What to train on and, where the run validates, what to validate on."""
-    if config.objective == "points":
-        return _point_samples(config, data, accelerator, on_object)
+    if config.objective == "layers":
+        return _layer_samples(config, data)
     views = config.views
     samples = ViewSamples(views, model, split=views.split, seed=config.seed)
     if config.validate_every is None:
@@ -242,44 +170,43 @@ def _build_samples(
     return samples, ViewSamples(views, model, split=views.validation_split, fixed=True)
 
 
-def _point_samples(
-    config: TrainingConfig,
-    data: Path,
-    accelerator: Accelerator,
-    on_object: Callable[[str, str], None],
-) -> tuple[PointSamples, PointSamples | None]:
-    """Point data; validation holds out objects that are spread evenly over the list."""
-    # the first process of each machine prepares, the others find everything there
-    with accelerator.local_main_process_first():
-        paths = prepare_data(config.points.data, data, on_object)
-    held_out: set[int] = set()
+def _layer_samples(config: TrainingConfig, data: Path) -> tuple[LayerSamples, LayerSamples | None]:
+    """Objects photographed while training; validation holds out some spread over all of them."""
+    layers = config.layers
+    objects = training_objects(layers.data)
+    held_out: list[TrainingObject] = []
     if config.validate_every is not None:
         count = config.validation_objects
-        if count >= len(paths):
+        if count >= len(objects):
             raise TrainingError(
-                f"{count} objects for validation of {len(paths)} leave none for training",
+                f"{count} objects for validation of {len(objects)} leave none for training",
                 hint="lower validation_objects, or set validate_every=null",
             )
-        held_out = {round(place * len(paths) / count) for place in range(count)}
-    build = partial(
-        PointSamples,
-        config=config.points,
-        seed=config.seed,
-        global_batch=config.global_batch,
+        chosen = {round(place * len(objects) / count) for place in range(count)}
+        held_out = [objects[index] for index in sorted(chosen)]
+        objects = [one for index, one in enumerate(objects) if index not in chosen]
+    stream = ObjectStream(
+        objects, layers.data.views, config.seed, data, keep=2 * layers.data.window
     )
-    objects = list(load_objects(paths))
-    training = [one for index, one in enumerate(objects) if index not in held_out]
+    samples = LayerSamples(stream, layers, seed=config.seed)
     if not held_out:
-        return build(training), None
-    return build(training), build([objects[index] for index in sorted(held_out)], fixed=True)
+        return samples, None
+    fixed = ObjectStream(
+        [replace(one, weight=1.0) for one in held_out],
+        layers.data.views,
+        config.seed,
+        data / "validation",
+        keep=len(held_out),
+    )
+    return samples, LayerSamples(fixed, layers, seed=config.seed, fixed=len(held_out))
 
 
 def _build_objective(
     config: TrainingConfig, model: LRM, device: torch.device
 ) -> tuple[Objective, str]:
     """Model and losses, and the losses in words."""
-    if config.objective == "points":
-        return PointObjective(model, config.points), "occupancy, colour and silhouette at points"
+    if config.objective == "layers":
+        return LayerObjective(model, config.layers), "depths and colors of what rays meet"
     settings = config.rendering
     words = f"{settings.mse_weight:g} MSE"
     if settings.perceptual == "none" or settings.perceptual_weight == 0.0:

@@ -129,5 +129,5 @@ def _what_needs_less(config: TrainingConfig) -> str:
     if config.objective == "rendering":
         settings.append(f"views.crop (now {config.views.crop})")
     else:
-        settings.append(f"points.batch.num_points (now {config.points.batch.num_points})")
+        settings.append(f"layers.num_points (now {config.layers.num_points})")
     return "lower, in this order: " + ", ".join(settings)

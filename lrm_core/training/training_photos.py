@@ -1,200 +1,254 @@
-"""The photos of point training: cameras, lights, and what a pixel says about the object.
+"""The photos of layer training: cameras, and what every ray of them meets.
 
 The world of each photo is the one that a model reconstructs in: the source camera sits at
 (0, -d, 0) (paper, section 4.2), and the object is turned, scaled and shifted in front of it.
+Colors are kept without light, so that every use of a photo may light it anew.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float16, Int8, UInt8
 
+from lrm_core.io.atomic_write import replacing
+from lrm_core.rendering.mesh_layers import last_surface
+from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.structures.cameras import Cameras, look_at
-from lrm_core.structures.color import linear_to_srgb, srgb_to_linear
+from lrm_core.structures.scene import Scene
+from lrm_core.training.layer_config import ViewSampling
+from lrm_core.training.point_samples import sample_surface
 
-# a right angle about x, and about y: the bounding box stays centred
+CANONICAL_DISTANCE, CANONICAL_FOCAL = 2.0, 0.75
+"""The camera that a model assumes for a photo of unknown origin (paper, section 4.2)."""
+
+# a right angle about x, and about y: the bounding box stays centered
 _TIPPED = (
     np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),
     np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]]),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViewSampling:
-    """The cameras and lights of training photos; ranges are uniform.
-
-    Attributes:
-        num_views: photos per object.
-        size: photo side in pixels.
-        elevation_degrees: of the camera above the object.
-        half_side: half of the object's longest side in the world.
-        distance: of the camera from the world origin; the focal length follows, so that the object
-            keeps its size in the photo.
-        focal_at_2: focal length over image width for distance 2.
-        shift: largest offset of the object from the world origin, per axis.
-        lit_share: share of photos with directional light; the others show plain albedo.
-        canonical_share: share of photos from the canonical camera (distance 2, focal length 0.75)
-            of the object at `canonical_half_side`, centred; half of these from elevation 0. There
-            the size of an object in the photo tells how deep it may be.
-        canonical_half_side: half of the object's longest side in such photos.
-        lying_share: share of photos of the object tipped over by a right angle.
-    """
-
-    num_views: int = 6
-    size: int = 128
-    elevation_degrees: tuple[float, float] = (-10.0, 40.0)
-    half_side: tuple[float, float] = (0.65, 0.95)
-    distance: tuple[float, float] = (1.8, 3.2)
-    focal_at_2: tuple[float, float] = (0.7, 0.8)
-    shift: float = 0.04
-    lit_share: float = 0.5
-    canonical_share: float = 0.0
-    canonical_half_side: float = 0.9
-    lying_share: float = 0.0
+_DEEPEST = 0.97  # depths beyond the cube are pressed into it or cut off
+_FRAMED_VERTICES = 2000  # enough of a mesh to know its outline's box
+_FRAMING_ROUNDS = 12
 
 
 @dataclass(frozen=True)
 class TrainingView:
-    """One photo's geometry: world = scale * rotation @ object + shift."""
+    """One photo's geometry: world = scale * rotation @ object + shift.
 
-    rotation: np.ndarray
+    Attributes:
+        rotation: object to world.
+        scale: likewise.
+        shift: likewise.
+        distance: of the camera that took the photo, at (0, -distance, 0).
+        focal: its focal length over the image width.
+        press: factor of all depths y in the labels.
+        told_distance: what the model is told.
+        told_focal: what the model is told.
+    """
+
+    rotation: Float[np.ndarray, "3 3"]
     scale: float
-    shift: np.ndarray
-    distance: float
-    focal: float
-    ambient: float
-    light: np.ndarray
+    shift: Float[np.ndarray, "3"]
+    distance: float = CANONICAL_DISTANCE
+    focal: float = CANONICAL_FOCAL
+    press: float = 1.0
+    told_distance: float = CANONICAL_DISTANCE
+    told_focal: float = CANONICAL_FOCAL
 
-    def to_array(self) -> Float[np.ndarray, "19"]:
+    def to_array(self) -> Float[np.ndarray, "18"]:
         """All numbers in one row."""
-        lens = [self.distance, self.focal, self.ambient]
-        row = [*self.rotation.ravel(), self.scale, *self.shift, *lens, *self.light]
-        return np.array(row, dtype=np.float32)
+        return np.concatenate([np.ravel(value) for value in astuple(self)]).astype(np.float32)
 
     @staticmethod
-    def from_array(row: Float[np.ndarray, "19"]) -> TrainingView:
+    def from_array(row: Float[np.ndarray, "18"]) -> TrainingView:
         """Inverse of `to_array`."""
-        return TrainingView(
-            rotation=row[:9].reshape(3, 3),
-            scale=float(row[9]),
-            shift=row[10:13],
-            distance=float(row[13]),
-            focal=float(row[14]),
-            ambient=float(row[15]),
-            light=row[16:19],
-        )
+        rotation, scale, shift = row[:9].reshape(3, 3), float(row[9]), row[10:13]
+        return TrainingView(rotation, scale, shift, *row[13:].tolist())
 
-    def lit(
-        self, albedo: Float[np.ndarray, "*N 3"], normals: Float[np.ndarray, "*N 3"]
-    ) -> Float[np.ndarray, "*N 3"]:
-        """sRGB colours under the view's ambient and directional light (Lambert, no shadows).
+    def place(self, points: Float[np.ndarray, "*N 3"]) -> Float[np.ndarray, "*N 3"]:
+        """Points of the object -> coordinates of the triplane: right and up in the image, depth."""
+        x, y, z = np.moveaxis(self.scale * points @ self.rotation.T + self.shift, -1, 0)
+        magnified = 2.0 * self.focal / np.maximum(y + self.distance, 1e-3)
+        return np.stack([x * magnified, y * self.press, z * magnified], axis=-1)
+
+    def camera(self, size: int) -> Cameras:
+        """The camera (N = 1) in the object's own frame, where the surface is.
 
         Args:
-            albedo: sRGB in [0, 1].
-            normals: unit normals in the world frame; zero where there is no surface.
+            size: photo side in pixels.
         """
-        diffuse = np.clip(normals @ self.light, 0.0, 1.0)[..., None]
-        shade = self.ambient + (1.0 - self.ambient) * 1.5 * diffuse
-        return linear_to_srgb(srgb_to_linear(albedo.clip(0.0, 1.0)) * shade).clip(0.0, 1.0)
+        origin = torch.tensor([[0.0, -self.distance, 0.0]], dtype=torch.float64)
+        c2w = look_at(origin)[0].numpy()
+        c2w[:3, 3] = self.rotation.T @ (c2w[:3, 3] - self.shift) / self.scale
+        c2w[:3, :3] = self.rotation.T @ c2w[:3, :3]
+        intrinsics = torch.tensor([[self.focal, self.focal, 0.5, 0.5]]) * size
+        return Cameras(torch.from_numpy(c2w)[None].float(), intrinsics, size, size)
 
 
-def draw_view(sampling: ViewSampling, rng: np.random.Generator) -> TrainingView:
-    """A random view."""
-    azimuth = rng.uniform(0.0, 2.0 * np.pi)
+def draw_view(
+    sampling: ViewSampling, vertices: Float[np.ndarray, "V 3"], rng: np.random.Generator
+) -> TrainingView:
+    """A random view.
+
+    Args:
+        sampling: the kinds of views.
+        vertices: of the object: centered, longest side 2.
+        rng: source of randomness.
+    """
+    kind = rng.random()
+    canonical = kind < sampling.canonical_share
+    framed = not canonical and kind < sampling.canonical_share + sampling.framed_share
     elevation = np.radians(rng.uniform(*sampling.elevation_degrees))
-    canonical = rng.random() < sampling.canonical_share
     if canonical and rng.random() < 0.5:
         elevation = 0.0
-    about_z = np.array(
-        [
-            [np.cos(azimuth), -np.sin(azimuth), 0.0],
-            [np.sin(azimuth), np.cos(azimuth), 0.0],
-            [0.0, 0.0, 1.0],
-        ]
-    )
     # a camera raised by `elevation` sees the object tipped towards it
-    about_x = np.array(
-        [
-            [1.0, 0.0, 0.0],
-            [0.0, np.cos(elevation), -np.sin(elevation)],
-            [0.0, np.sin(elevation), np.cos(elevation)],
-        ]
-    )
-    rotation = about_x @ about_z
+    rotation = _about("x", elevation) @ _about("z", rng.uniform(0.0, 2.0 * np.pi))
     if rng.random() < sampling.lying_share:
         rotation = rotation @ _TIPPED[int(rng.integers(2))]
-    distance = 2.0 if canonical else rng.uniform(*sampling.distance)
-    light = rng.normal(size=3) + np.array([0.0, -0.8, 1.0])
+    if canonical:
+        return TrainingView(rotation, sampling.canonical_half_side, np.zeros(3))
+    if framed:
+        roll = np.radians(sampling.roll_degrees) * rng.uniform(-1.0, 1.0)
+        rotation = _about("y", roll) @ rotation
+        near, far = sampling.framed_distance
+        distance = 1.0 / rng.uniform(1.0 / far, 1.0 / near)
+        return _framed(rotation, distance, vertices, sampling)
+    distance = rng.uniform(*sampling.distance)
+    focal = rng.uniform(*sampling.focal_at_2) * distance / 2.0
     shift = rng.uniform(-sampling.shift, sampling.shift, size=3)
-    focal_at_2 = 0.75 if canonical else rng.uniform(*sampling.focal_at_2)
-    return TrainingView(
-        rotation=rotation,
-        scale=sampling.canonical_half_side if canonical else rng.uniform(*sampling.half_side),
-        shift=0.0 * shift if canonical else shift,
-        distance=distance,
-        focal=focal_at_2 * distance / 2.0,
-        ambient=rng.uniform(0.45, 0.85) if rng.random() < sampling.lit_share else 1.0,
-        light=light / np.linalg.norm(light),
+    scale = rng.uniform(*sampling.half_side)
+    return TrainingView(rotation, scale, shift, distance, focal, 1.0, distance, focal)
+
+
+def _framed(
+    rotation: np.ndarray, distance: float, vertices: np.ndarray, sampling: ViewSampling
+) -> TrainingView:
+    """The object as a crop shows it: centered, its outline's longer side a fixed part of it."""
+    turned = vertices[:: max(1, len(vertices) // _FRAMED_VERTICES)] @ rotation.T
+    focal = CANONICAL_FOCAL * distance / CANONICAL_DISTANCE
+    scale, shift = 0.5, np.zeros(3)
+    deepest = np.abs(turned[:, 1]).max()
+    # nothing may come closer to the camera than a third of its distance
+    nearest = 2.0 / 3.0 * distance / max(deepest, 1e-6)
+    for _ in range(_FRAMING_ROUNDS):
+        x, y, z = (scale * turned + shift).T
+        image = np.stack([x, z], axis=1) * (focal / (y + distance).clip(0.2))[:, None]
+        low, high = image.min(axis=0), image.max(axis=0)
+        # what is near moves further in the image than what is in the middle: half the way at a time
+        shift[[0, 2]] -= (low + high) / 4.0 * distance / focal
+        scale = min(scale * sampling.framed_ratio / max((high - low).max(), 1e-6), nearest)
+    press = min(1.0, _DEEPEST / max(scale * deepest, 1e-6))
+    return TrainingView(rotation, scale, shift, distance, focal, press)
+
+
+@dataclass(frozen=True)
+class LayeredPhotos:
+    """V photos of one object, without light, with what their rays meet.
+
+    Attributes:
+        views: rows of `TrainingView.to_array`.
+        albedo: straight-alpha sRGB.
+        normals: of the surface that is seen, in the world frame, times 127.
+        behind: sRGB of the last surface along each ray.
+        behind_normals: its normals, times 127.
+        depths: y of the first and the last surface in the triplane's coordinates; NaN where the ray
+            through the pixel's center meets nothing.
+        surface: points of the object's own frame, uniform by area.
+        surface_normals: there, times 127.
+        surface_colors: sRGB albedo there.
+    """
+
+    views: Float[np.ndarray, "V 18"]
+    albedo: UInt8[np.ndarray, "V S S 4"]
+    normals: Int8[np.ndarray, "V S S 3"]
+    behind: UInt8[np.ndarray, "V S S 3"]
+    behind_normals: Int8[np.ndarray, "V S S 3"]
+    depths: Float16[np.ndarray, "V 2 S S"]
+    surface: Float16[np.ndarray, "Q 3"]
+    surface_normals: Int8[np.ndarray, "Q 3"]
+    surface_colors: UInt8[np.ndarray, "Q 3"]
+
+    def save(self, path: Path) -> None:
+        """Write an uncompressed `.npz` atomically."""
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **vars(self))
+
+    @staticmethod
+    def load(path: Path) -> LayeredPhotos:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as archive:
+            return LayeredPhotos(**{f.name: archive[f.name] for f in fields(LayeredPhotos)})
+
+
+def take_photos(
+    scene: Scene, sampling: ViewSampling, rng: np.random.Generator, *, num_surface: int = 4096
+) -> LayeredPhotos:
+    """Photograph an object and look behind it.
+
+    Args:
+        scene: centered, longest side 2.
+        sampling: the views.
+        rng: source of randomness.
+        num_surface: points on its surface.
+    """
+    tracer = SceneTracer(scene)
+    vertices = np.concatenate([part.vertices for part in scene.parts])
+    size, rows = sampling.size, []
+    for _ in range(sampling.num_views):
+        view = draw_view(sampling, vertices, rng)
+        camera = view.camera(size)
+        front = render_scene(tracer, camera, channels=("rgb", "normal"), background=0.0)
+        last = last_surface(tracer, camera)
+        alpha = front.opacity[0].numpy()
+        # the renderer composites on black: divide by alpha for straight colors
+        straight = front.rgb[0].numpy() / np.maximum(alpha, 1e-3)[..., None]
+        assert front.normals is not None
+        depths = np.stack([front.depth[0].numpy(), last.depth])
+        depths = (depths * view.scale - view.distance) * view.press
+        depths = np.where(np.isfinite(last.depth), depths.clip(-_DEEPEST, _DEEPEST), np.nan)
+        rows.append(
+            (
+                view.to_array(),
+                _bytes(np.concatenate([straight, alpha[..., None]], axis=-1)),
+                _signed_bytes(front.normals[0].numpy() @ view.rotation.T),
+                _bytes(last.rgb),
+                _signed_bytes(last.normals @ view.rotation.T),
+                depths.astype(np.float16),
+            )
+        )
+    points, point_normals, colors = sample_surface(scene, num_surface, rng)
+    views, albedo, normals, behind, behind_normals, all_depths = (
+        np.stack(column) for column in zip(*rows, strict=True)
+    )
+    return LayeredPhotos(
+        views,
+        albedo,
+        normals,
+        behind,
+        behind_normals,
+        all_depths,
+        points.astype(np.float16),
+        _signed_bytes(point_normals),
+        _bytes(colors),
     )
 
 
-def view_camera(view: TrainingView, size: int) -> Cameras:
-    """The view's camera (N = 1) in the object's own frame, where the surface is.
-
-    Args:
-        view: of the photo.
-        size: photo side in pixels.
-    """
-    c2w = look_at(torch.tensor([[0.0, -view.distance, 0.0]], dtype=torch.float64))[0].numpy()
-    c2w[:3, 3] = view.rotation.T @ (c2w[:3, 3] - view.shift) / view.scale
-    c2w[:3, :3] = view.rotation.T @ c2w[:3, :3]
-    intrinsics = torch.tensor([[view.focal, view.focal, 0.5, 0.5]]) * size
-    return Cameras(torch.from_numpy(c2w)[None].float(), intrinsics, size, size)
+def _about(axis: str, angle: float) -> Float[np.ndarray, "3 3"]:
+    """Rotation about a world axis by an angle in radians."""
+    first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
+    matrix = np.eye(3)
+    matrix[first, first] = matrix[second, second] = np.cos(angle)
+    matrix[first, second], matrix[second, first] = -np.sin(angle), np.sin(angle)
+    return matrix
 
 
-def silhouette_rays(
-    photo: UInt8[np.ndarray, "H W 4"],
-    view: TrainingView,
-    num: int,
-    num_samples: int,
-    rng: np.random.Generator,
-) -> tuple[Float[np.ndarray, "R K 3"], Float[np.ndarray, "R"]]:
-    """Rays of a photo near its object.
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return (values.clip(0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
 
-    Pixels come from the silhouette's box and a margin of a tenth. Points are spread over the part
-    of each ray inside the object's cube, at random within equal intervals.
 
-    Args:
-        photo: (S, S, 4) straight alpha.
-        view: of the photo.
-        num: rays R.
-        num_samples: points K per ray.
-        rng: source of randomness.
-
-    Returns:
-        (R, K, 3) points in the object's frame, front to back, and (R,) the photo's alpha.
-    """
-    size = len(photo)
-    rows, columns = np.nonzero(photo[..., 3])
-    pixels = np.empty((num, 2))
-    for axis, found in enumerate((columns, rows)):
-        lower, upper = (found.min(), found.max() + 1) if len(found) else (0, size)
-        margin = 0.1 * (upper - lower) + 1.0
-        pixels[:, axis] = rng.uniform(lower - margin, upper + margin, num).clip(0, size - 1e-3)
-    alpha = photo[pixels[:, 1].astype(int), pixels[:, 0].astype(int), 3]
-    image = (pixels / size - 0.5) / view.focal
-    direction = np.stack([image[:, 0], np.ones(num), -image[:, 1]], axis=1)
-    # the photo's world -> the object's frame
-    origin = (np.array([0.0, -view.distance, 0.0]) - view.shift) @ view.rotation / view.scale
-    direction = direction @ view.rotation / view.scale
-    direction = np.where(np.abs(direction) < 1e-6, 1e-6, direction)
-    ends = np.stack([(-1.0 - origin) / direction, (1.0 - origin) / direction])
-    near = ends.min(axis=0).max(axis=1, keepdims=True)
-    far = np.maximum(ends.max(axis=0).min(axis=1, keepdims=True), near)  # a miss: one point
-    places = (np.arange(num_samples) + rng.random((num, num_samples))) / num_samples
-    along = near + (far - near) * places
-    points: np.ndarray = origin + along[..., None] * direction[:, None]
-    return points, alpha.astype(np.float32) / 255.0
+def _signed_bytes(values: np.ndarray) -> np.ndarray:
+    return np.rint(values.clip(-1.0, 1.0) * 127.0).astype(np.int8)

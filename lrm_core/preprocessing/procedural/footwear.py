@@ -186,7 +186,7 @@ def _sneaker_paint(rng: np.random.Generator, palette: Palette, last: Last) -> Pa
     size = rng.uniform(0.5, 0.9)
     spot = (rng.uniform(0.0, 0.25), last.sole + 0.24)
     upper = picture(upper, mark, spot, (size, size * 0.45), facing="-x")
-    return picture(upper, mark[:, ::-1], spot, (size, size * 0.45), facing="+x")
+    return picture(upper, mark, spot, (size, size * 0.45), facing="+x")
 
 
 def _sole_paint(rng: np.random.Generator, palette: Palette, thickness: float) -> Paint:

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,6 @@ from lrm_core.errors import CheckpointError
 from lrm_core.models import encoder_weights
 from lrm_core.models.encoder_weights import load_encoder_weights
 from lrm_core.models.image_encoder import VitEncoder
-from lrm_core.models.rgba_encoder import RgbaEncoder
 
 MakeTensors = Callable[[dict[str, tuple[int, ...]]], dict[str, Tensor]]
 
@@ -164,6 +164,7 @@ def test_nothing_there(encoder: VitEncoder, tmp_path: Path) -> None:
 
 def test_another_kind_of_encoder() -> None:
     with torch.device("meta"):
-        encoder = RgbaEncoder(load_preset("lrm-mini").encoder)
-    with pytest.raises(CheckpointError, match="of kind dino, this one is RgbaEncoder"):
-        load_encoder_weights(encoder, "facebook/dino-vitb16")
+        dinov2 = VitEncoder(replace(CONFIG, kind="dinov2"))
+    for encoder, kind in ((dinov2, "dinov2"), (torch.nn.Identity(), "Identity")):
+        with pytest.raises(CheckpointError, match=f"of kind dino and rgba, not {kind}"):
+            load_encoder_weights(encoder, "facebook/dino-vitb16")

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from lrm_core.models.folded_field import fold
-from lrm_core.structures.triplane import Frustum
+from lrm_core.structures.triplane import LRM_PLANES, Frustum
 
 FOREIGN_PLANES = (("-y", "x"), ("-y", "z"), ("x", "z"))
 
@@ -29,9 +29,9 @@ def test_answers_are_those_of_the_field(random_field, options):
         torch.testing.assert_close(folded, expected, atol=2e-5, rtol=1e-4)
 
 
-def test_offsets_of_rays_are_added(random_field):
-    field = random_field(frustum=Frustum(2.0, 1.4))
-    object.__setattr__(field.triplane, "ray_offsets", torch.randn(1, 12, 12))
+@pytest.mark.parametrize("axes", [LRM_PLANES, FOREIGN_PLANES])
+def test_what_the_rays_meet_is_added(random_field, axes):
+    field = random_field(frustum=Frustum(2.0, 1.4), axes=axes, with_rays=True)
     points = field.triplane.denormalise(torch.rand(500, 3) * 2 - 1)
     torch.testing.assert_close(fold(field).raw(points), field.raw(points), atol=2e-5, rtol=1e-5)
 

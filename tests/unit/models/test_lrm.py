@@ -136,7 +136,7 @@ def test_half_precision_gives_float32_planes(tiny_model: LRM, images: torch.Tens
 
 def test_every_parameter_learns(tiny_model: LRM, images: torch.Tensor) -> None:
     tiny_model.train()
-    planes = tiny_model(images)
+    planes = tiny_model(images).planes
     field = tiny_model.field(tiny_model.triplane(planes)[0])
     density, rgb = field(torch.rand(200, 3) * 2 - 1)
     (density.sum() + rgb.sum()).backward()

@@ -1,94 +1,93 @@
-"""The encoder of lrm-mini and the front plane that is aligned with the photo's pixels."""
+"""The encoder of lrm-mini: what it sees of a photo, and what it hands on."""
+
+from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from lrm_core.config import DecoderConfig, FieldConfig, ImageEncoderConfig, ModelConfig
-from lrm_core.models.front_plane_skip import DEPTH_CHANNELS, FrontPlaneSkip, depth_code
-from lrm_core.models.lrm import LRM
-from lrm_core.models.rgba_encoder import PHOTO_CHANNELS, RgbaEncoder, prepared_photo
-from lrm_core.structures.triplane import Triplane, sample_planes
-
-ENCODER = ImageEncoderConfig(
-    kind="rgba",
-    image_size=32,
-    patch_size=4,
-    width=16,
-    num_layers=1,
-    num_heads=2,
-    stem_widths=(8, 16),
+from lrm_core.config import ImageEncoderConfig, ModelConfig
+from lrm_core.models.efficientnet_lite import pyramid_channels
+from lrm_core.models.rgba_encoder import (
+    PHOTO_CHANNELS,
+    SILHOUETTE_CHANNELS,
+    RgbaEncoder,
+    prepared_photo,
+    silhouette_maps,
 )
-MODEL = ModelConfig(
-    encoder=ENCODER,
-    decoder=DecoderConfig(
-        width=16, num_layers=1, num_heads=2, camera_embedding_width=8, token_resolution=4,
-        upsample=2, channels=20, front_plane_skip=True,
-    ),
-    nerf=FieldConfig(num_layers=2, width=16, frustum=True),
-)  # fmt: skip
+from lrm_core.models.silhouette_distance import distance_inside
+
+
+@pytest.fixture
+def encoder(tiny_ray_config: ModelConfig) -> RgbaEncoder:
+    torch.manual_seed(0)
+    return RgbaEncoder(tiny_ray_config.encoder).eval()
 
 
 @pytest.fixture
 def image() -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    rgba = torch.rand(2, 4, 32, 32, generator=generator)
+    rgba = torch.rand(2, 4, 64, 64, generator=generator)
     rgba[:, 3] = (rgba[:, 3] > 0.3).float()
     return rgba
 
 
-def test_tokens_and_pyramid_have_the_promised_shapes(image):
-    features = RgbaEncoder(ENCODER)(image)
-    assert features.tokens.shape == (2, 64, 16)
+def test_tokens_and_pyramid_have_the_promised_shapes(encoder, image):
+    features = encoder(image)
+    assert features.tokens.shape == (2, 16, 32)
+    half, quarter, eighth, *_ = pyramid_channels("lite0")
     assert [tuple(level.shape[1:]) for level in features.pyramid] == [
-        (PHOTO_CHANNELS, 32, 32),
-        (8, 32, 32),
-        (16, 16, 16),
+        (PHOTO_CHANNELS, 64, 64),
+        (half, 32, 32),
+        (quarter, 16, 16),
+        (eighth, 8, 8),
     ]
 
 
-def test_colour_under_alpha_zero_is_invisible(image):
-    torch.manual_seed(0)
-    encoder = RgbaEncoder(ENCODER).eval()
+def test_color_under_alpha_zero_is_invisible(encoder, image):
     painted = image.clone()
     painted[:, :3] = torch.where(image[:, 3:] == 0, 0.77, image[:, :3])
-    torch.testing.assert_close(encoder(image).tokens, encoder(painted).tokens)
+    features, expected = encoder(painted), encoder(image)
+    torch.testing.assert_close(features.tokens, expected.tokens)
+    for found, level in zip(features.pyramid, expected.pyramid, strict=True):
+        torch.testing.assert_close(found, level)
 
 
-def test_patch_size_must_follow_from_the_stem():
-    with pytest.raises(ValueError, match="patch_size"):
-        RgbaEncoder(ImageEncoderConfig(kind="rgba", patch_size=16, stem_widths=(8, 8)))
+def test_the_backbone_sees_the_photo_on_mid_grey(encoder, image):
+    seen = []
+    encoder.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    image[:, 3] *= torch.rand(2, 64, 64, generator=torch.Generator().manual_seed(1))
+    encoder(image)
+    alpha = image[:, 3:]
+    on_grey = image[:, :3] * alpha + 0.5 * (1 - alpha)
+    torch.testing.assert_close(seen[0], 2 * on_grey - 1)
 
 
-def test_depth_code_is_the_fourier_series_of_the_row_coordinate():
-    code = depth_code(8, torch.zeros(1))
-    assert code.shape == (DEPTH_CHANNELS, 8, 8)
-    y = torch.arange(8) / 4 - 0.875
-    torch.testing.assert_close(code[0, :, 3], y)
-    torch.testing.assert_close(code[1, :, 0], torch.sin(0.5 * torch.pi * y))
-    torch.testing.assert_close(code[-1, :, 7], torch.cos(4 * torch.pi * y))
+def test_silhouette_maps_are_means_over_pixels_and_say_where_they_are(image):
+    maps = silhouette_maps(prepared_photo(image), (16, 16))
+    assert maps.shape == (2, SILHOUETTE_CHANNELS, 16, 16)
+    torch.testing.assert_close(maps[:, 0], F.avg_pool2d(image[:, 3:] * 2 - 1, 4)[:, 0])
+    torch.testing.assert_close(maps[:, 1], F.avg_pool2d(distance_inside(image[:, 3:]), 4)[:, 0])
+    centers = torch.arange(16) / 8 - 0.9375
+    for item in range(2):
+        torch.testing.assert_close(maps[item, 2, 5], centers)
+        torch.testing.assert_close(maps[item, 3, :, 5], centers)
 
 
-def test_points_on_a_ray_of_the_photo_read_that_pixel(image):
-    """Orientation: the last channels of the front plane are the photo, upright, at every depth."""
-    torch.manual_seed(0)
-    skip = FrontPlaneSkip(MODEL)
-    features = RgbaEncoder(ENCODER)(image)
-    planes = skip(torch.randn(2, 3, 20, 8, 8), features)
-    assert planes.shape == (2, 3, 20, 32, 32)
-    row, column = 5, 20
-    u, v = (column + 0.5) / 16 - 1, 1 - (row + 0.5) / 16
-    points = torch.tensor([[u, -0.7, v], [u, 0.4, v]]).expand(2, 2, 3)
-    sampled = sample_planes(Triplane(planes), points).unflatten(-1, (3, 20))
-    photo = prepared_photo(image)[:, None, :, row, column].expand(-1, 2, -1)
-    torch.testing.assert_close(sampled[:, :, 1, -PHOTO_CHANNELS:], photo, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(
-        sampled[0, :, 0, -DEPTH_CHANNELS], torch.tensor([-0.7, 0.4]), atol=1e-5, rtol=1e-5
-    )
+def test_photos_of_other_sizes_are_encoded_too(encoder, image):
+    features = encoder(F.avg_pool2d(image, 2))
+    assert features.tokens.shape == (2, 4, 32)
+    assert [level.shape[-1] for level in features.pyramid] == [32, 16, 8, 4]
 
 
-def test_photos_of_other_sizes_are_encoded_too(image):
-    torch.manual_seed(0)
-    model = LRM(MODEL)
-    small = torch.nn.functional.avg_pool2d(image, 2)
-    assert model(small).shape == (2, 3, 20, 16, 16)
-    assert model.predict_triplane(image).planes.shape == (2, 3, 20, 32, 32)
+def test_images_of_a_batch_do_not_see_each_other(encoder, image):
+    """Nothing is normalized over the batch: a photo is encoded alike in any."""
+    encoder.train()
+    together, alone = encoder(image).tokens, encoder(image[1:]).tokens
+    torch.testing.assert_close(together[1:], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_patch_size_must_be_that_of_the_pyramid(tiny_ray_config):
+    config: ImageEncoderConfig = replace(tiny_ray_config.encoder, patch_size=8)
+    with pytest.raises(ValueError, match="patch_size must be 16, got 8"):
+        RgbaEncoder(config)
