@@ -99,14 +99,16 @@ def translate_efficientnet_lite(
         origin: file for messages.
 
     Raises:
-        CheckpointError: a tensor is missing.
+        CheckpointError: a tensor is missing or of another size, or there are blocks that the
+            backbone lacks.
     """
     ours = [
         name for name, module in backbone.named_modules() if isinstance(module, ScaledConvolution)
     ]
     timm = "conv_stem.weight" in tensors
     blocks = sorted({tuple(map(int, name.split(".")[1:3])) for name in ours if "." in name})
-    found = {}
+    found: dict[str, Tensor] = {}
+    used: set[str] = set()
     for name in ours:
         if name == "stem":
             convolution, norm = ("conv_stem", "bn1") if timm else ("_conv_stem", "_bn0")
@@ -131,10 +133,24 @@ def translate_efficientnet_lite(
                 f"{origin}: tensor {error} of EfficientNet-Lite is missing",
                 hint="for example timm/tf_efficientnet_lite0.in1k",
             ) from error
+        if any(statistic.shape != kernel.shape[:1] for statistic in (weight, bias, mean, variance)):
+            raise CheckpointError(f"{origin}: '{norm}' does not fit '{convolution}.weight' in size")
+        used |= {convolution, norm}
         scale = weight / (variance + _BATCH_NORM_EPS).sqrt()
         found[f"{name}.kernel"] = kernel
         found[f"{name}.scale"] = scale.float()
         found[f"{name}.shift"] = (bias - mean * scale).float()
+    # the larger variants have the blocks of the smaller ones, and more
+    more = sorted(
+        name
+        for name in tensors
+        if name.startswith(("blocks.", "_blocks.")) and name.rpartition(".")[0] not in used
+    )
+    if more:
+        raise CheckpointError(
+            f"{origin}: weights of a larger EfficientNet-Lite ('{more[0]}' is one tensor too many)",
+            hint="set encoder.backbone to their variant",
+        )
     return found
 
 

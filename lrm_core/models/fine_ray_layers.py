@@ -97,7 +97,7 @@ def spread_outward(
         known: where they count; all zero there where nothing is known in the whole image.
     """
     weight = known.to(values.dtype)
-    if min(values.shape[-2:]) == 1:
+    if max(values.shape[-2:]) == 1:
         return values * weight
     pooled = F.avg_pool2d(torch.cat([values * weight, weight], dim=1), 2, ceil_mode=True)
     mean = pooled[:, :-1] / pooled[:, -1:].clamp_min(1e-12)

@@ -24,7 +24,7 @@ from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.images import FramedImage
-from lrm_core.structures.ray_layers import RayLayers
+from lrm_core.structures.ray_layers import NUM_MAPS, RayLayers
 from lrm_core.structures.triplane import Frustum, Triplane
 
 SCENE_FORMAT = "lrm-scene"
@@ -89,6 +89,8 @@ def load_scene(path: str | Path, *, device: str | torch.device = "cpu") -> Recon
         planes = tensors["planes"].float().to(device)
         mlp = _read_mlp(tensors, config.nerf, 3 * planes.shape[2]).to(device)
         maps = tensors.get("rays")
+        if maps is not None and (maps.ndim != 4 or maps.shape[:2] != (1, NUM_MAPS)):
+            raise ValueError(f"rays have shape {tuple(maps.shape)}")
         triplane = Triplane(
             planes,
             config.nerf.extent,

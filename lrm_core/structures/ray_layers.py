@@ -22,6 +22,8 @@ FIRST, LAST, EDGE = 0, 1, 2
 NUM_DENSITY_MAPS = 3
 """The first maps; the nine others are colors."""
 
+NUM_MAPS = 12
+
 # half of the least thickness, in world units: a sheet thinner than the grid would be lost
 _LEAST_HALF = 0.012
 # raw density deep inside; little enough that an MLP can carve, and that exp does not overflow
@@ -67,7 +69,7 @@ class RayLayers:
         )
         return sampled[:, :, 0].transpose(1, 2)
 
-    def density(self, maps: Float[Tensor, "*N M"], y: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
+    def density(self, maps: Float[Tensor, "*#N M"], y: Float[Tensor, "*#N"]) -> Float[Tensor, "*N"]:
         """Raw density at depths, zero on the surface.
 
         steepness * min(y - first, last - y, edge), bounded deep inside; where the layers are

@@ -156,8 +156,8 @@ def test_bad_configurations(folder: Path) -> None:
         load_lrm(folder)
 
 
-def test_a_stem_that_cannot_be_built(folder: Path) -> None:
-    edit_config(folder, encoder={"kind": "rgba", "patch_size": 16, "stem_widths": [8]})
+def test_an_encoder_that_cannot_be_built(folder: Path) -> None:
+    edit_config(folder, encoder={"kind": "rgba", "patch_size": 8})
     assert "no model can be built" in fails(folder).message
 
 

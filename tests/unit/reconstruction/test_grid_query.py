@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import torch
 
 from lrm_core.config import FieldConfig
 from lrm_core.errors import ConfigError
+from lrm_core.models.folded_field import fold
 from lrm_core.reconstruction.grid_query import grid_query, raw_density_level
 from lrm_core.structures.triplane import LRM_PLANES, Frustum
 
@@ -27,6 +29,37 @@ def test_separable_query_equals_the_field(random_field, raw_on_grid, axes, frust
     np.testing.assert_allclose(
         query.points(indices), expected[tuple(indices.T.numpy())], atol=tolerance
     )
+
+
+@pytest.mark.parametrize("axes", [LRM_PLANES, TRIPOSR_PLANES])
+@pytest.mark.parametrize("frustum", [None, FRUSTUM])
+@pytest.mark.parametrize("adds_density", [True, False])
+def test_density_of_rays_is_that_of_the_field(
+    random_field, raw_on_grid, axes, frustum, adds_density
+):
+    """Lattice, points, the field and its folded form agree at all grid points."""
+    field = random_field(axes=axes, frustum=frustum, with_rays=True)
+    if not adds_density:
+        field.nerf_mlp.add_no_density()
+    expected = raw_on_grid(field, 13)
+    tolerance = 3e-5 * np.abs(expected).max()
+    np.testing.assert_allclose(raw_on_grid(fold(field), 13), expected, atol=tolerance)
+    query = grid_query(field, 13)
+    assert bool(query.layers) == adds_density
+    every = torch.arange(13)
+    np.testing.assert_allclose(query.lattice(every, every, every), expected, atol=tolerance)
+    some, few, others = torch.tensor([3, 0, 7]), torch.tensor([12, 2]), torch.tensor([5, 5, 1, 9])
+    np.testing.assert_allclose(
+        query.lattice(some, few, others),
+        expected[np.ix_(some.numpy(), few.numpy(), others.numpy())],
+        atol=tolerance,
+    )
+    indices = torch.cartesian_prod(every, every, every)[::7]
+    np.testing.assert_allclose(
+        query.points(indices), expected[tuple(indices.T.numpy())], atol=tolerance
+    )
+    without = replace(field, triplane=replace(field.triplane, rays=None))
+    assert np.abs(raw_on_grid(without, 13) - expected).max() > 1.0
 
 
 def test_query_in_half_precision_weights_is_computed_in_float32(random_field):
