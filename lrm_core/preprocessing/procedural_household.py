@@ -1,4 +1,4 @@
-"""Everyday things for training, as people photograph them: shoes, bags, packages, soft toys.
+"""Everyday things for training, as people photograph them: shoes, bags, packages, toys.
 
 `procedural_object` makes solids of every kind, mostly invented; this makes things that a stranger
 would name, in the proportions and colours of goods. Its draws are its own: neither changes the
@@ -13,11 +13,19 @@ import numpy as np
 from jaxtyping import Float
 
 from lrm_core.preprocessing.procedural import (
+    appliances,
     cartons,
     containers,
+    electronics,
     footwear,
+    furnishings,
+    hand_tools,
+    hats,
+    kitchen,
     luggage,
     plush,
+    toy_animals,
+    toy_vehicles,
 )
 from lrm_core.preprocessing.procedural.assembly import Piece, bake, join, normalised
 from lrm_core.preprocessing.procedural.materials import product_palette
@@ -33,7 +41,15 @@ FAMILIES: dict[str, tuple[Family, float]] = {
     "bag": (luggage.bag, 10.0),
     "carton": (cartons.carton, 16.0),
     "container": (containers.container, 11.0),
-    "plush": (plush.plush, 10.0),
+    "plush": (plush.plush, 8.0),
+    "toy_animal": (toy_animals.toy_animal, 8.0),
+    "toy_vehicle": (toy_vehicles.toy_vehicle, 6.0),
+    "kitchenware": (kitchen.kitchenware, 8.0),
+    "electronics": (electronics.device, 6.0),
+    "appliance": (appliances.appliance, 5.0),
+    "furnishing": (furnishings.furnishing, 7.0),
+    "hat": (hats.hat, 3.0),
+    "hand_tool": (hand_tools.hand_tool, 3.0),
 }
 
 # of the texture: about 150 per unit of length

@@ -14,7 +14,7 @@ from lrm_core.preprocessing.procedural.creature_parts import eyes
 from lrm_core.preprocessing.procedural.materials import fabric, fur
 from lrm_core.preprocessing.procedural.paints import Paint, picture, plain, spots
 from lrm_core.preprocessing.procedural.sections import stack
-from lrm_core.preprocessing.procedural.shapes import curve, ellipsoid, torus, tube
+from lrm_core.preprocessing.procedural.shapes import Shape, curve, ellipsoid, torus, tube
 from lrm_core.preprocessing.procedural.skins import Body, ball, balls, bone, bones, skin
 
 Palette = Float[np.ndarray, "5 3"]
@@ -227,6 +227,19 @@ def _octopus(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     return [skin(body, {"coat": coat}, 0.08), *eyes(palette, eye, head * 0.18, white=True)]
 
 
+def _skirt(rng: np.random.Generator, girth: Real, hip: Real, leg: Real) -> Shape:
+    """From the waist down to the thigh or the calf."""
+    flare, hem = girth * rng.uniform(1.5, 2.4), hip - leg * rng.uniform(0.2, 0.75)
+    return stack(
+        [
+            (hem, flare, flare * 0.85),
+            (hip, girth * 1.15, girth * 0.9),
+            (hip + 0.2, girth * 0.8, girth * 0.6),
+        ],
+        samples=12,
+    )
+
+
 def _doll(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A rag doll or an action figure with hair, dress or trousers, a printed front."""
     plump = rng.random() < 0.6
@@ -278,15 +291,7 @@ def _doll(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         Piece(mouth.moved(0, -head * 0.86, z - head * 0.42), plain(np.array([0.8, 0.2, 0.25])))
     )
     if long_hair and rng.random() < 0.8:
-        flare, hem = girth * rng.uniform(1.5, 2.4), hip - leg * rng.uniform(0.2, 0.75)
-        skirt = stack(
-            [
-                (hem, flare, flare * 0.85),
-                (hip, girth * 1.15, girth * 0.9),
-                (hip + 0.2, girth * 0.8, girth * 0.6),
-            ],
-            samples=12,
-        )
+        skirt = _skirt(rng, girth, hip, leg)
         pieces.append(Piece(skirt, top if rng.random() < 0.5 else fabric(rng, palette, 1)))
     return pieces
 
