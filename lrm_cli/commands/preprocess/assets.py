@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from lrm_cli.commands.preprocess.asset_options import (
-    DEFAULT_TIME_LIMIT,
-    BlenderOption,
-    KeepTexturelessOption,
-    MaxFacesOption,
-    MaxFileOption,
-    MaxTextureOption,
-    RendererOption,
-    SamplesOption,
-    choose_limits,
-    choose_renderer,
-)
+from lrm_cli.commands.preprocess.asset_options import DEFAULT_TIME_LIMIT, AssetOptions
 from lrm_cli.commands.preprocess.shared import (
     DEFAULT_SPLITS,
-    EngineOption,
-    FocalOption,
-    HeightOption,
-    LightingOption,
+    BuildChoices,
     LimitOption,
-    NormalsOption,
-    NumViewsOption,
     OutOption,
-    RadiusOption,
-    ResumeOption,
-    RetryOption,
-    SeedOption,
-    ShardOption,
-    SizeOption,
     SplitsOption,
-    TimeLimitOption,
-    WorkersOption,
-    build_options,
+    ViewOptions,
     run_build,
 )
+from lrm_cli.option_groups import expand_options
 from lrm_cli.options import JsonOption, QuietOption
 from lrm_cli.output import Output
 
+_VIEWS = ViewOptions()
+_ASSETS = AssetOptions()
+_BUILD = BuildChoices(time_limit=DEFAULT_TIME_LIMIT)
 
+
+@expand_options
 def assets(
     source: Annotated[
         Path,
@@ -71,28 +53,10 @@ def assets(
         ),
     ] = None,
     limit: LimitOption = None,
-    num_views: NumViewsOption = 32,
-    size: SizeOption = 1024,
-    radius: RadiusOption = (1.5, 3.0),
-    height: HeightOption = (-0.75, 1.6),
-    focal: FocalOption = 0.75,
-    lighting: LightingOption = "unlit",
-    normals: NormalsOption = False,
-    seed: SeedOption = 0,
-    renderer: RendererOption = "embree",
-    blender: BlenderOption = None,
-    samples: SamplesOption = 16,
-    max_file_mb: MaxFileOption = 512,
-    max_faces: MaxFacesOption = 5_000_000,
-    max_texture_pixels: MaxTextureOption = 2**27,
-    keep_textureless: KeepTexturelessOption = False,
+    views: ViewOptions = _VIEWS,
+    kinds: AssetOptions = _ASSETS,
     splits: SplitsOption = DEFAULT_SPLITS,
-    workers: WorkersOption = None,
-    engine: EngineOption = "local",
-    resume: ResumeOption = False,
-    retry_failed: RetryOption = False,
-    objects_per_shard: ShardOption = 16,
-    time_limit: TimeLimitOption = DEFAULT_TIME_LIMIT,
+    build: BuildChoices = _BUILD,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -108,21 +72,12 @@ def assets(
         with_labels,
     )
     from lrm_core.preprocessing.assets import AssetViews
-    from lrm_core.preprocessing.object_views import ViewSettings
 
-    limits = choose_limits(max_file_mb, max_faces, max_texture_pixels, keep_textureless)
-    chosen = choose_renderer(
-        renderer, limits,
-        blender=blender, samples=samples, workers=workers,
-        time_limit=time_limit or DEFAULT_TIME_LIMIT,
-    )  # fmt: skip
+    limits, chosen = kinds.limits(), kinds.chosen_renderer(build)
     root, listed = list_assets(source, suffixes=chosen.suffixes)
     if manifest is not None:
         listed = with_labels(listed, read_table(manifest))
-    settings = ViewSettings(
-        num_views=num_views, size=size, radius=radius, height=height, focal=focal,
-        lighting=lighting, normals=normals, seed=seed,
-    )  # fmt: skip
+    settings = views.settings()
     name = source.absolute().stem
     run_build(
         output,
@@ -137,13 +92,5 @@ def assets(
             "settings": {**settings.describe(), **chosen.settings, "up": up},
             "limits": asdict(limits),
         },
-        build_options(
-            workers=workers,
-            engine=engine,
-            resume=resume,
-            retry_failed=retry_failed,
-            objects_per_shard=objects_per_shard,
-            splits=splits,
-            time_limit=chosen.time_limit,
-        ),
+        replace(build, time_limit=chosen.time_limit).options(splits=splits),
     )

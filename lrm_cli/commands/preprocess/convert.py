@@ -10,26 +10,23 @@ import typer
 
 from lrm_cli.commands.preprocess.shared import (
     DEFAULT_SPLITS,
-    EngineOption,
+    BuildChoices,
     LimitOption,
     OutOption,
-    ResumeOption,
-    RetryOption,
-    ShardOption,
     SplitsOption,
-    TimeLimitOption,
-    WorkersOption,
-    build_options,
     run_build,
 )
 from lrm_cli.errors import PARTIAL_FAILURE
+from lrm_cli.option_groups import expand_options
 from lrm_cli.options import JsonOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import InputError
 
 _SHOWN = 10
+_BUILD = BuildChoices()
 
 
+@expand_options
 def convert(
     source: Annotated[
         str, typer.Argument(metavar="IN", help="OpenLRM folder; with --to openlrm a dataset.")
@@ -40,19 +37,14 @@ def convert(
         typer.Option("--to", help="A dataset of lrm's, or OpenLRM's folders."),
     ] = "lrm",
     name: Annotated[
-        str, typer.Option("--name", help="Of the data set that the OpenLRM folder holds.")
+        str, typer.Option("--name", help="Name of the data set that the OpenLRM folder holds.")
     ] = "openlrm",
     licence: Annotated[
-        str, typer.Option("--licence", help="Of its objects; OpenLRM's layout states none.")
+        str, typer.Option("--licence", help="Licence of its objects; OpenLRM's layout states none.")
     ] = "unknown",
     limit: LimitOption = None,
     splits: SplitsOption = DEFAULT_SPLITS,
-    workers: WorkersOption = None,
-    engine: EngineOption = "local",
-    resume: ResumeOption = False,
-    retry_failed: RetryOption = False,
-    objects_per_shard: ShardOption = 16,
-    time_limit: TimeLimitOption = None,
+    build: BuildChoices = _BUILD,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -63,7 +55,7 @@ def convert(
     """
     output = Output(json=json, quiet=quiet)
     if to == "openlrm":
-        _export(output, source, out, limit=limit, workers=workers, resume=resume)
+        _export(output, source, out, limit=limit, workers=build.workers, resume=build.resume)
         return
     from lrm_core.io.openlrm_view_files import OpenLrmViews, openlrm_jobs
 
@@ -80,15 +72,7 @@ def convert(
             "renderer": "unknown",
             "settings": {"name": name, "licence": licence},
         },
-        build_options(
-            workers=workers,
-            engine=engine,
-            resume=resume,
-            retry_failed=retry_failed,
-            objects_per_shard=objects_per_shard,
-            splits=splits,
-            time_limit=time_limit,
-        ),
+        build.options(splits=splits),
     )
 
 

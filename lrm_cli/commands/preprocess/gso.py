@@ -9,32 +9,24 @@ from typing import Annotated
 import typer
 
 from lrm_cli.commands.preprocess.shared import (
-    EngineOption,
-    FocalOption,
-    HeightOption,
-    LightingOption,
+    BuildChoices,
     LimitOption,
-    NormalsOption,
-    NumViewsOption,
     OutOption,
-    RadiusOption,
-    ResumeOption,
-    RetryOption,
-    SeedOption,
-    ShardOption,
-    SizeOption,
-    TimeLimitOption,
-    WorkersOption,
-    build_options,
+    ViewOptions,
     run_build,
 )
+from lrm_cli.option_groups import expand_options
 from lrm_cli.options import JsonOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
 
 _LICENCE = "Google Scanned Objects by Google LLC, CC-BY-4.0"
 
+_VIEWS = ViewOptions(num_views=20)
+_BUILD = BuildChoices()
 
+
+@expand_options
 def gso(
     out: OutOption,
     source: Annotated[
@@ -59,20 +51,8 @@ def gso(
         ),
     ] = None,
     limit: LimitOption = None,
-    num_views: NumViewsOption = 20,
-    size: SizeOption = 1024,
-    radius: RadiusOption = (1.5, 3.0),
-    height: HeightOption = (-0.75, 1.6),
-    focal: FocalOption = 0.75,
-    lighting: LightingOption = "unlit",
-    normals: NormalsOption = False,
-    seed: SeedOption = 0,
-    workers: WorkersOption = None,
-    engine: EngineOption = "local",
-    resume: ResumeOption = False,
-    retry_failed: RetryOption = False,
-    objects_per_shard: ShardOption = 16,
-    time_limit: TimeLimitOption = None,
+    views: ViewOptions = _VIEWS,
+    build: BuildChoices = _BUILD,
     connections: Annotated[
         int, typer.Option("--connections", min=1, max=32, help="Parallel downloads.")
     ] = 4,
@@ -99,7 +79,6 @@ def gso(
         )
     wanted = _read_names(names)
     from lrm_core.preprocessing.gso import GsoViews, fuel_job, gso_jobs
-    from lrm_core.preprocessing.object_views import ViewSettings
     from lrm_core.structures.view_set import object_id_of
 
     unavailable: dict[str, str] = {}
@@ -107,10 +86,7 @@ def gso(
         wanted, unavailable = _download(output, source, wanted, limit, fuel_url, connections)
     fetched = None if wanted is None else [name for name in wanted if name not in unavailable]
     jobs = [*gso_jobs(source, fetched), *map(fuel_job, unavailable)]
-    settings = ViewSettings(
-        num_views=num_views, size=size, radius=radius, height=height, focal=focal,
-        lighting=lighting, normals=normals, seed=seed,
-    )  # fmt: skip
+    settings = views.settings()
     output.info(f"{_LICENCE}: for evaluation, never train on them")
     run_build(
         output,
@@ -126,15 +102,7 @@ def gso(
             "renderer": "lrm mesh renderer",
             "settings": settings.describe(),
         },
-        build_options(
-            workers=workers,
-            engine=engine,
-            resume=resume,
-            retry_failed=retry_failed,
-            objects_per_shard=objects_per_shard,
-            splits="test=1",
-            time_limit=time_limit,
-        ),
+        build.options(splits="test=1"),
     )
 
 

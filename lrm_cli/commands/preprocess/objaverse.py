@@ -4,51 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lrm_cli.commands.preprocess.asset_options import (
-    DEFAULT_TIME_LIMIT,
-    BlenderOption,
-    KeepTexturelessOption,
-    MaxFacesOption,
-    MaxFileOption,
-    MaxTextureOption,
-    RendererOption,
-    SamplesOption,
-    choose_limits,
-    choose_renderer,
-)
+from lrm_cli.commands.preprocess.asset_options import DEFAULT_TIME_LIMIT, AssetOptions
 from lrm_cli.commands.preprocess.shared import (
     DEFAULT_SPLITS,
-    EngineOption,
-    FocalOption,
-    HeightOption,
-    LightingOption,
+    BuildChoices,
     LimitOption,
-    NormalsOption,
-    NumViewsOption,
     OutOption,
-    RadiusOption,
-    ResumeOption,
-    RetryOption,
-    SeedOption,
-    ShardOption,
-    SizeOption,
     SplitsOption,
-    TimeLimitOption,
-    WorkersOption,
-    build_options,
+    ViewOptions,
     run_build,
 )
+from lrm_cli.option_groups import expand_options
 from lrm_cli.options import JsonOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
 
+_VIEWS = ViewOptions()
+_ASSETS = AssetOptions()
+_BUILD = BuildChoices(time_limit=DEFAULT_TIME_LIMIT)
 
+
+@expand_options
 def objaverse(
     out: OutOption,
     uids: Annotated[
@@ -73,28 +55,10 @@ def objaverse(
         int, typer.Option("--download-processes", min=1, help="Downloads at a time.")
     ] = 4,
     limit: LimitOption = None,
-    num_views: NumViewsOption = 32,
-    size: SizeOption = 1024,
-    radius: RadiusOption = (1.5, 3.0),
-    height: HeightOption = (-0.75, 1.6),
-    focal: FocalOption = 0.75,
-    lighting: LightingOption = "unlit",
-    normals: NormalsOption = False,
-    seed: SeedOption = 0,
-    renderer: RendererOption = "embree",
-    blender: BlenderOption = None,
-    samples: SamplesOption = 16,
-    max_file_mb: MaxFileOption = 512,
-    max_faces: MaxFacesOption = 5_000_000,
-    max_texture_pixels: MaxTextureOption = 2**27,
-    keep_textureless: KeepTexturelessOption = False,
+    views: ViewOptions = _VIEWS,
+    kinds: AssetOptions = _ASSETS,
     splits: SplitsOption = DEFAULT_SPLITS,
-    workers: WorkersOption = None,
-    engine: EngineOption = "local",
-    resume: ResumeOption = False,
-    retry_failed: RetryOption = False,
-    objects_per_shard: ShardOption = 16,
-    time_limit: TimeLimitOption = DEFAULT_TIME_LIMIT,
+    build: BuildChoices = _BUILD,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -116,14 +80,8 @@ def objaverse(
         lvis_uids,
         with_licences,
     )
-    from lrm_core.preprocessing.object_views import ViewSettings
 
-    limits = choose_limits(max_file_mb, max_faces, max_texture_pixels, keep_textureless)
-    chosen = choose_renderer(
-        renderer, limits,
-        blender=blender, samples=samples, workers=workers,
-        time_limit=time_limit or DEFAULT_TIME_LIMIT,
-    )  # fmt: skip
+    limits, chosen = kinds.limits(), kinds.chosen_renderer(build)
     objects = find_objects([*_uids(uids or []), *(lvis_uids(lvis) if lvis else [])])
     if licences is not None:
         objects = with_licences(objects, [name.strip() for name in licences.split(",")])
@@ -136,10 +94,7 @@ def objaverse(
         root, jobs = download_objects(
             objects, processes=download_processes, on_progress=lambda done: task.advance(done)
         )
-    settings = ViewSettings(
-        num_views=num_views, size=size, radius=radius, height=height, focal=focal,
-        lighting=lighting, normals=normals, seed=seed,
-    )  # fmt: skip
+    settings = views.settings()
     run_build(
         output,
         out,
@@ -151,15 +106,7 @@ def objaverse(
             "settings": {**settings.describe(), **chosen.settings},
             "limits": asdict(limits),
         },
-        build_options(
-            workers=workers,
-            engine=engine,
-            resume=resume,
-            retry_failed=retry_failed,
-            objects_per_shard=objects_per_shard,
-            splits=splits,
-            time_limit=chosen.time_limit,
-        ),
+        replace(build, time_limit=chosen.time_limit).options(splits=splits),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from lrm_cli.errors import PARTIAL_FAILURE
 from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from lrm_core.preprocessing.photo_batch import PhotoRun
 
 _SHOWN = 10
 
@@ -95,10 +98,20 @@ def photos(
             overwrite=overwrite,
             on_progress=lambda done: task.advance(done),
         )
+    _report(output, run, out, num_photos=len(jobs))
+
+
+def _report(output: Output, run: PhotoRun, out: Path, *, num_photos: int) -> None:
+    """Say what became of the photos.
+
+    Raises:
+        InputError: no photo could be prepared.
+        typer.Exit: with code 3 where some photos could not.
+    """
     if not run.prepared:
         photo, reason = run.failures[0]
         raise InputError(
-            f"none of the {len(jobs)} photos could be prepared; {photo}: {reason}",
+            f"none of the {num_photos} photos could be prepared; {photo}: {reason}",
             hint=f"all reasons stand in {out}/photos.json",
         )
     for photo, reason in run.failures[:_SHOWN]:
@@ -111,7 +124,7 @@ def photos(
         output.warning(f"{', '.join(names[:3])}{more}: {warning}")
     methods = [photo.method for photo in run.prepared]
     output.success(
-        f"{out}  {len(run.prepared)} of {len(jobs)} photos, background: "
+        f"{out}  {len(run.prepared)} of {num_photos} photos, background: "
         + ", ".join(f"{methods.count(method)} {method}" for method in dict.fromkeys(methods))
     )
     output.info(f"look at {run.files[0]}; next: lrm reconstruct {out}/{run.prepared[0].name}.png")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lrm_cli.errors import PARTIAL_FAILURE
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
 
@@ -14,9 +16,8 @@ if TYPE_CHECKING:
     from lrm_core.io.view_dataset_files import Splits
     from lrm_core.preprocessing.build_engines import MakeViews
     from lrm_core.preprocessing.dataset_building import BuildOptions
+    from lrm_core.preprocessing.object_views import ViewSettings
     from lrm_core.structures.view_set import ObjectJob
-
-from lrm_cli.errors import PARTIAL_FAILURE
 
 _SHOWN_FAILURES = 10
 
@@ -34,19 +35,91 @@ EngineOption = Annotated[
     Literal["local", "ray"],
     typer.Option("--engine", help="This machine, or the Ray cluster named by RAY_ADDRESS."),
 ]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on with a dataset that was begun in DATASET.")
-]
-RetryOption = Annotated[
-    bool, typer.Option("--retry-failed", help="With --resume: try objects again that failed.")
-]
-ShardOption = Annotated[
-    int, typer.Option("--objects-per-shard", min=1, help="Objects in one tar file.")
-]
-TimeLimitOption = Annotated[
-    float | None,
-    typer.Option("--time-limit", min=0.1, help="Seconds per object before it is given up."),
-]
+SizeOption = Annotated[int, typer.Option("--size", min=8, help="Image side in pixels.")]
+
+DEFAULT_SPLITS = "train=0.98,val=0.01,test=0.01"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraOptions:
+    """Random cameras around an object, and what they keep."""
+
+    num_views: Annotated[int, typer.Option("--num-views", min=1, help="Views per object.")] = 32
+    size: SizeOption = 1024
+    radius: Annotated[
+        tuple[float, float],
+        typer.Option("--radius", help="Smallest and largest distance of the cameras."),
+    ] = (1.5, 3.0)
+    height: Annotated[
+        tuple[float, float], typer.Option("--height", help="Lowest and highest z of the cameras.")
+    ] = (-0.75, 1.6)
+    focal: Annotated[
+        float, typer.Option("--focal", help="Focal length divided by the image width.")
+    ] = 0.75
+    normals: Annotated[bool, typer.Option("--normals", help="Store normals too.")] = False
+
+    def settings(self, **others: Any) -> ViewSettings:
+        """The core's settings; `others` are those that are not options here."""
+        from lrm_core.preprocessing.object_views import ViewSettings
+
+        return ViewSettings(**vars(self), **others)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewOptions(CameraOptions):
+    """Views of objects that are read from files."""
+
+    lighting: Annotated[
+        Literal["unlit", "studio"],
+        typer.Option("--lighting", help="Plain surface colors, or a studio's three lights."),
+    ] = "unlit"
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random cameras.")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildChoices:
+    """How a dataset is built."""
+
+    workers: WorkersOption = None
+    engine: EngineOption = "local"
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume a dataset that was begun in DATASET.")
+    ] = False
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="With --resume: retry objects that failed.")
+    ] = False
+    objects_per_shard: Annotated[
+        int, typer.Option("--objects-per-shard", min=1, help="Objects in one tar file.")
+    ] = 16
+    time_limit: Annotated[
+        float | None,
+        typer.Option("--time-limit", min=0.1, help="Seconds per object before it is given up."),
+    ] = None
+
+    def options(self, *, splits: str) -> BuildOptions:
+        """The core's options.
+
+        Args:
+            splits: as in `--splits`.
+
+        Raises:
+            ConfigError: the splits cannot be read.
+        """
+        import os
+
+        from lrm_core.preprocessing.dataset_building import BuildOptions
+
+        return BuildOptions(
+            objects_per_shard=self.objects_per_shard,
+            workers=self.workers or os.cpu_count() or 1,
+            engine=self.engine,
+            resume=self.resume,
+            retry_failed=self.retry_failed,
+            time_limit=self.time_limit,
+            splits=_parse_splits(splits),
+        )
+
+
 SplitsOption = Annotated[
     str,
     typer.Option(
@@ -55,56 +128,6 @@ SplitsOption = Annotated[
         help="Shares of the splits; an object's own follows from the hash of its id.",
     ),
 ]
-NumViewsOption = Annotated[int, typer.Option("--num-views", min=1, help="Views per object.")]
-SizeOption = Annotated[int, typer.Option("--size", min=8, help="Image side in pixels.")]
-RadiusOption = Annotated[
-    tuple[float, float],
-    typer.Option("--radius", help="Smallest and largest distance of the cameras."),
-]
-HeightOption = Annotated[
-    tuple[float, float], typer.Option("--height", help="Lowest and highest z of the cameras.")
-]
-FocalOption = Annotated[
-    float, typer.Option("--focal", help="Focal length divided by the image width.")
-]
-LightingOption = Annotated[
-    Literal["unlit", "studio"],
-    typer.Option("--lighting", help="Plain surface colours, or a studio's three lights."),
-]
-NormalsOption = Annotated[bool, typer.Option("--normals", help="Store normals too.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of the random cameras.")]
-
-DEFAULT_SPLITS = "train=0.98,val=0.01,test=0.01"
-
-
-def build_options(
-    *,
-    workers: int | None,
-    engine: Literal["local", "ray"],
-    resume: bool,
-    retry_failed: bool,
-    objects_per_shard: int,
-    splits: str = DEFAULT_SPLITS,
-    time_limit: float | None = None,
-) -> BuildOptions:
-    """The options of a build from those of the command line.
-
-    Raises:
-        ConfigError: the splits cannot be read.
-    """
-    import os
-
-    from lrm_core.preprocessing.dataset_building import BuildOptions
-
-    return BuildOptions(
-        objects_per_shard=objects_per_shard,
-        workers=workers or os.cpu_count() or 1,
-        engine=engine,
-        resume=resume,
-        retry_failed=retry_failed,
-        time_limit=time_limit,
-        splits=_parse_splits(splits),
-    )
 
 
 def run_build(
@@ -169,7 +192,7 @@ def _parse_splits(text: str) -> Splits:
             splits.append((name.strip(), float(share)))
         except ValueError as error:
             raise ConfigError(
-                f"--splits: '{part}' is no share", hint=f"write it as {DEFAULT_SPLITS}"
+                f"--splits: '{part}' is not a share", hint=f"write it as {DEFAULT_SPLITS}"
             ) from error
     if any(not name or not 0.0 <= share < float("inf") for name, share in splits) or not any(
         share for _, share in splits

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from lrm_cli.commands.preprocess.shared import (
-    DEFAULT_SPLITS,
-    EngineOption,
+    BuildChoices,
     LimitOption,
     OutOption,
-    ResumeOption,
-    RetryOption,
-    ShardOption,
     SizeOption,
-    SplitsOption,
-    TimeLimitOption,
-    WorkersOption,
-    build_options,
     run_build,
 )
+from lrm_cli.option_groups import expand_options
 from lrm_cli.options import JsonOption, QuietOption
 from lrm_cli.output import Output
 
 _LICENCE = "see the capture's own terms"
 
+_BUILD = BuildChoices()
 
+
+@dataclass(frozen=True, kw_only=True)
+class FrameOptions:
+    """Which frames of a capture are taken, and how they are cropped."""
+
+    num_views: Annotated[
+        int | None,
+        typer.Option("--num-views", min=3, help="Frames to take, evenly spaced [default: all]."),
+    ] = (None,)
+    min_views: Annotated[
+        int, typer.Option("--min-views", min=3, help="Skip captures with fewer usable frames.")
+    ] = (5,)
+    size: SizeOption = (512,)
+    foreground_ratio: Annotated[
+        float,
+        typer.Option(
+            "--foreground-ratio",
+            min=0.5,
+            max=1.0,
+            help="Longer side of the object's box divided by the side of the view.",
+        ),
+    ] = (0.85,)
+    background_removal: Annotated[
+        Literal["auto", "alpha", "border", "rembg", "grabcut"],
+        typer.Option("--background-removal", help="Where a capture has no masks."),
+    ] = ("auto",)
+
+
+_FRAMES = FrameOptions()
+
+
+@expand_options
 def video(
     source: Annotated[
         Path,
@@ -46,27 +73,7 @@ def video(
             "capture; without any, the background is removed].",
         ),
     ] = None,
-    num_views: Annotated[
-        int | None,
-        typer.Option("--num-views", min=3, help="Frames to take, evenly spaced [default: all]."),
-    ] = None,
-    min_views: Annotated[
-        int, typer.Option("--min-views", min=3, help="Skip captures with fewer usable frames.")
-    ] = 5,
-    size: SizeOption = 512,
-    foreground_ratio: Annotated[
-        float,
-        typer.Option(
-            "--foreground-ratio",
-            min=0.5,
-            max=1.0,
-            help="Longer side of the object's box divided by the side of the view.",
-        ),
-    ] = 0.85,
-    background_removal: Annotated[
-        Literal["auto", "alpha", "border", "rembg", "grabcut"],
-        typer.Option("--background-removal", help="Where a capture has no masks."),
-    ] = "auto",
+    frames: FrameOptions = _FRAMES,
     collection: Annotated[
         str, typer.Option("--collection", help="Name of the collection, for the manifest.")
     ] = "video",
@@ -79,13 +86,8 @@ def video(
         ),
     ] = _LICENCE,
     limit: LimitOption = None,
-    workers: WorkersOption = None,
-    engine: EngineOption = "local",
-    resume: ResumeOption = False,
-    retry_failed: RetryOption = False,
-    objects_per_shard: ShardOption = 16,
     splits: SplitsOption = DEFAULT_SPLITS,
-    time_limit: TimeLimitOption = None,
+    build: BuildChoices = _BUILD,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -100,11 +102,7 @@ def video(
     make_views = VideoCapture(
         source.absolute(),
         masks=None if masks is None else masks.absolute(),
-        size=size,
-        num_views=num_views,
-        min_views=min_views,
-        foreground_ratio=foreground_ratio,
-        background_removal=background_removal,
+        **asdict(frames),
         collection=collection,
         licence=licence,
     )
@@ -118,21 +116,9 @@ def video(
             "source": collection,
             "licence": licence,
             "settings": {
-                "num_views": num_views,
-                "min_views": min_views,
-                "size": size,
-                "foreground_ratio": foreground_ratio,
+                **asdict(frames),
                 "masks": "given" if masks is not None else "of each capture, or none",
-                "background_removal": background_removal,
             },
         },
-        build_options(
-            workers=workers,
-            engine=engine,
-            resume=resume,
-            retry_failed=retry_failed,
-            objects_per_shard=objects_per_shard,
-            splits=splits,
-            time_limit=time_limit,
-        ),
+        build.options(splits=splits),
     )
