@@ -9,10 +9,12 @@ from typing import Annotated, Literal
 import typer
 
 from lrm_cli.commands.preprocess.shared import (
+    DEFAULT_SPLITS,
     BuildChoices,
     LimitOption,
     OutOption,
     SizeOption,
+    SplitsOption,
     run_build,
 )
 from lrm_cli.option_groups import expand_options
@@ -31,11 +33,11 @@ class FrameOptions:
     num_views: Annotated[
         int | None,
         typer.Option("--num-views", min=3, help="Frames to take, evenly spaced [default: all]."),
-    ] = (None,)
+    ] = None
     min_views: Annotated[
         int, typer.Option("--min-views", min=3, help="Skip captures with fewer usable frames.")
-    ] = (5,)
-    size: SizeOption = (512,)
+    ] = 5
+    size: SizeOption = 512
     foreground_ratio: Annotated[
         float,
         typer.Option(
@@ -44,11 +46,11 @@ class FrameOptions:
             max=1.0,
             help="Longer side of the object's box divided by the side of the view.",
         ),
-    ] = (0.85,)
+    ] = 0.85
     background_removal: Annotated[
         Literal["auto", "alpha", "border", "rembg", "grabcut"],
         typer.Option("--background-removal", help="Where a capture has no masks."),
-    ] = ("auto",)
+    ] = "auto"
 
 
 _FRAMES = FrameOptions()
