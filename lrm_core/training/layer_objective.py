@@ -3,8 +3,8 @@
 How lrm-mini is trained. For each pixel of the object a ray cast forward and one cast back give two
 depths and a color: some ten thousand labels per photo in ten milliseconds. Losses per photo: L1 of
 both depths; L1 of their differences between neighbors where the surface is smooth; L1 of the color
-behind and of its differences; and the color of the radiance field at points of the surface, which teaches the triplane and
-its MLP what lies between.
+behind and of its differences; and the color of the radiance field at points of the surface, which
+teaches the triplane and its MLP what lies between.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class LayerObjective(nn.Module):
             batch: on the model's device.
 
         Returns:
-            `total`, which is minimized; `first`, `last`, `smooth`, `behind`, `detail` and `color` before
-            weighting.
+            `total`, which is minimized; `first`, `last`, `smooth`, `behind`, `detail` and `color`
+            before weighting.
         """
         decoded = self.model(batch.images, batch.cameras)
         assert decoded.rays is not None

@@ -10,7 +10,7 @@ again, one process or many, before or after a stop.
 from __future__ import annotations
 
 import os
-import zlib
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -100,8 +100,8 @@ class ObjectStream:
     @cached_property
     def round_length(self) -> int:
         """Positions in which an object of the largest weight comes once."""
-        weights = self._shares
-        return max(1, round(float(weights.sum() / weights.max())))
+        # rounded down: none can come twice; the little more is for rounding
+        return max(1, int(1.0 / float(self._shares.max()) + 1e-6))
 
     def photos(self, position: int) -> tuple[LayeredPhotos, str]:
         """The photos of a position, and why objects were passed over for it; made if need be.
@@ -114,7 +114,7 @@ class ObjectStream:
         path = self.folder / f"{position:09d}.npz"
         try:
             return LayeredPhotos.load(path), ""
-        except (OSError, KeyError, ValueError, zlib.error, EOFError):  # absent, or half written
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):  # absent, or damaged
             pass
         reason = ""
         for attempt in range(_MOST_TRIES):
@@ -134,7 +134,8 @@ class ObjectStream:
     @cached_property
     def _shares(self) -> np.ndarray:
         weights = np.array([one.weight for one in self.objects])
-        return weights / weights.sum()
+        shares: np.ndarray = weights / weights.sum()
+        return shares
 
     def _any(self, rng: np.random.Generator) -> int:
         return int(rng.choice(len(self.objects), p=self._shares))
@@ -146,8 +147,15 @@ class ObjectStream:
 
 @lru_cache(maxsize=4)
 def _round_order(stream: ObjectStream, number: int) -> np.ndarray:
-    """The objects of one round, none twice."""
+    """The objects of one round, none twice, each as often over many rounds as its weight says.
+
+    Systematic sampling: laid end to end in random order, each as long as it is probable, objects
+    come where one of the round's positions falls on them.
+    """
     rng = np.random.default_rng([stream.seed, number])
-    return rng.choice(
-        len(stream.objects), size=stream.round_length, replace=False, p=stream._shares
-    )
+    mixed = rng.permutation(len(stream.objects))
+    ends = np.cumsum(stream._shares[mixed]) * stream.round_length
+    places = np.arange(stream.round_length) + rng.random()
+    chosen = np.searchsorted(ends, places, side="right").clip(max=len(mixed) - 1)
+    order: np.ndarray = mixed[chosen]
+    return order

@@ -94,7 +94,7 @@ def start_run(
     facts = {
         "model": f"{model.config.name}, {model.num_parameters:,} parameters; {encoder}",
         "loss": perceptual,
-        "data": _data_in_words(samples, held_out),
+        "data": _data_in_words(samples, held_out, config),
         "steps": _steps_in_words(trainer),
         "device": f"{accelerator.device}, {accelerator.num_processes} "
         f"process{'es' if accelerator.num_processes > 1 else ''}, {config.precision}",
@@ -231,9 +231,11 @@ def _require_same_step(state: TrainingState | None, accelerator: Accelerator) ->
         )
 
 
-def _data_in_words(samples: Samples, held_out: Samples | None) -> str:
+def _data_in_words(samples: Samples, held_out: Samples | None, config: TrainingConfig) -> str:
     words = f"{len(samples):,} samples per epoch"
-    return words if held_out is None else f"{words}, {len(held_out):,} objects for validation"
+    if held_out is None:
+        return words
+    return f"{words}, {min(config.validation_objects, len(held_out)):,} objects for validation"
 
 
 def _steps_in_words(trainer: Trainer) -> str:

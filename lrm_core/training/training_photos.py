@@ -180,7 +180,8 @@ class LayeredPhotos:
     @staticmethod
     def load(path: Path) -> LayeredPhotos:
         """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as archive:
+        # opened here: numpy would not close a damaged file
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return LayeredPhotos(**{f.name: archive[f.name] for f in fields(LayeredPhotos)})
 
 
@@ -208,8 +209,10 @@ def take_photos(
         straight = front.rgb[0].numpy() / np.maximum(alpha, 1e-3)[..., None]
         assert front.normals is not None
         depths = np.stack([front.depth[0].numpy(), last.depth])
+        # holes that a texture cuts are seen through, but stop the ray that is cast back
+        known = np.isfinite(depths).all(axis=0)
         depths = (depths * view.scale - view.distance) * view.press
-        depths = np.where(np.isfinite(last.depth), depths.clip(-_DEEPEST, _DEEPEST), np.nan)
+        depths = np.where(known, depths.clip(-_DEEPEST, _DEEPEST), np.nan)
         rows.append(
             (
                 view.to_array(),

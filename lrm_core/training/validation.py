@@ -43,7 +43,7 @@ def validate(
 
     Args:
         objective: its model has the weights that are to be scored.
-        samples: each index below its length is another object.
+        samples: the first indices are different objects.
         num_objects: at most this many.
         batch_size: objects at once per process.
         accelerator: the processes.

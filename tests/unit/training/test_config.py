@@ -29,13 +29,13 @@ def test_overrides_reach_into_sections_and_leave_the_rest():
     plain = read_training_config("lrm-mini", {})
     config = read_training_config(
         "lrm-mini",
-        {"num_steps": 7, "points.data.num_procedural": 3, "optimizer.learning_rate": "1e-3",
+        {"num_steps": 7, "layers.data.num_procedural": 3, "optimizer.learning_rate": "1e-3",
          "views.crop": 64},
     )  # fmt: skip
-    assert (config.num_steps, config.points.data.num_procedural) == (7, 3)
+    assert (config.num_steps, config.layers.data.num_procedural) == (7, 3)
     assert config.optimizer.learning_rate == 1e-3
     assert config.optimizer.warmup_steps == plain.optimizer.warmup_steps
-    assert config.points.data.meshes == plain.points.data.meshes
+    assert config.layers.data.meshes == plain.layers.data.meshes
     assert config.views.crop == 64
 
 
@@ -52,7 +52,7 @@ def test_overriding_changes_no_input():
     [
         ({"num_step": 7}, "num_step"),
         ({"views.cropp": 7}, "views.cropp"),
-        ({"points.data.meshes": [{"folder": "x", "upp": "y"}]}, "upp"),
+        ({"layers.data.meshes": [{"folder": "x", "upp": "y"}]}, "upp"),
         ({"num_steps.x": 3}, "'num_steps' holds no settings"),
         ({"epochs": 3}, "exactly one of epochs"),
         ({"num_steps": None}, "exactly one of epochs"),

@@ -46,11 +46,12 @@ LAYOUTS = {
         load_preset("lrm-mini"),
         encoder=replace(
             load_preset("lrm-mini").encoder,
-            image_size=32, width=32, num_layers=1, num_heads=2, stem_widths=(8, 8, 16),
+            image_size=64, width=32, num_layers=1, num_heads=2,
         ),
         decoder=replace(
             load_preset("lrm-mini").decoder,
-            width=32, num_layers=1, num_heads=2, camera_embedding_width=16, token_resolution=2,
+            width=32, num_layers=1, num_heads=2, camera_embedding_width=16, token_resolution=4,
+            channels=16, ray_widths=(8, 8, 8, 8, 16),
         ),
         rendering=replace(load_preset("lrm-mini").rendering, num_samples=16),
     ),
@@ -101,10 +102,12 @@ def test_losses_are_those_of_views_as_users_render_them(layout: str, batch_for) 
     batch = replace(batch_for(config), background=1.0)
     with torch.no_grad():
         losses = objective(replace(batch, seeds=(1, 2)))
-        planes = objective.model(batch.images, batch.cameras)
+        decoded = objective.model(batch.images, batch.cameras)
         mse, mask, perceptual, psnr = [], [], [], []
         for index in range(2):
-            triplane = objective.model.triplane(planes[index : index + 1], batch.cameras[index])
+            triplane = objective.model.triplane_of(
+                decoded[index], batch.images[index : index + 1], batch.cameras[index]
+            )
             for view in range(4):
                 output = render_field(
                     objective.model.field(triplane),

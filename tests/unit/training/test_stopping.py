@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -107,6 +108,11 @@ def test_memory_errors_name_the_settings_in_order(error: RuntimeError):
              "activation_checkpointing=true", "views.crop (now 128)"]  # fmt: skip
     places = [caught.value.hint.index(name) for name in names]
     assert places == sorted(places)
+    layers = replace(config, objective="layers")
+    with pytest.raises(TrainingError) as caught, explain_out_of_memory(layers):
+        raise error
+    assert caught.value.hint.endswith("layers.num_points (now 256)")
+    assert "rendering" not in caught.value.hint
 
 
 def test_the_allocator_of_this_machine_is_recognised():

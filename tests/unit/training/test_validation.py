@@ -12,7 +12,8 @@ from accelerate import Accelerator
 from PIL import Image
 
 from lrm_core.training import validation
-from lrm_core.training.point_objective import PointObjective, PointSamples
+from lrm_core.training.layer_objective import LayerObjective
+from lrm_core.training.layer_samples import LayerSamples
 from lrm_core.training.rendering_objective import ValidationResult
 from lrm_core.training.run_log import RunLog
 from lrm_core.training.validation import validate, write_page, write_sheet
@@ -34,7 +35,7 @@ class OneOfMany(Accelerator):
         pass
 
 
-class FiveNumbers(PointSamples):
+class FiveNumbers(LayerSamples):
     collate = staticmethod(lambda samples: Numbers(list(samples)))
 
     def __init__(self) -> None:
@@ -47,7 +48,7 @@ class FiveNumbers(PointSamples):
         return index
 
 
-class MeanOfNumbers(PointObjective):
+class MeanOfNumbers(LayerObjective):
     def __init__(self) -> None:
         torch.nn.Module.__init__(self)
         self.model = torch.nn.Identity()
