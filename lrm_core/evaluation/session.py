@@ -1,0 +1,203 @@
+"""One evaluation from its request to the reports of all methods."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lrm_core.baselines.loading import PredictorOptions, load_predictor
+from lrm_core.baselines.predictor import Predictor
+from lrm_core.errors import ConfigError
+from lrm_core.evaluation.aggregate import build_report
+from lrm_core.evaluation.collection import Collection, find_objects
+from lrm_core.evaluation.network_metrics import (
+    MetricNetwork,
+    UnavailableMetric,
+    load_network,
+    locate_networks,
+)
+from lrm_core.evaluation.protocol import Protocol, load_protocol
+from lrm_core.evaluation.runner import EvaluationResult, ScoreObject, evaluate
+from lrm_core.metrics.metric_weights import WeightsFile
+from lrm_core.metrics.registry import find_metric
+from lrm_core.parallel import Engine
+from lrm_core.reporting.metric_report import MetricReport, report_folder, write_report
+from lrm_core.reporting.provenance import provenance
+
+_DEFAULT_PROTOCOLS = {"gso": "gso-v1", "procedural": "procedural-v1", "folder": "folder-v1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRequest:
+    """What is to be evaluated.
+
+    Attributes:
+        dataset: gso, procedural, or folder:DIR.
+        methods: names of predictors.
+        protocol: name or .yaml file; None for the dataset's own.
+        metrics: names; None for the protocol's.
+        data_root: folder of the data of gso; None for LRM_GSO_DIR.
+        objects: names; ["all"] for all that are there; None for the protocol's.
+        limit: the first so many objects only.
+        up: up axis of meshes in a folder.
+        options: of the predictors.
+        weights_dir: folder of weights of metric networks.
+        download: whether those may be downloaded.
+        require_all: a metric that cannot be computed is an error.
+    """
+
+    dataset: str
+    methods: tuple[str, ...] = ("lrm-mini",)
+    protocol: str | None = None
+    metrics: tuple[str, ...] | None = None
+    data_root: Path | None = None
+    objects: Sequence[str] | None = None
+    limit: int | None = None
+    up: Literal["y", "z"] = "y"
+    options: PredictorOptions = PredictorOptions()
+    weights_dir: Path | None = None
+    download: bool = True
+    require_all: bool = False
+
+
+@dataclass(frozen=True)
+class EvaluationSession:
+    """An evaluation that is ready to run.
+
+    Attributes:
+        protocol: how methods are scored.
+        collection: the objects.
+        metrics: names of those that are reported.
+        predictors: the methods by name, loaded.
+        options: of the predictors.
+        networks: that score too.
+        unavailable: metric -> why it cannot be computed.
+    """
+
+    protocol: Protocol
+    collection: Collection
+    metrics: tuple[str, ...]
+    predictors: dict[str, Predictor]
+    options: PredictorOptions
+    networks: tuple[MetricNetwork, ...]
+    unavailable: dict[str, UnavailableMetric]
+
+    def run(
+        self,
+        *,
+        workers: int | None = None,
+        engine: Engine = "local",
+        cache: Path | None = None,
+        on_object: Callable[[str], None] = lambda name: None,
+    ) -> EvaluationResult:
+        """Score all methods on all objects.
+
+        Args:
+            workers: processes; None for one per core.
+            engine: where they run.
+            cache: folder of predictions and scores; None computes all anew.
+            on_object: receives the name of every object that is done.
+        """
+        scorer = ScoreObject(
+            self.protocol,
+            self.collection,
+            tuple(self.predictors),
+            self.options,
+            cache,
+            self.networks,
+        )
+        return evaluate(
+            scorer, workers=workers or os.cpu_count() or 1, engine=engine, on_object=on_object
+        )
+
+    def write_reports(self, result: EvaluationResult, out: Path) -> dict[str, MetricReport]:
+        """Build and write the report of every method.
+
+        Args:
+            result: of `run`.
+            out: folder of reports.
+
+        Returns:
+            reports by method; each lies in `report_folder(out, report)`.
+        """
+        origin = provenance(self.options.device) | {
+            "seed": self.options.seed,
+            "metric_weights": {network.name: network.sha256 for network in self.networks},
+        }
+        reports = {}
+        for name, predictor in self.predictors.items():
+            report, table = build_report(
+                self.protocol,
+                self.collection,
+                predictor,
+                result,
+                name,
+                origin,
+                metrics=self.metrics,
+                unavailable={key: value.reason for key, value in self.unavailable.items()},
+            )
+            write_report(report_folder(out, report), report, table)
+            reports[name] = report
+        return reports
+
+
+def open_session(
+    request: EvaluationRequest,
+    *,
+    on_download: Callable[[WeightsFile], None] = lambda file: None,
+) -> EvaluationSession:
+    """Find protocol, objects, methods and metric networks; nothing is computed.
+
+    Args:
+        request: what is wanted.
+        on_download: called before each download of metric weights.
+
+    Raises:
+        ConfigError: no such dataset, protocol or metric, or they do not fit one another.
+        InputError: no data.
+        CheckpointError: a method's weights cannot be loaded.
+        LrmError: a metric cannot be computed though all are required.
+    """
+    protocol, root = _protocol_and_root(request)
+    metrics = request.metrics or protocol.metrics
+    for name in metrics:
+        find_metric(name)
+    collection = find_objects(
+        protocol, root=root, names=request.objects, limit=request.limit, up=request.up
+    )
+    methods = tuple(dict.fromkeys(request.methods))
+    predictors = {name: load_predictor(name, request.options) for name in methods}
+    networks, unavailable = locate_networks(
+        protocol,
+        metrics,
+        device=request.options.device,
+        weights_dir=request.weights_dir,
+        download=request.download,
+        on_download=on_download,
+    )
+    if request.require_all:
+        for missing in unavailable.values():
+            raise missing.error
+        for network in networks:
+            load_network(network)  # what cannot be loaded is to be known now
+    return EvaluationSession(
+        protocol, collection, metrics, predictors, request.options, networks, unavailable
+    )
+
+
+def _protocol_and_root(request: EvaluationRequest) -> tuple[Protocol, Path | None]:
+    kind, _, folder = request.dataset.partition(":")
+    if kind not in _DEFAULT_PROTOCOLS or (kind == "folder") != bool(folder):
+        raise ConfigError(
+            f"--dataset: there is no dataset '{request.dataset}'",
+            hint="gso, procedural or folder:DIR",
+        )
+    protocol = load_protocol(request.protocol or _DEFAULT_PROTOCOLS[kind])
+    if protocol.dataset != kind:
+        raise ConfigError(
+            f"protocol {protocol.name} is for the dataset {protocol.dataset}, not {kind}"
+        )
+    return protocol, Path(folder) if folder else request.data_root
