@@ -27,15 +27,15 @@ import torch
 from held_out_views import EvaluationSettings, ViewScores, evaluate
 
 from lrm_core.config import parse_config, read_yaml
+from lrm_core.datasets.building import BuildOptions, build_dataset
 from lrm_core.device import choose_device
 from lrm_core.io.atomic_write import replacing
 from lrm_core.models.loading import load_lrm
-from lrm_core.preprocessing.dataset_building import BuildOptions, build_dataset
-from lrm_core.preprocessing.object_views import ViewSettings
-from lrm_core.preprocessing.procedural_views import ProceduralViews, procedural_jobs
+from lrm_core.sources.object_views import ViewSettings
+from lrm_core.sources.procedural import ProceduralViews, procedural_jobs
 from lrm_core.training.config import TrainingConfig, read_training_config
-from lrm_core.training.loop import Trainer
-from lrm_core.training.run import is_main_process, release, start_run
+from lrm_core.training.run.loop import Trainer
+from lrm_core.training.run.start import is_main_process, release, start_run
 
 _FOLDER = Path(__file__).with_suffix("")
 _RECIPE = "lrm-small"

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from lrm_core.errors import LrmError
+from lrm_core.foreground.removal import remove_background
 from lrm_core.io.image_files import read_image, read_mask
-from lrm_core.preprocessing.foreground import remove_background
 
 
 def measure(folder: Path, methods: list[str]) -> list[dict[str, object]]:

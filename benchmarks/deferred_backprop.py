@@ -29,7 +29,7 @@ from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.triplane import Triplane
-from lrm_core.training.deferred_backprop import render_chunks
+from lrm_core.training.objectives.deferred_backprop import render_chunks
 
 PRESET = "lrm-small"
 SIZES = (64, 128, 256)

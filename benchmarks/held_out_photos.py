@@ -2,10 +2,10 @@
 
     python benchmarks/held_out_photos.py lrm-mini [MODEL...] [--report FILE.json]
 
-24 procedural objects, 12 household things and 8 sets of seed 5 (training uses seed 0), and the scans
-of LRM_GSO_DIR if it is set, each photographed twice by the canonical camera, unlit, from 0 to 20
-degrees. Mean absolute errors over the pixels of a photo, then over photos: depth of the first and of
-the last surface in world units (the object's longest side is 1.8), color behind in [0, 1].
+24 procedural objects, 12 household things and 8 sets of seed 5 (training uses seed 0), and the
+scans of LRM_GSO_DIR if it is set, each photographed twice by the canonical camera, unlit, from 0 to
+20 degrees. Mean absolute errors over the pixels of a photo, then over photos: depth of the first and
+of the last surface in world units (the object's longest side is 1.8), color behind in [0, 1].
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from torch import Tensor
 from lrm_core.io.mesh_files import normalise_scene, read_scene
 from lrm_core.models.loading import load_lrm
 from lrm_core.models.lrm import LRM
-from lrm_core.preprocessing.procedural_household import procedural_household
-from lrm_core.preprocessing.procedural_objects import procedural_object
-from lrm_core.preprocessing.procedural_sets import procedural_set
+from lrm_core.procedural.household import procedural_household
+from lrm_core.procedural.objects import procedural_object
+from lrm_core.procedural.sets import procedural_set
 from lrm_core.structures.scene import Scene
+from lrm_core.training.data.layer_samples import collate_layers, draw_sample
+from lrm_core.training.data.training_photos import LayeredPhotos, take_photos
 from lrm_core.training.layer_config import LayerConfig, ViewSampling
-from lrm_core.training.layer_samples import collate_layers, draw_sample
-from lrm_core.training.training_photos import LayeredPhotos, take_photos
 
 SEED, BATCH = 5, 16
 KINDS: dict[str, tuple[Callable[[int, int], Scene], int]] = {

@@ -19,13 +19,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-
-from lrm_core.models.loading import load_lrm
-from lrm_core.models.lrm import LRM
-from lrm_core.models.nerf_mlp import DENSITY
-from lrm_core.preprocessing.procedural_objects import procedural_object
-from lrm_core.preprocessing.procedural_sets import procedural_set
-from lrm_core.structures.triplane import Triplane, sample_planes
 from lrm_core.training.point_dataset import (
     BatchSampling,
     collate_samples,
@@ -33,7 +26,14 @@ from lrm_core.training.point_dataset import (
     prepare_objects,
 )
 from lrm_core.training.point_objective import load_objects
-from lrm_core.training.training_photos import ViewSampling
+
+from lrm_core.models.loading import load_lrm
+from lrm_core.models.lrm import LRM
+from lrm_core.models.nerf_mlp import DENSITY
+from lrm_core.procedural.objects import procedural_object
+from lrm_core.procedural.sets import procedural_set
+from lrm_core.structures.triplane import Triplane, sample_planes
+from lrm_core.training.data.training_photos import ViewSampling
 
 SEED, NUM_BATCHES, BATCH = 5, 8, 10
 KINDS = {"objects": (procedural_object, 40), "sets": (procedural_set, 15)}

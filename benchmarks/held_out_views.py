@@ -16,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrm_core.errors import MetricUnavailableError, MissingDependencyError
+from lrm_core.geometry.camera_normalization import normalise_cameras
+from lrm_core.imaging.framing import frame_as_is
 from lrm_core.io.view_dataset_files import open_view_dataset, read_view_set
 from lrm_core.metrics.clip_similarity import clip_similarity, load_clip
 from lrm_core.metrics.lpips import load_lpips
@@ -23,12 +25,10 @@ from lrm_core.metrics.metric_weights import locate_weights
 from lrm_core.metrics.psnr import psnr
 from lrm_core.metrics.ssim import ssim
 from lrm_core.models.lrm import LRM
-from lrm_core.preprocessing.camera_normalization import normalise_cameras
-from lrm_core.preprocessing.framing import frame_as_is
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.structures.view_set import ViewSet
-from lrm_core.training.target_crops import resize_premultiplied
-from lrm_core.training.view_samples import ViewDataConfig, ViewSource
+from lrm_core.training.data.target_crops import resize_premultiplied
+from lrm_core.training.data.view_samples import ViewDataConfig, ViewSource
 
 _STRICT: Any = {"extra": "forbid"}
 

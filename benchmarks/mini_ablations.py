@@ -22,7 +22,7 @@ from held_out_photos import held_out_sets, score
 
 from lrm_core.models.loading import load_lrm
 from lrm_core.training.config import read_training_config
-from lrm_core.training.run import release, start_run
+from lrm_core.training.run.start import release, start_run
 
 ROWS: dict[str, dict[str, Any]] = {
     "as shipped": {},

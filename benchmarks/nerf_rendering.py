@@ -19,9 +19,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.pipeline import load_model
-from lrm_core.rendering.trajectories import orbit
 
 Result = TypeVar("Result")
 _PHOTO = Path(__file__).parents[1] / "examples" / "teapot.png"

@@ -23,11 +23,11 @@ import numpy as np
 import torch
 
 from lrm_core.io.atomic_write import replacing
-from lrm_core.preprocessing.asset_checks import AssetLimits
-from lrm_core.preprocessing.assets import CheckedRenderer
-from lrm_core.preprocessing.blender_views import BlenderRenderer, find_blender
-from lrm_core.preprocessing.gso import gso_jobs
-from lrm_core.preprocessing.object_views import (
+from lrm_core.sources.asset_checks import AssetLimits
+from lrm_core.sources.assets import CheckedRenderer
+from lrm_core.sources.blender_views import BlenderRenderer, find_blender
+from lrm_core.sources.gso import gso_jobs
+from lrm_core.sources.object_views import (
     AssetRenderer,
     RenderedViews,
     ViewSettings,

@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from lrm_core.datasets.building import BuildOptions, build_dataset
 from lrm_core.io.atomic_write import replacing
 from lrm_core.models.loading import load_lrm
-from lrm_core.preprocessing.dataset_building import BuildOptions, build_dataset
-from lrm_core.preprocessing.object_views import ViewSettings
-from lrm_core.preprocessing.procedural_views import ProceduralViews, procedural_jobs
+from lrm_core.sources.object_views import ViewSettings
+from lrm_core.sources.procedural import ProceduralViews, procedural_jobs
 from lrm_core.training.config import read_training_config
-from lrm_core.training.rendering_objective import RenderingObjective, ValidationResult
-from lrm_core.training.run import release, start_run
-from lrm_core.training.view_samples import ViewSamples, collate_views
+from lrm_core.training.data.view_samples import ViewSamples, collate_views
+from lrm_core.training.objectives.rendering_objective import RenderingObjective, ValidationResult
+from lrm_core.training.run.start import release, start_run
 
 NUM_OBJECTS = 8
 NUM_VIEWS = 4

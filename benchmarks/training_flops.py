@@ -12,6 +12,7 @@ import statistics
 import time
 
 import torch
+from lrm_core.training.point_objective import PointObjective
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -20,8 +21,7 @@ from lrm_core.models.lrm import LRM
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.rendering.ray_sampling import intersect_box
-from lrm_core.training.point_objective import PointObjective
-from lrm_core.training.view_samples import ViewBatch
+from lrm_core.training.data.view_samples import ViewBatch
 
 _POINTS = 4096  # their number does not change what one costs
 _MATRIX_SIDE = {"cpu": 2048, "cuda": 8192}

@@ -31,15 +31,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from training_flops import matmul_ceiling, point_flops, rendering_flops
-
-from lrm_core.io.atomic_write import replacing
-from lrm_core.models.lrm import LRM
-from lrm_core.structures.cameras import Cameras, canonical_camera, look_at
-from lrm_core.training.config import TrainingConfig, model_config, read_training_config
-from lrm_core.training.optimizer import build_optimizer
-from lrm_core.training.perceptual_loss import build_perceptual_loss
 from lrm_core.training.point_dataset import PointBatch
 from lrm_core.training.point_objective import (
     PointObjective,
@@ -47,8 +38,17 @@ from lrm_core.training.point_objective import (
     PointTask,
     load_objects,
 )
-from lrm_core.training.rendering_objective import RenderingObjective
-from lrm_core.training.view_samples import ViewBatch, ViewSamples, ViewSource
+from torch import nn
+from training_flops import matmul_ceiling, point_flops, rendering_flops
+
+from lrm_core.io.atomic_write import replacing
+from lrm_core.models.lrm import LRM
+from lrm_core.structures.cameras import Cameras, canonical_camera, look_at
+from lrm_core.training.config import TrainingConfig, model_config, read_training_config
+from lrm_core.training.data.view_samples import ViewBatch, ViewSamples, ViewSource
+from lrm_core.training.objectives.perceptual_loss import build_perceptual_loss
+from lrm_core.training.objectives.rendering_objective import RenderingObjective
+from lrm_core.training.run.optimizer import build_optimizer
 
 _GIB = 2**30
 _OPTIONS = ("recipe", "micro_batch", "deferred", "checkpointing")

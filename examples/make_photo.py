@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.image_writing import to_uint8, write_png
-from lrm_core.preprocessing.procedural_objects import procedural_object
+from lrm_core.procedural.objects import procedural_object
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS
-from lrm_core.rendering.trajectories import orbit
 
 SIZE = 640
 OBJECT = (7, 26)  # seed and index; lrm-mini was trained on seed 0

@@ -21,6 +21,7 @@ from lrm_core.config import (  # noqa: E402
     ImageEncoderConfig,
     ModelConfig,
 )
+from lrm_core.geometry.trajectories import random_on_shell  # noqa: E402
 from lrm_core.io.view_dataset_files import (  # noqa: E402
     DESCRIPTION,
     FORMAT,
@@ -34,7 +35,6 @@ from lrm_core.io.view_set_files import encode_view_set, write_samples  # noqa: E
 from lrm_core.models.nerf_mlp import NerfMLP  # noqa: E402
 from lrm_core.models.triplane_field import TriplaneField  # noqa: E402
 from lrm_core.rendering.ray_generation import generate_rays  # noqa: E402
-from lrm_core.rendering.trajectories import random_on_shell  # noqa: E402
 from lrm_core.structures.ray_layers import RayLayers  # noqa: E402
 from lrm_core.structures.triplane import LRM_PLANES, Frustum, PlaneAxes, Triplane  # noqa: E402
 from lrm_core.structures.view_set import ObjectSource, ViewSet  # noqa: E402

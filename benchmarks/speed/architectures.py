@@ -1,12 +1,14 @@
 """The models whose speed is measured, and a real surface for those that have no weights here.
 
-Weights of the paper's sizes, TripoSR and OpenLRM are random but for one thing: the triplane that
-lrm-mini makes of a photo is written into them, so that they turn any photo into that object. Every
-product and every sum of the real model is computed, and extraction meets a true shape.
+Weights of the paper's sizes, TripoSR and OpenLRM are random but for one thing: what lrm-mini says
+of a photo is written into them, so that they turn any photo into that object. Every product and
+every sum of the real model is computed, and extraction meets a true shape.
 
 How: the output layers of the decoder's residual branches are zero, so that the learned tokens reach
-the de-convolution as they are, and the tokens hold the planes. The first linear layer of the NeRF
-MLP reads the planes as lrm-mini's does; layers that lrm-mini lacks hand their input on.
+the de-convolution as they are, and the tokens hold the planes. One plane holds the maps of
+lrm-mini's rays (first and last depth, outline, color), another depth itself. The first layers of
+the NeRF MLP compute the rays' density from them, which takes differences, sums and rectifiers;
+layers beyond hand their input on.
 """
 
 from __future__ import annotations
@@ -37,9 +39,12 @@ from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.grid_query import raw_density_level
 from lrm_core.reconstruction.pipeline import load_model
 from lrm_core.reconstruction.reconstruction import Reconstruction
-from lrm_core.structures.triplane import LRM_PLANES, Triplane, signed_axis
+from lrm_core.structures.ray_layers import DEEPEST, LEAST_HALF, NUM_DENSITY_MAPS
+from lrm_core.structures.triplane import Triplane, signed_axis
 
 PHOTO = Path(__file__).parents[2] / "examples" / "teapot.png"
+
+_FRONT_COLORS = slice(NUM_DENSITY_MAPS, NUM_DENSITY_MAPS + 3)  # maps of `RayLayers`
 
 # SiLU of 16 x is 16 times the rectifier of x but for 0.28, and far from float32's denormals.
 _SILU_SCALE = 16.0
@@ -119,11 +124,11 @@ def reconstruction_of(name: str, device: str) -> Reconstruction:
         config = architecture(name)
         planes, nerf_mlp = written_into(config, source.field)
         triplane = Triplane(planes[None], config.nerf.extent, config.nerf.plane_axes)
-    offsets = triplane.ray_offsets
+    rays = triplane.rays
     triplane = replace(
         triplane,
         planes=triplane.planes.to(device),
-        ray_offsets=None if offsets is None else offsets.to(device),
+        rays=None if rays is None else replace(rays, maps=rays.maps.to(device)),
     )
     mlp = NerfMLP(3 * config.decoder.channels, config.nerf).requires_grad_(False)
     mlp.load_state_dict(nerf_mlp.state_dict())
@@ -138,55 +143,101 @@ def reconstruction_of(name: str, device: str) -> Reconstruction:
 
 @torch.inference_mode()
 def written_into(config: ModelConfig, source: TriplaneField) -> tuple[Tensor, NerfMLP]:
-    """Planes and NeRF MLP of another architecture with the surface and colours of `source`.
+    """Planes and NeRF MLP of another architecture with the surface of `source` and front colors.
 
-    Frustum coordinates become those of the axis-aligned cube, which bends the object a little, and
-    ray offsets are left out.
+    Frustum coordinates become those of the axis-aligned cube, which bends the object a little; what
+    the source's MLP adds is left out.
 
     Args:
-        config: at least as many channels and layers as the source, and its width.
-        source: planes on `LRM_PLANES`, rectifiers between layers.
+        config: at least eight channels, four layers and sixteen hidden units.
+        source: follows the rays of a photo; axes `LRM_PLANES`.
 
     Returns:
         planes (3, D, S, S) and the MLP, in float32.
     """
-    channels, size = source.triplane.planes.shape[2], config.decoder.plane_resolution
-    resampled = F.interpolate(
-        source.triplane.planes[0], size=(size, size), mode="bilinear", antialias=True
-    )
-    linears = [layer for layer in source.nerf_mlp.linears if isinstance(layer, nn.Linear)]
-    columns = linears[0].weight.split(channels, dim=1)
-
+    rays, size = source.triplane.rays, config.decoder.plane_resolution
+    assert rays is not None
+    maps = F.interpolate(rays.maps, size=(size, size), mode="bilinear", antialias=True)[0]
+    colors = torch.logit(maps[_FRONT_COLORS], eps=1.0 / 255.0)
+    line = (torch.arange(size) + 0.5) / size * 2.0 - 1.0
+    depth = line[:, None].expand(size, size)
+    contents = {  # what lies on which pair of axes, height second
+        ("x", "z"): torch.cat([maps[:NUM_DENSITY_MAPS], colors]),
+        ("x", "y"): depth[None],
+    }
     planes = torch.zeros(3, config.decoder.channels, size, size)
-    mlp = NerfMLP(3 * config.decoder.channels, config.nerf).requires_grad_(False).eval()
-    first, *between, last = (layer for layer in mlp.linears if isinstance(layer, nn.Linear))
-    first.weight.zero_()
-    pairs = [{signed_axis(axis)[0] for axis in axes} for axes in LRM_PLANES]
-    for plane, axes in enumerate(config.nerf.plane_axes):
-        (wide, wide_sign), (high, high_sign) = map(signed_axis, axes)
-        origin = pairs.index({wide, high})
-        content = resampled[origin] if wide < high else resampled[origin].transpose(1, 2)
-        flipped = [axis for axis, sign in ((2, wide_sign), (1, high_sign)) if sign < 0]
-        planes[plane, :channels] = content.flip(flipped)
-        start = plane * config.decoder.channels
-        first.weight[:, start : start + channels] = columns[origin]
-
-    scale = _SILU_SCALE if config.nerf.activation == "silu" else 1.0
-    first.weight.mul_(scale)
-    first.bias.copy_(linears[0].bias * scale)
-    for number, layer in enumerate(between, start=1):
-        if number < len(linears) - 1:
-            layer.weight.copy_(linears[number].weight)
-            layer.bias.copy_(linears[number].bias * scale)
-        else:
-            nn.init.eye_(layer.weight)
-            nn.init.zeros_(layer.bias)
-    last.weight.copy_(linears[-1].weight / scale)
-    last.bias.copy_(linears[-1].bias)
-    theirs = source.nerf_mlp.config
+    columns: dict[tuple[str, str], int] = {}  # where the MLP reads them
+    for axes, content in contents.items():
+        plane, placed = _on_a_plane(config, axes, content)
+        # channels of their own: the tokens need not tell planes apart
+        first = sum(len(contents[other]) for other in columns)
+        planes[plane, first : first + len(content)] = placed
+        columns[axes] = plane * config.decoder.channels + first
+    mlp = _mlp_of_rays(config, columns, rays.steepness)
+    last = mlp.linears[-1]
+    assert isinstance(last, nn.Linear)
     last.bias[DENSITY] += raw_density_level(config.nerf.iso_level, config.nerf)
-    last.bias[DENSITY] -= raw_density_level(teapot().config.nerf.iso_level, theirs)
+    theirs = source.nerf_mlp.config
+    last.bias[DENSITY] -= raw_density_level(theirs.iso_level, theirs)
     return planes, mlp
+
+
+def _on_a_plane(config: ModelConfig, axes: tuple[str, str], content: Tensor) -> tuple[int, Tensor]:
+    """Which plane is spanned by two axes of the world, and how a map (C, S, S) lies on it."""
+    for plane, pair in enumerate(config.nerf.plane_axes):
+        (wide, wide_sign), (high, high_sign) = map(signed_axis, pair)
+        names = ("xyz"[wide], "xyz"[high])
+        if set(names) == set(axes):
+            placed = content if names == axes else content.transpose(1, 2)
+            return plane, placed.flip(
+                [axis for axis, sign in ((2, wide_sign), (1, high_sign)) if sign < 0]
+            )
+    raise ValueError(f"no plane is spanned by {axes}")
+
+
+def _mlp_of_rays(
+    config: ModelConfig, columns: dict[tuple[str, str], int], steepness: float
+) -> NerfMLP:
+    """An MLP whose raw density is that of `RayLayers`, and whose colors are the first surface's."""
+    mlp = NerfMLP(3 * config.decoder.channels, config.nerf).requires_grad_(False).eval()
+    first, second, third, *between, last = (
+        layer for layer in mlp.linears if isinstance(layer, nn.Linear)
+    )
+    for layer in (first, second, third, last):
+        layer.weight.zero_()
+        layer.bias.zero_()
+    scale = _SILU_SCALE if config.nerf.activation == "silu" else 1.0
+    y = columns[("x", "y")]
+    near, far, edge, *colors = range(columns[("x", "z")], columns[("x", "z")] + 6)
+    # |y - middle| by its halves, half the thickness above the least, the outline by its halves
+    for unit, sign in ((0, 1.0), (1, -1.0)):
+        first.weight[unit, y] = sign
+        first.weight[unit, [near, far]] = -0.5 * sign
+        first.weight[3 + unit, edge] = sign
+    first.weight[2, far], first.weight[2, near], first.bias[2] = 0.5, -0.5, -LEAST_HALF
+    # (distance to both surfaces) by its halves, and how far the outline undercuts it
+    second.weight[0, :3] = torch.tensor([-1.0, -1.0, 1.0])
+    second.weight[1] = -second.weight[0]
+    second.weight[2] = second.weight[0]
+    second.weight[2, 3:5] = torch.tensor([-1.0, 1.0])
+    second.bias[:3] = torch.tensor([1.0, -1.0, 1.0]) * LEAST_HALF
+    # what is missing to the deepest
+    third.weight[0, :3] = steepness * torch.tensor([-1.0, 1.0, 1.0])
+    third.bias[0] = DEEPEST
+    last.weight[DENSITY, 0], last.bias[DENSITY] = -1.0, DEEPEST
+    for channel, column in enumerate(colors):  # by their halves, handed on
+        for unit, sign in ((5 + 2 * channel, 1.0), (6 + 2 * channel, -1.0)):
+            first.weight[unit, column] = sign
+            second.weight[unit, unit] = third.weight[unit, unit] = 1.0
+            last.weight[channel, unit] = sign
+    for layer in between:
+        nn.init.eye_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    first.weight.mul_(scale)
+    for layer in (first, second, third):
+        layer.bias.mul_(scale)
+    last.weight.div_(scale)
+    return mlp
 
 
 @torch.inference_mode()

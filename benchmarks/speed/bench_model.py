@@ -7,6 +7,7 @@ import torch
 from conftest import Measure
 from torch import nn
 
+from lrm_core.models.ray_layer_decoder import FRONT_PLANE
 from lrm_core.reconstruction.pipeline import ReconstructionModel
 
 BATCHES = (1, 2, 4)
@@ -49,12 +50,23 @@ def bench_encode(
 def bench_decode(
     batch: int, model: ReconstructionModel, dtype: torch.dtype, device: str, measure: Measure
 ) -> None:
-    """Patch tokens and camera embedding -> planes."""
-    tokens = model.image_encoder(images(model, batch, device).to(dtype)).tokens
+    """Image features and camera embedding -> planes, and what rays meet where a model says so."""
+    features = model.image_encoder(images(model, batch, device).to(dtype))
     camera = None
     if model.camera_embedding is not None:
         camera = model.camera_embedding(model.canonical_camera().to(device)).expand(batch, -1)
-    measure_network(measure, lambda: model.decoder(tokens, camera), model.decoder, dtype)
+    parts = nn.ModuleList([model.decoder])
+    if model.ray_layer_decoder is not None:
+        parts.append(model.ray_layer_decoder)
+
+    def decode() -> object:
+        tokens = model.decoder.decode(features.tokens, camera)
+        planes = model.decoder.enlarge(tokens)
+        if model.ray_layer_decoder is None:
+            return planes
+        return model.ray_layer_decoder(planes, tokens[:, FRONT_PLANE], features)
+
+    measure_network(measure, decode, parts, dtype)
 
 
 @batches
@@ -63,5 +75,8 @@ def bench_image_to_triplane(
     batch: int, model: ReconstructionModel, dtype: torch.dtype, device: str, measure: Measure
 ) -> None:
     """Images -> triplanes, all that a model computes."""
-    pixels = images(model, batch, device)
-    measure_network(measure, lambda: model.predict_triplane(pixels), model, dtype)
+    pixels, detail = images(model, batch, device), None
+    if model.config.input.detail_size is not None:
+        scale = model.config.input.detail_size / pixels.shape[-1]
+        detail = nn.functional.interpolate(pixels, scale_factor=scale)
+    measure_network(measure, lambda: model.predict_triplane(pixels, detail=detail), model, dtype)

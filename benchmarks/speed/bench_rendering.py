@@ -6,11 +6,11 @@ import pytest
 from architectures import teapot
 from conftest import Measure
 
+from lrm_core.geometry.scene_conversion import scene_from_mesh
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
-from lrm_core.rendering.trajectories import orbit
 from lrm_core.structures.scene import Scene
-from lrm_core.structures.scene_conversion import scene_from_mesh
 
 _FIELD_SIZE = 128  # an exact view of 256 px takes a CPU ten seconds
 _MESH_VIEWS = 8

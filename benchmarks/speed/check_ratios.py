@@ -21,12 +21,12 @@ import peers_way
 from architectures import reconstruction_of
 from measuring import seconds_of
 
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.checkpoint_files import read_json, write_json
 from lrm_core.reconstruction.density_grid import SurfaceBlocks, sparse_density
 from lrm_core.reconstruction.grid_query import raw_density_level
 from lrm_core.reconstruction.isosurface import extract_surface
 from lrm_core.reconstruction.mesh_cleanup import remove_floaters
-from lrm_core.rendering.trajectories import orbit
 from lrm_core.structures.render_output import RenderOutput
 
 ACCEPTED = Path(__file__).parents[2] / "reports" / "speed" / "accepted_ratios.json"

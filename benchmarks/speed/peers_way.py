@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.structures.ray_layers import DEEPEST, LEAST_HALF
 from lrm_core.structures.triplane import Triplane
 
 CHUNK = 8192
@@ -52,14 +53,18 @@ def _raw_density(field: TriplaneField, points: Tensor) -> Tensor:
     )  # (3, C, 1, P)
     features = sampled[:, :, 0].permute(2, 0, 1).flatten(1)
     density = field.nerf_mlp(features)[:, 3]
-    if triplane.ray_offsets is not None:
-        offsets = F.grid_sample(
-            triplane.ray_offsets[None],
+    if triplane.rays is not None:  # which the peers lack: see `RayLayers.density`
+        maps = F.grid_sample(
+            triplane.rays.maps[:, :3],
             _pick(points, triplane.axes[1])[None, None],
             padding_mode="border",
             align_corners=False,
         )
-        density = density + offsets[0, 0, 0]
+        first, last, edge = maps[0, :, 0]
+        y = points[:, 1] * triplane.extent
+        middle, half = (first + last) / 2, ((last - first) / 2).clamp(min=LEAST_HALF)
+        distance = torch.minimum(half - (y - middle).abs(), edge)
+        density = density + (triplane.rays.steepness * distance).clamp(max=DEEPEST)
     return density
 
 

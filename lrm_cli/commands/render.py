@@ -99,9 +99,9 @@ def render(
     wanted = _parse_channels(channels)
     color = _parse_color(background)
     from lrm_core.device import choose_device
+    from lrm_core.geometry.trajectories import orbit, turntable
     from lrm_core.io.video_files import VIDEO_SUFFIXES
     from lrm_core.reconstruction.view_source import open_view_source
-    from lrm_core.rendering.trajectories import orbit, turntable
     from lrm_core.rendering.view_output import check_output, write_views
 
     def around(moving: bool) -> Cameras:
@@ -216,7 +216,7 @@ def _read_cameras(path: Path, size: int | None) -> Cameras:
 def _random_cameras(count: int, seed: int, size: int, focal: float) -> Cameras:
     import torch
 
-    from lrm_core.rendering.trajectories import random_on_shell
+    from lrm_core.geometry.trajectories import random_on_shell
 
     generator = torch.Generator().manual_seed(seed)
     return random_on_shell(count, size=size, focal=focal, generator=generator)

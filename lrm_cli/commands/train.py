@@ -62,7 +62,7 @@ def train(
         return
     recipe, overrides = _recipe_and_overrides(arguments or [], preset, init)
     from lrm_core.device import choose_device
-    from lrm_core.training.run import finish_run, is_main_process, release, start_run
+    from lrm_core.training.run.start import finish_run, is_main_process, release, start_run
 
     if not is_main_process():
         output = Output(quiet=True)  # warnings about its own share of the data

@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 
 from lrm_core.baselines.predictor import OBJECT_SIDE
 from lrm_core.errors import LrmError
+from lrm_core.geometry.scene_conversion import normalise_scene
 from lrm_core.structures.scene import Material, Scene, ScenePart
-from lrm_core.structures.scene_conversion import normalise_scene
 
 
 def generated_scene(

@@ -33,12 +33,12 @@ from lrm_core.baselines.predictor import (
 )
 from lrm_core.config import config_to_dict
 from lrm_core.errors import EmptySurfaceError
-from lrm_core.preprocessing.framing import crop_window, frame_as_is, frame_for_model
+from lrm_core.geometry.scene_conversion import scene_from_mesh
+from lrm_core.imaging.framing import crop_window, frame_as_is, frame_for_model
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.structures.cameras import Cameras, canonical_camera
 from lrm_core.structures.images import FramedImage
-from lrm_core.structures.scene_conversion import scene_from_mesh
 
 
 @dataclass(frozen=True, eq=False)

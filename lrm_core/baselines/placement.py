@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lrm_core.baselines.predictor import CAMERA_DISTANCE, CAMERA_FOCAL
+from lrm_core.geometry.scene_conversion import transform_scene
 from lrm_core.structures.scene import Scene
-from lrm_core.structures.scene_conversion import transform_scene
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from lrm_core.baselines.predictor import (
     tensors_sha256,
 )
 from lrm_core.errors import CheckpointError, LrmError, MissingDependencyError
-from lrm_core.structures.color import srgb_to_linear
+from lrm_core.imaging.color import srgb_to_linear
 
 WEIGHTS = "https://openaipublic.azureedge.net/main/point-e/"
 _INSTALL = "pip install git+https://github.com/openai/point-e"

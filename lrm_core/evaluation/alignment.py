@@ -15,9 +15,9 @@ from jaxtyping import Float
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from lrm_core.geometry.scene_conversion import transform_scene
+from lrm_core.geometry.surface_sampling import sample_surface
 from lrm_core.structures.scene import Scene
-from lrm_core.structures.scene_conversion import transform_scene
-from lrm_core.training.point_samples import sample_surface
 
 Freedom = Literal["azimuth", "rotation"]
 

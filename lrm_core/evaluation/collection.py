@@ -15,11 +15,11 @@ from lrm_core.errors import ConfigError, InputError
 from lrm_core.evaluation.posed_images import TRANSFORMS, PosedImages, read_posed_images
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.io.mesh_files import SCENE_SUFFIXES, read_scene
-from lrm_core.preprocessing.gso import LICENCE as GSO_LICENCE
-from lrm_core.preprocessing.gso import asset_sha256, gso_jobs
-from lrm_core.preprocessing.procedural_objects import procedural_object
-from lrm_core.preprocessing.procedural_views import LICENCE as PROCEDURAL_LICENCE
-from lrm_core.preprocessing.procedural_views import scene_sha256
+from lrm_core.procedural.objects import procedural_object
+from lrm_core.sources.gso import LICENCE as GSO_LICENCE
+from lrm_core.sources.gso import asset_sha256, gso_jobs
+from lrm_core.sources.procedural import LICENCE as PROCEDURAL_LICENCE
+from lrm_core.sources.procedural import scene_sha256
 from lrm_core.structures.scene import Scene
 
 Dataset = Literal["gso", "procedural", "folder"]

@@ -28,17 +28,17 @@ from lrm_core.evaluation.observation import observe
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.evaluation.reference import Reference, make_reference
 from lrm_core.evaluation.runner import ScoreObject, predict
+from lrm_core.geometry.mesh_geometry import weld
+from lrm_core.geometry.scene_conversion import mesh_from_scene
+from lrm_core.geometry.surface_sampling import sample_surface
+from lrm_core.geometry.trajectories import direction_degrees
+from lrm_core.imaging.contact_sheet import fit_image
 from lrm_core.io.gltf_writing import encode_glb
-from lrm_core.rendering.contact_sheet import fit_image
-from lrm_core.rendering.trajectories import direction_degrees
 from lrm_core.reporting.examples import ChosenObject, Example, ObjectPictures
 from lrm_core.reporting.metric_report import MetricReport
 from lrm_core.structures.frames import WORLD_TO_GLTF
 from lrm_core.structures.mesh import Mesh, Texture
-from lrm_core.structures.mesh_geometry import weld
 from lrm_core.structures.scene import Scene
-from lrm_core.structures.scene_conversion import mesh_from_scene
-from lrm_core.training.point_samples import sample_surface
 
 _NUM_VIEWS = 6
 _PICTURE_SIZE = 160

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from lrm_core.evaluation.protocol import Protocol
+from lrm_core.geometry.surface_sampling import sample_surface
 from lrm_core.io.image_writing import to_uint8
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.scene import Scene
-from lrm_core.training.point_samples import sample_surface
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from PIL import Image
 from lrm_core.errors import InputError
 from lrm_core.evaluation.observation import Observation
 from lrm_core.evaluation.protocol import Protocol
+from lrm_core.geometry.camera_normalization import normalise_cameras
 from lrm_core.io.camera_files import read_cameras
 from lrm_core.io.image_files import read_image
-from lrm_core.preprocessing.camera_normalization import normalise_cameras
 from lrm_core.structures.cameras import Cameras
 
 TRANSFORMS = "transforms.json"

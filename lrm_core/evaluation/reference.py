@@ -24,12 +24,12 @@ from lrm_core.evaluation.posed_images import (
     reference_cameras,
 )
 from lrm_core.evaluation.protocol import Protocol
-from lrm_core.preprocessing.camera_normalization import normalise_cameras
+from lrm_core.geometry.camera_normalization import normalise_cameras
+from lrm_core.geometry.scene_conversion import normalise_scene, transform_scene
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.view_output import channel_image
 from lrm_core.structures.cameras import Cameras, canonical_camera, look_at
 from lrm_core.structures.scene import Scene
-from lrm_core.structures.scene_conversion import normalise_scene, transform_scene
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ import numpy as np
 from PIL import Image
 
 from lrm_core.errors import InputError
+from lrm_core.geometry.scene_conversion import MID_GREY
 from lrm_core.io.gltf_accessors import read_accessor
 from lrm_core.io.mesh_assets import MeshAssets, decode_texture
 from lrm_core.structures.scene import Material, ScenePart
-from lrm_core.structures.scene_conversion import MID_GREY
 
 _TRIANGLES, _TRIANGLE_STRIP, _TRIANGLE_FAN = 4, 5, 6
 _READABLE_EXTENSIONS = {

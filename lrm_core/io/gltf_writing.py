@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from lrm_core.structures.color import srgb_to_linear
+from lrm_core.geometry.mesh_geometry import vertex_normals
+from lrm_core.imaging.color import srgb_to_linear
 from lrm_core.structures.mesh import Mesh
-from lrm_core.structures.mesh_geometry import vertex_normals
 
 _FLOAT, _UNSIGNED_INT = 5126, 5125
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963

@@ -9,13 +9,13 @@
 | .dae       | -                                              | materials, textures (pycollada)  |
 """
 
-from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
-from lrm_core.io.mesh_writing import MESH_WRITERS, write_mesh
-from lrm_core.structures.scene_conversion import (
+from lrm_core.geometry.scene_conversion import (
     mesh_from_scene,
     normalise_scene,
     scene_from_mesh,
 )
+from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.io.mesh_writing import MESH_WRITERS, write_mesh
 
 __all__ = [
     "MESH_WRITERS",

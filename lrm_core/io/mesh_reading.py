@@ -16,13 +16,13 @@ from typing import Any, Literal
 import numpy as np
 
 from lrm_core.errors import InputError, LrmError
+from lrm_core.geometry.scene_conversion import MID_GREY
+from lrm_core.imaging.color import srgb_to_linear
 from lrm_core.io.gltf_reading import read_gltf_parts
 from lrm_core.io.mesh_assets import MeshAssets, decode_texture
 from lrm_core.optional import require
-from lrm_core.structures.color import srgb_to_linear
 from lrm_core.structures.frames import WORLD_TO_FILE
 from lrm_core.structures.scene import Material, Scene, ScenePart
-from lrm_core.structures.scene_conversion import MID_GREY
 
 SCENE_SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl", ".dae")
 

@@ -17,11 +17,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from lrm_core.errors import OutputError
+from lrm_core.geometry.mesh_geometry import weld
 from lrm_core.io.atomic_write import replacing
 from lrm_core.io.gltf_writing import encode_glb
 from lrm_core.structures.frames import WORLD_TO_FILE
 from lrm_core.structures.mesh import Mesh, Texture
-from lrm_core.structures.mesh_geometry import weld
 
 _ROWS_AT_ONCE = 1 << 16
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from lrm_core.structures.mesh_geometry import weld
+from lrm_core.geometry.mesh_geometry import weld
 
 _MOST_CANDIDATES = 2**21  # pairs of triangle and column looked at together: some 200 MB
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
+from lrm_core.foreground.removal import BackgroundRemoval, remove_background
 from lrm_core.io.image_files import ImageSource, read_image
-from lrm_core.preprocessing.foreground import BackgroundRemoval, remove_background
 from lrm_core.reconstruction.stages import StageClock
 from lrm_core.structures.photo import Foreground
 

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
+from lrm_core.foreground.removal import BackgroundRemoval
+from lrm_core.imaging.framing import frame_as_is, frame_for_model
 from lrm_core.io.image_files import ImageSource
 from lrm_core.models.loading import load_lrm
 from lrm_core.models.lrm import LRM
-from lrm_core.preprocessing.foreground import BackgroundRemoval
-from lrm_core.preprocessing.framing import frame_as_is, frame_for_model
 from lrm_core.reconstruction.photo_reading import CutOut, cut_out
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import StageClock

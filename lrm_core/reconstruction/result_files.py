@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 
 from lrm_core import __version__
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.checkpoint_files import write_json
 from lrm_core.io.image_writing import to_uint8, write_png
 from lrm_core.io.mesh_files import scene_from_mesh, write_mesh
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import peak_memory_mb
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
-from lrm_core.rendering.trajectories import orbit
 from lrm_core.rendering.view_output import write_views
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.frames import WORLD_TO_FILE

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 from torch import Tensor
 
+from lrm_core.geometry.mesh_geometry import vertex_normals
 from lrm_core.models.folded_field import FoldedField, fold
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.photo_colors import PhotoColors
 from lrm_core.reconstruction.uv_raster import rasterize
-from lrm_core.structures.mesh_geometry import vertex_normals
 
 
 def field_colors(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from lrm_core.imaging.color import linear_to_srgb
 from lrm_core.rendering.mesh_renderer import SceneTracer
 from lrm_core.rendering.mesh_shading import UNLIT, normals_towards, shade
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.structures.cameras import Cameras
-from lrm_core.structures.color import linear_to_srgb
 
 
 @dataclass(frozen=True)

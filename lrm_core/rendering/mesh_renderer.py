@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from lrm_core.imaging.color import linear_to_srgb
 from lrm_core.rendering.mesh_raycasting import RayCaster, build_ray_caster
 from lrm_core.rendering.mesh_shading import (
     UNLIT,
@@ -29,7 +30,6 @@ from lrm_core.rendering.mesh_shading import (
     shade,
 )
 from lrm_core.structures.cameras import Cameras
-from lrm_core.structures.color import linear_to_srgb
 from lrm_core.structures.render_output import RenderOutput
 from lrm_core.structures.scene import Scene
 

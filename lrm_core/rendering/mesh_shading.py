@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
+from lrm_core.geometry.mesh_geometry import vertex_normals
 from lrm_core.rendering.mesh_raycasting import Hits
 from lrm_core.rendering.texture_sampling import MipmappedTextures, build_mipmaps
-from lrm_core.structures.mesh_geometry import vertex_normals
 from lrm_core.structures.scene import Scene
 
 RGB = tuple[float, float, float]

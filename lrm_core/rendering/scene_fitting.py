@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from lrm_core.geometry.scene_conversion import normalise_scene
 from lrm_core.structures.scene import Scene
-from lrm_core.structures.scene_conversion import normalise_scene
 
 # the unit cube with a tenth to spare, and the size below which an object would be a speck
 _OUTERMOST = 1.1

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt8, UInt32
 
-from lrm_core.structures.color import linear_to_srgb, srgb_to_linear
+from lrm_core.imaging.color import linear_to_srgb, srgb_to_linear
 
 _DECODED = srgb_to_linear(np.arange(256) / 255.0).astype(np.float32)
 # linear light in 16 bit -> 8-bit sRGB

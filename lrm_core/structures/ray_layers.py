@@ -24,10 +24,12 @@ NUM_DENSITY_MAPS = 3
 
 NUM_MAPS = 12
 
-# half of the least thickness, in world units: a sheet thinner than the grid would be lost
-_LEAST_HALF = 0.012
-# raw density deep inside; little enough that an MLP can carve, and that exp does not overflow
-_DEEPEST = 8.0
+LEAST_HALF = 0.012
+"""Half of the least thickness, in world units: a sheet thinner than the grid would be lost."""
+
+DEEPEST = 8.0
+"""Raw density deep inside; little enough that an MLP can carve, and that exp does not overflow."""
+
 # depth below a surface, in world units, at which its color is forgotten
 _COLOR_REACH = 0.15
 # keeps the logit of black and white finite
@@ -81,7 +83,7 @@ class RayLayers:
         """
         middle, half = middle_and_half(maps[..., FIRST], maps[..., LAST])
         inside = torch.minimum(half - (y - middle).abs(), maps[..., EDGE])
-        return (self.steepness * inside).clamp(max=_DEEPEST)
+        return (self.steepness * inside).clamp(max=DEEPEST)
 
     def color(self, maps: Float[Tensor, "*N 12"], y: Float[Tensor, "*N"]) -> Float[Tensor, "*N 3"]:
         """Raw color at depths: that of the nearer surface, fading to what lies between.
@@ -111,4 +113,4 @@ def _smooth_step(x: Tensor) -> Tensor:
 
 def middle_and_half(first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
     """Middle and half thickness of what lies between two depths, no less than the least."""
-    return (first + last) / 2.0, ((last - first) / 2.0).clamp_min(_LEAST_HALF)
+    return (first + last) / 2.0, ((last - first) / 2.0).clamp_min(LEAST_HALF)

@@ -20,9 +20,9 @@ from lrm_core.config import (
     read_yaml,
 )
 from lrm_core.errors import ConfigError
+from lrm_core.training.data.view_samples import ViewDataConfig
 from lrm_core.training.layer_config import LayerConfig
-from lrm_core.training.rendering_objective import RenderingLossConfig
-from lrm_core.training.view_samples import ViewDataConfig
+from lrm_core.training.objectives.rendering_objective import RenderingLossConfig
 
 _STRICT: Any = {"extra": "forbid"}
 

@@ -77,9 +77,9 @@ class ObjectStreamConfig:
     meshes: tuple[MeshFolder, ...] = ()
     num_procedural: int = 0
     num_sets: int = 0
-    """Wide, low objects of many parts (`preprocessing/procedural_sets.py`)."""
+    """Wide, low objects of many parts (`procedural/sets.py`)."""
     num_household: int = 0
-    """Everyday things (`preprocessing/procedural_household.py`)."""
+    """Everyday things (`procedural/household.py`)."""
     seed: int = 0
     """Of the procedural objects."""
     views: ViewSampling = field(default_factory=ViewSampling)

@@ -71,23 +71,44 @@ def test_foreign_architectures_are_of_the_published_size(speed, name, published)
 
 
 @pytest.mark.parametrize("name", ["lrm-large", "openlrm-large", "triposr"])
-def test_the_object_is_the_same_in_every_architecture(speed, name):
+def test_the_object_is_the_same_in_every_architecture(speed, random_field, name):
+    """What rays meet, read from planes by an MLP, against its own formula."""
     config = speed.architectures.architecture(name)
-    config = replace(config, decoder=replace(config.decoder, token_resolution=64))  # lrm-mini's
     if name == "triposr":  # SiLU only comes near the rectifier
         config = replace(config, nerf=replace(config.nerf, activation="relu"))
-    source = speed.architectures.teapot()
-    planes, nerf_mlp = speed.architectures.written_into(config, source.field)
+    source = random_field(with_rays=True, density_activation="exp")
+    planes, nerf_mlp = speed.architectures.written_into(config, source)
     triplane = Triplane(planes[None], config.nerf.extent, config.nerf.plane_axes)
-    points = torch.rand(500, 3) * 1.8 - 0.9
-    cube = replace(source.triplane, frustum=None, ray_offsets=None)
-    expected = replace(source.field, triplane=cube).raw(points)
-    found = replace(source.field, triplane=triplane, nerf_mlp=nerf_mlp).raw(
-        points * config.nerf.extent
+    points = (torch.rand(2000, 3) * 2.0 - 1.0) * (1.0 - 1.0 / 64)  # planes fade at their rim
+    found = replace(source, triplane=triplane, nerf_mlp=nerf_mlp).raw(points * config.nerf.extent)
+    rays = source.triplane.rays
+    fine = torch.nn.functional.interpolate(
+        rays.maps, size=(64, 64), mode="bilinear", antialias=True
     )
-    torch.testing.assert_close(found[:, :3], expected[:, :3], atol=2e-4, rtol=1e-4)
-    shift = raw_density_level(config.nerf.iso_level, config.nerf)  # lrm-mini's level is 0
-    torch.testing.assert_close(found[:, 3] - shift, expected[:, 3], atol=2e-4, rtol=1e-4)
+    fine[:, 3:6] = torch.logit(fine[:, 3:6], eps=1 / 255)
+    maps = replace(rays, maps=fine).sample(points[None, :, [0, 2]])[0]
+    torch.testing.assert_close(found[:, :3], maps[:, 3:6], atol=1e-3, rtol=1e-3)
+    expected = rays.density(maps, points[:, 1])
+    assert (expected == 8.0).any()
+    assert (expected < 0.0).any()
+    shift = raw_density_level(config.nerf.iso_level, config.nerf)
+    shift -= raw_density_level(source.nerf_mlp.config.iso_level, source.nerf_mlp.config)
+    torch.testing.assert_close(found[:, 3] - shift, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_silu_comes_near_the_rectifier(speed, random_field):
+    config = speed.architectures.architecture("triposr")
+    source = random_field(with_rays=True)
+    planes, smooth = speed.architectures.written_into(config, source)
+    sharp = replace(config, nerf=replace(config.nerf, activation="relu"))
+    _, rectified = speed.architectures.written_into(sharp, source)
+    triplane = Triplane(planes[None], config.nerf.extent, config.nerf.plane_axes)
+    points = torch.rand(2000, 3) * 1.6 - 0.8
+    found, expected = (
+        replace(source, triplane=triplane, nerf_mlp=mlp).raw(points)[:, 3]
+        for mlp in (smooth, rectified)
+    )
+    assert (found - expected).abs().median() < 0.3
 
 
 @pytest.mark.parametrize("name", ["lrm-large", "openlrm-large", "triposr"])
@@ -105,9 +126,9 @@ def test_models_with_random_weights_make_the_object_of_any_image(speed, small, n
 
 @pytest.mark.parametrize("frustum", [None, Frustum(distance=2.0, focal=0.75)])
 def test_the_peers_way_reads_the_field_itself(speed, random_field, frustum):
-    field = random_field(axes=TRIPOSR_PLANES, frustum=frustum, activation="silu")
-    offsets = torch.randn(1, 12, 12)
-    field = replace(field, triplane=replace(field.triplane, ray_offsets=offsets))
+    field = random_field(
+        axes=TRIPOSR_PLANES, frustum=frustum, activation="silu", with_rays=True
+    )  # fmt: skip
     line = torch.linspace(-1, 1, 24)  # more points than one chunk holds
     grid = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), dim=-1).view(-1, 3)
     expected = field.raw(field.triplane.denormalise(grid))[:, 3].view(24, 24, 24)

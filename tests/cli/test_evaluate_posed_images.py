@@ -10,15 +10,15 @@ from PIL import Image
 
 from lrm_core.config import config_to_dict
 from lrm_core.evaluation.protocol import load_protocol
+from lrm_core.geometry.scene_conversion import scene_from_mesh
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.camera_files import write_cameras
 from lrm_core.io.mesh_files import write_mesh
 from lrm_core.rendering.mesh_renderer import render_scene
-from lrm_core.rendering.trajectories import orbit
 from lrm_core.rendering.view_output import channel_image
 from lrm_core.reporting.metric_report import MetricReport, read_report
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.mesh import Mesh
-from lrm_core.structures.scene_conversion import scene_from_mesh
 
 METRICS = ["psnr", "ssim", "silhouette_iou", "chamfer_distance", "f_score@0.1", "volume_iou",
            "depth_error", "depth_coverage"]  # fmt: skip

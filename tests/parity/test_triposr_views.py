@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.models.loading import load_lrm
 from lrm_core.rendering.nerf_renderer import render_field
-from lrm_core.rendering.trajectories import orbit
 
 # how the views of the reference were made: TripoSR's defaults but for an elevation of 15 degrees
 DISTANCE, FOV_DEGREES, ELEVATION = 1.9, 40.0, 15.0

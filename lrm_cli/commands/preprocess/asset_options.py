@@ -10,8 +10,8 @@ import typer
 from lrm_cli.commands.preprocess.shared import BuildChoices
 
 if TYPE_CHECKING:
-    from lrm_core.preprocessing.asset_checks import AssetLimits
-    from lrm_core.preprocessing.object_views import AssetRenderer
+    from lrm_core.sources.asset_checks import AssetLimits
+    from lrm_core.sources.object_views import AssetRenderer
 
 DEFAULT_TIME_LIMIT = 600.0
 # An object's Blender is ended by its own clock before the process that waits for it is.
@@ -81,7 +81,7 @@ class AssetOptions:
 
     def limits(self) -> AssetLimits:
         """The core's limits."""
-        from lrm_core.preprocessing.asset_checks import AssetLimits
+        from lrm_core.sources.asset_checks import AssetLimits
 
         return AssetLimits(
             max_bytes=int(self.max_file_mb * 2**20),
@@ -100,14 +100,14 @@ class AssetOptions:
         limits, time_limit = self.limits(), build.time_limit or DEFAULT_TIME_LIMIT
         if self.renderer == "embree":
             from lrm_core.io.mesh_files import SCENE_SUFFIXES
-            from lrm_core.preprocessing.assets import CheckedRenderer
+            from lrm_core.sources.assets import CheckedRenderer
 
             return ChosenRenderer(
                 CheckedRenderer(limits), "lrm mesh renderer", SCENE_SUFFIXES, {}, time_limit
             )
         import os
 
-        from lrm_core.preprocessing.blender_views import (
+        from lrm_core.sources.blender_views import (
             BLENDER_SUFFIXES,
             BlenderRenderer,
             find_blender,

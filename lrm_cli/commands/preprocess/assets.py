@@ -65,13 +65,13 @@ def assets(
     What is broken, empty, without colours or too large is skipped, and listed in failures.csv.
     """
     output = Output(json=json, quiet=quiet)
-    from lrm_core.preprocessing.asset_listing import (
+    from lrm_core.sources.asset_listing import (
         asset_jobs,
         list_assets,
         read_table,
         with_labels,
     )
-    from lrm_core.preprocessing.assets import AssetViews
+    from lrm_core.sources.assets import AssetViews
 
     limits, chosen = kinds.limits(), kinds.chosen_renderer(build)
     root, listed = list_assets(source, suffixes=chosen.suffixes)

@@ -46,10 +46,10 @@ def check(
             raise OutputError(f"{page} exists already", hint="add --overwrite to replace it")
     import os
 
+    from lrm_core.datasets.check import check_dataset
+    from lrm_core.datasets.page import choose_objects, dataset_page
     from lrm_core.io.image_writing import write_png
     from lrm_core.io.view_dataset_files import open_view_dataset
-    from lrm_core.preprocessing.dataset_check import check_dataset
-    from lrm_core.preprocessing.dataset_page import choose_objects, dataset_page
 
     opened = open_view_dataset(dataset)
     with output.progress("checking objects", total=len(opened.manifest)) as task:

@@ -83,8 +83,8 @@ def _export(
         raise InputError(f"{out}: OpenLRM's layout is written to a local folder only")
     import os
 
+    from lrm_core.datasets.openlrm_export import export_openlrm
     from lrm_core.io.view_dataset_files import open_view_dataset
-    from lrm_core.preprocessing.openlrm_export import export_openlrm
 
     dataset = open_view_dataset(source)
     dataset = replace(dataset, manifest=dataset.manifest[:limit])

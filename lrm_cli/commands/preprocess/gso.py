@@ -78,7 +78,7 @@ def gso(
             f"{source}: no such folder", hint="add --download to fetch the objects into it"
         )
     wanted = _read_names(names)
-    from lrm_core.preprocessing.gso import GsoViews, fuel_job, gso_jobs
+    from lrm_core.sources.gso import GsoViews, fuel_job, gso_jobs
     from lrm_core.structures.view_set import object_id_of
 
     unavailable: dict[str, str] = {}
@@ -136,7 +136,7 @@ def _download(
     """Fetch objects into `folder`; the names asked for, and the reasons of those that failed."""
     from lrm_core import __version__
     from lrm_core.io.resumable_download import HttpSource, open_client
-    from lrm_core.preprocessing.fuel_download import choose_models, download_models, list_models
+    from lrm_core.sources.fuel_download import choose_models, download_models, list_models
 
     with open_client(f"lrm-toolkit/{__version__}") as client:
         http = HttpSource(client)

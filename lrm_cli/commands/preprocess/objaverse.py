@@ -72,8 +72,8 @@ def objaverse(
         raise ConfigError(
             "no objects were named", hint="--uids UID or FILE, --lvis CATEGORY, or both"
         )
-    from lrm_core.preprocessing.assets import AssetViews
-    from lrm_core.preprocessing.objaverse import (
+    from lrm_core.sources.assets import AssetViews
+    from lrm_core.sources.objaverse import (
         SOURCE,
         download_objects,
         find_objects,
@@ -112,7 +112,7 @@ def objaverse(
 
 def _uids(values: Sequence[str]) -> list[str]:
     """Uids given one by one or in files."""
-    from lrm_core.preprocessing.objaverse import read_uids
+    from lrm_core.sources.objaverse import read_uids
 
     uids = []
     for value in values:

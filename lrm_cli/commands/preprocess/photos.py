@@ -15,7 +15,7 @@ from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from lrm_core.preprocessing.photo_batch import PhotoRun
+    from lrm_core.foreground.photo_batch import PhotoRun
 
 _SHOWN = 10
 
@@ -76,8 +76,8 @@ def photos(
         raise ConfigError("--resume and --overwrite exclude one another")
     import os
 
-    from lrm_core.preprocessing.photo_batch import prepare_photos
-    from lrm_core.preprocessing.photo_preparation import PhotoSettings, plan_photos
+    from lrm_core.foreground.photo_batch import prepare_photos
+    from lrm_core.foreground.photo_preparation import PhotoSettings, plan_photos
 
     jobs = plan_photos(sources, masks)[:limit]
     if mask is not None:

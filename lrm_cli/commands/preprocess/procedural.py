@@ -42,7 +42,7 @@ def procedural(
     """Make textured solids and render them: training data without any download (CC0)."""
     output = Output(json=json, quiet=quiet)
     from lrm_core.optional import require
-    from lrm_core.preprocessing.procedural_views import ProceduralViews, procedural_jobs
+    from lrm_core.sources.procedural import ProceduralViews, procedural_jobs
 
     require("manifold3d", extra="data", purpose="procedural objects")
     settings = cameras.settings(seed=seed)

@@ -13,10 +13,10 @@ from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from lrm_core.datasets.building import BuildOptions
+    from lrm_core.datasets.engines import MakeViews
     from lrm_core.io.view_dataset_files import Splits
-    from lrm_core.preprocessing.build_engines import MakeViews
-    from lrm_core.preprocessing.dataset_building import BuildOptions
-    from lrm_core.preprocessing.object_views import ViewSettings
+    from lrm_core.sources.object_views import ViewSettings
     from lrm_core.structures.view_set import ObjectJob
 
 _SHOWN_FAILURES = 10
@@ -60,7 +60,7 @@ class CameraOptions:
 
     def settings(self, **others: Any) -> ViewSettings:
         """The core's settings; `others` are those that are not options here."""
-        from lrm_core.preprocessing.object_views import ViewSettings
+        from lrm_core.sources.object_views import ViewSettings
 
         return ViewSettings(**vars(self), **others)
 
@@ -107,7 +107,7 @@ class BuildChoices:
         """
         import os
 
-        from lrm_core.preprocessing.dataset_building import BuildOptions
+        from lrm_core.datasets.building import BuildOptions
 
         return BuildOptions(
             objects_per_shard=self.objects_per_shard,
@@ -144,7 +144,7 @@ def run_build(
         InputError: no object could be prepared.
         typer.Exit: with code 3 where some objects could not.
     """
-    from lrm_core.preprocessing.dataset_building import build_dataset
+    from lrm_core.datasets.building import build_dataset
 
     with output.progress("preparing objects", total=len(jobs)) as task:
         summary = build_dataset(

@@ -43,9 +43,9 @@ def show(
         raise OutputError(f"{out} is no name of a page", hint="end it with .png")
     if out.exists() and not overwrite:
         raise OutputError(f"{out} exists already", hint="add --overwrite to replace it")
+    from lrm_core.datasets.page import choose_objects, dataset_page
     from lrm_core.io.image_writing import write_png
     from lrm_core.io.view_dataset_files import open_view_dataset
-    from lrm_core.preprocessing.dataset_page import choose_objects, dataset_page
 
     opened = open_view_dataset(dataset)
     chosen = object_ids or choose_objects(opened, objects, seed)

@@ -98,7 +98,7 @@ def video(
     The layout is MVImgNet's. Distances keep their ratios: one similarity transform per capture.
     """
     output = Output(json=json, quiet=quiet)
-    from lrm_core.preprocessing.video_capture import VideoCapture, capture_jobs
+    from lrm_core.sources.video_capture import VideoCapture, capture_jobs
 
     jobs = capture_jobs(source)[:limit]
     make_views = VideoCapture(

@@ -45,7 +45,7 @@ def test_the_balloon_looks_like_the_picture(balloon, picture):
 
 
 def test_the_back_has_the_colours_of_the_front(balloon):
-    from lrm_core.rendering.trajectories import orbit
+    from lrm_core.geometry.trajectories import orbit
 
     back = render_scene(balloon, orbit(2, size=64, radius=3.0, elevation_degrees=0.0)[1])
     rgb = back.rgb[0].numpy()[back.opacity[0].numpy() > 0.99]

@@ -15,7 +15,7 @@ import trimesh
 from lrm_core.baselines.loading import PredictorOptions, load_predictor
 from lrm_core.baselines.point_e import PointEPredictor
 from lrm_core.errors import CheckpointError, LrmError, MissingDependencyError
-from lrm_core.structures.color import srgb_to_linear
+from lrm_core.imaging.color import srgb_to_linear
 
 BOX = trimesh.creation.box((0.2, 0.4, 0.6))
 COLORS = np.linspace(0, 1, 24).reshape(8, 3)

@@ -3,9 +3,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from lrm_core.evaluation.alignment import align_scene, candidate_rotations
+from lrm_core.geometry.scene_conversion import scene_from_mesh, transform_scene
 from lrm_core.structures.mesh import Mesh
 from lrm_core.structures.scene import Scene
-from lrm_core.structures.scene_conversion import scene_from_mesh, transform_scene
 
 
 def lopsided() -> Scene:

@@ -15,11 +15,11 @@ from lrm_core.evaluation.gallery import make_examples, protocol_of, viewer_mesh
 from lrm_core.evaluation.protocol import Protocol, load_protocol
 from lrm_core.evaluation.reference import make_reference
 from lrm_core.evaluation.runner import predict
+from lrm_core.geometry.scene_conversion import transform_scene
+from lrm_core.imaging.color import srgb_to_linear
 from lrm_core.reporting.examples import ChosenObject
 from lrm_core.reporting.metric_report import MetricReport
-from lrm_core.structures.color import srgb_to_linear
 from lrm_core.structures.scene import Material, Scene, ScenePart
-from lrm_core.structures.scene_conversion import transform_scene
 
 pytest.importorskip("manifold3d")
 

@@ -4,9 +4,9 @@ import numpy as np
 
 from lrm_core.evaluation.observation import observe
 from lrm_core.evaluation.protocol import load_protocol
-from lrm_core.rendering.trajectories import orbit
+from lrm_core.geometry.scene_conversion import scene_from_mesh
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.structures.mesh import Mesh
-from lrm_core.structures.scene_conversion import scene_from_mesh
 
 PROTOCOL = load_protocol("procedural-v1")
 PROTOCOL = dataclasses.replace(

@@ -13,14 +13,14 @@ from lrm_core.errors import InputError
 from lrm_core.evaluation.posed_images import read_posed_images
 from lrm_core.evaluation.protocol import Protocol, load_protocol
 from lrm_core.evaluation.reference import Reference, make_reference
+from lrm_core.geometry.scene_conversion import scene_from_mesh, transform_scene
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.camera_files import write_cameras
 from lrm_core.rendering.mesh_renderer import render_scene
-from lrm_core.rendering.trajectories import orbit
 from lrm_core.rendering.view_output import channel_image
 from lrm_core.structures.cameras import Cameras, canonical_camera
 from lrm_core.structures.mesh import Mesh
 from lrm_core.structures.scene import Scene
-from lrm_core.structures.scene_conversion import scene_from_mesh, transform_scene
 
 PROTOCOL = load_protocol("folder-v1")
 PROTOCOL = dataclasses.replace(

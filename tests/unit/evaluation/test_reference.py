@@ -6,11 +6,11 @@ import torch
 
 from lrm_core.evaluation.protocol import load_protocol
 from lrm_core.evaluation.reference import input_azimuth, make_reference
+from lrm_core.geometry.scene_conversion import normalise_scene, scene_from_mesh
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.rendering.mesh_renderer import render_scene
-from lrm_core.rendering.trajectories import orbit
 from lrm_core.structures.mesh import Mesh
 from lrm_core.structures.scene import Scene
-from lrm_core.structures.scene_conversion import normalise_scene, scene_from_mesh
 
 SMALL = load_protocol("procedural-v1")
 SMALL = dataclasses.replace(

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from lrm_core.errors import InputError, OutputError
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.view_dataset_files import (
     DESCRIPTION,
     FORMAT,
@@ -22,7 +23,6 @@ from lrm_core.io.view_dataset_files import (
     write_file,
 )
 from lrm_core.io.view_set_files import encode_view_set, write_samples
-from lrm_core.rendering.trajectories import orbit
 from lrm_core.structures.view_set import ObjectSource, ViewSet
 
 

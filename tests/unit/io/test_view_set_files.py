@@ -9,6 +9,7 @@ import webdataset
 from PIL import Image
 
 from lrm_core.errors import InputError
+from lrm_core.geometry.trajectories import random_on_shell
 from lrm_core.io.view_set_files import (
     EncodedViewSet,
     decode_view_set,
@@ -16,7 +17,6 @@ from lrm_core.io.view_set_files import (
     end_of_header,
     write_samples,
 )
-from lrm_core.rendering.trajectories import random_on_shell
 from lrm_core.structures.view_set import ObjectSource, ViewSet
 
 

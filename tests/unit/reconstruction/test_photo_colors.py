@@ -3,11 +3,11 @@ import pytest
 import torch
 import trimesh
 
+from lrm_core.geometry.scene_conversion import scene_from_mesh
 from lrm_core.reconstruction.photo_colors import photo_colors
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.mesh import Mesh
-from lrm_core.structures.scene_conversion import scene_from_mesh
 
 GREY = 0.5
 

@@ -8,11 +8,11 @@ import torch
 
 from lrm_core.config import FieldConfig, load_preset
 from lrm_core.errors import CheckpointError
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.models.nerf_mlp import NerfMLP
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.pipeline import load_model
 from lrm_core.reconstruction.reconstruction import Reconstruction
-from lrm_core.rendering.trajectories import orbit
 from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.triplane import Frustum, Triplane
 

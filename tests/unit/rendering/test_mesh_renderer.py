@@ -7,11 +7,11 @@ import pytest
 import torch
 import trimesh
 
+from lrm_core.imaging.color import linear_to_srgb, srgb_to_linear
 from lrm_core.rendering import mesh_renderer
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS, Shading
 from lrm_core.structures.cameras import Cameras, canonical_camera, look_at
-from lrm_core.structures.color import linear_to_srgb, srgb_to_linear
 from lrm_core.structures.scene import Material, Scene, ScenePart
 
 RED, GREEN, BLUE = (1, 0, 0, 1), (0, 1, 0, 1), (0, 0, 1, 1)

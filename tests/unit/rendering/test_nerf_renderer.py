@@ -5,10 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.rendering.nerf_renderer import render_field, render_rays
 from lrm_core.rendering.occupancy_grid import OccupancyGrid, grid_from_field
 from lrm_core.rendering.ray_generation import generate_rays
-from lrm_core.rendering.trajectories import orbit
 from lrm_core.structures.cameras import canonical_camera
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import trimesh
 
+from lrm_core.geometry.trajectories import fixed_views
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.scene_fitting import fit_scene, needs_fitting
-from lrm_core.rendering.trajectories import fixed_views
 from lrm_core.structures.scene import Material, Scene, ScenePart
 
 

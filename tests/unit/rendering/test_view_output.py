@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from lrm_core.errors import OutputError
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.camera_files import read_cameras
 from lrm_core.rendering.mesh_renderer import CHANNELS
-from lrm_core.rendering.trajectories import orbit
 from lrm_core.rendering.view_output import channel_image, check_output, write_views
 from lrm_core.structures.render_output import RenderOutput
 

@@ -14,7 +14,7 @@ from lrm_core.training.config import (
     recipe_names,
     with_overrides,
 )
-from lrm_core.training.run import write_config
+from lrm_core.training.run.start import write_config
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -1,0 +1,1 @@
+"""Datasets of posed views: building, checking, showing, exporting."""

@@ -1,0 +1,1 @@
+"""A photo to the object in it, without its background."""

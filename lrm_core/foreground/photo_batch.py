@@ -1,0 +1,198 @@
+"""Many photos -> a folder of cut-outs with an index; it can be stopped and gone on with.
+
+OUT/NAME.png           square RGBA of each photo
+OUT/photos.json        settings, what was done to each photo, and which failed
+OUT/contact_sheet.png  photos beside their cut-outs
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from lrm_core import __version__
+from lrm_core.errors import ConfigError, InputError, OutputError
+from lrm_core.foreground.photo_preparation import (
+    SHEET_NAME,
+    PhotoJob,
+    PhotoSettings,
+    PreparedPhoto,
+    fingerprint,
+    photo_sheet,
+    prepare_photo,
+)
+from lrm_core.io.checkpoint_files import write_json
+from lrm_core.io.image_writing import write_png
+from lrm_core.parallel import Engine, JobFailed, run_here, run_on_ray
+
+INDEX = "photos.json"
+_INDEX_EVERY = 100
+
+
+@dataclass(frozen=True)
+class PhotoRun:
+    """What a folder of prepared photos holds.
+
+    Attributes:
+        prepared: photos, in the order in which they were given.
+        failures: (photo, reason) of those that could not be prepared.
+        num_made: photos prepared by this run.
+        files: sheet and index.
+    """
+
+    prepared: tuple[PreparedPhoto, ...]
+    failures: tuple[tuple[str, str], ...]
+    num_made: int
+    files: tuple[Path, ...]
+
+
+def prepare_photos(
+    jobs: Sequence[PhotoJob],
+    settings: PhotoSettings,
+    out: Path,
+    *,
+    workers: int = 1,
+    engine: Engine = "local",
+    resume: bool = False,
+    overwrite: bool = False,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> PhotoRun:
+    """Prepare photos; one that fails does not end the run.
+
+    Args:
+        jobs: at least one photo, see `plan_photos`.
+        settings: how.
+        out: folder of the results.
+        workers: processes of the local engine.
+        engine: `local`, or `ray` where every machine sees the photos and `out` at the same paths.
+        resume: keep what an earlier run finished, as long as photo and mask are the same.
+        overwrite: replace earlier results.
+        on_progress: called with the number of photos done since the last call.
+
+    Raises:
+        OutputError: there are results already and neither `resume` nor `overwrite` is set; a
+            result would replace a photo or mask; the folder cannot be written.
+        ConfigError: `resume`, and the folder was made with other settings.
+    """
+    _check_targets(jobs, out, replace=resume or overwrite)
+    done = _finished(jobs, settings, out) if resume else {}
+    failures: dict[str, str] = {}
+    on_progress(len(done))
+    to_do = [job for job in jobs if job.name not in done]
+
+    def write_index() -> tuple[PreparedPhoto, ...]:
+        prepared = tuple(done[job.name] for job in jobs if job.name in done)
+        content = {
+            "made_with": f"lrm-toolkit {__version__}",
+            "settings": settings.describe(),
+            "photos": [asdict(photo) for photo in prepared],
+            "failures": [{"photo": photo, "reason": why} for photo, why in failures.items()],
+        }
+        write_json(out / INDEX, content)
+        return prepared
+
+    write_index()  # before any image, so that a killed run can be gone on with
+    try:
+        if engine == "ray":
+            outcomes = run_on_ray(partial(_prepare_from, Path.cwd(), settings, out), to_do)
+        else:
+            outcomes = run_here(
+                partial(_prepare_and_write, settings, out),
+                to_do,
+                # a process takes seconds to start, a photo about one
+                workers=min(workers, math.ceil(len(to_do) / 4)) or 1,
+            )
+        for count, (job, outcome) in enumerate(zip(to_do, outcomes, strict=True), start=1):
+            if isinstance(outcome, JobFailed):
+                failures[str(job.photo)] = outcome.reason
+            else:
+                done[job.name] = outcome
+            on_progress(1)
+            if count % _INDEX_EVERY == 0:
+                write_index()
+    finally:
+        prepared = write_index()
+    files = [out / INDEX]
+    if prepared:
+        files.insert(0, out / f"{SHEET_NAME}.png")
+        write_png(files[0], photo_sheet(prepared, out))
+    num_made = sum(job.name in done for job in to_do)
+    return PhotoRun(prepared, tuple(failures.items()), num_made, tuple(files))
+
+
+def _check_targets(jobs: Sequence[PhotoJob], out: Path, *, replace: bool) -> None:
+    """Refuse, before the work, to write over what must stay."""
+    inputs = {path.resolve() for job in jobs for path in (job.photo, job.mask) if path is not None}
+    targets = [out / f"{name}.png" for name in (SHEET_NAME, *(job.name for job in jobs))]
+    for target in targets:
+        if target.resolve() in inputs:
+            raise OutputError(
+                f"{target} would replace the photo itself", hint="name another folder with -o"
+            )
+    there = next((path for path in (out / INDEX, *targets) if path.exists()), None)
+    if there is not None and not replace:
+        raise OutputError(
+            f"{there} exists already",
+            hint="add --resume to go on with that folder, or --overwrite to replace it",
+        )
+
+
+def _finished(
+    jobs: Sequence[PhotoJob], settings: PhotoSettings, out: Path
+) -> dict[str, PreparedPhoto]:
+    """What an earlier run made of the same photos, by name."""
+    if not (out / INDEX).exists():
+        return {}
+    try:
+        content = json.loads((out / INDEX).read_text(encoding="utf-8"))
+        if content["settings"] != settings.describe():
+            raise ConfigError(
+                f"{out} was begun with {content['settings']}, not {settings.describe()}",
+                hint="use the same settings, another folder, or --overwrite",
+            )
+        records = [
+            PreparedPhoto(
+                **entry | {"image_size": tuple(entry["image_size"]), "box": tuple(entry["box"])}
+            )
+            for entry in content["photos"]
+        ]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{out / INDEX} is damaged ({error})", hint="start over with --overwrite"
+        ) from error
+    by_name = {record.name: record for record in records}
+    return {
+        job.name: by_name[job.name]
+        for job in jobs
+        if job.name in by_name and _same(job, by_name[job.name], out)
+    }
+
+
+def _same(job: PhotoJob, record: PreparedPhoto, out: Path) -> bool:
+    try:
+        return (out / f"{job.name}.png").is_file() and record.sha256 == fingerprint(job)
+    except InputError:
+        return False
+
+
+def _prepare_and_write(settings: PhotoSettings, out: Path, job: PhotoJob) -> PreparedPhoto:
+    """One photo to its file; where it fails, no older result of it stays."""
+    path = out / f"{job.name}.png"
+    try:
+        prepared, image = prepare_photo(job, settings)
+    except Exception:
+        path.unlink(missing_ok=True)
+        raise
+    write_png(path, image)
+    return prepared
+
+
+def _prepare_from(folder: Path, settings: PhotoSettings, out: Path, job: PhotoJob) -> PreparedPhoto:
+    """The same on another machine: relative paths start where the command was given."""
+    os.chdir(folder)
+    return _prepare_and_write(settings, out, job)

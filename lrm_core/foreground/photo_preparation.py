@@ -1,0 +1,268 @@
+"""Photos -> square cut-outs: background removed, object cropped, centred and scaled.
+
+Source: paper, appendix E: "removing the background [...], followed by cropping out the target
+object, rescaling the target to a suitable size and centering the target on a square white figure".
+The white stays under a transparent alpha, so that any other background is possible too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from lrm_core.errors import InputError
+from lrm_core.foreground.removal import BackgroundRemoval, remove_background
+from lrm_core.imaging.contact_sheet import contact_sheet, fit_image
+from lrm_core.imaging.framing import BOX_THRESHOLD, frame_as_is, frame_for_model
+from lrm_core.io.image_files import IMAGE_SUFFIXES, read_image, read_mask
+from lrm_core.io.image_writing import to_uint8
+
+SHEET_NAME = "contact_sheet"
+_IMAGE_ENDING, _MASK_ENDING = "__image", "__mask"
+_WHITE = 1.0
+_CELL = 160
+_PAIRS_PER_ROW = 4
+_MOST_PAIRS = 64
+
+
+@dataclass(frozen=True)
+class PhotoSettings:
+    """How photos are prepared.
+
+    Attributes:
+        size: side of the square results in pixels.
+        foreground_ratio: longer side of the object's box over the image side, in (0, 1].
+        background_removal: see `remove_background`; with `none` the whole picture is kept and
+            padded to a square instead of cropped.
+    """
+
+    size: int = 512
+    foreground_ratio: float = 0.75
+    background_removal: BackgroundRemoval = "auto"
+
+    def describe(self) -> dict[str, Any]:
+        """The settings as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PhotoJob:
+    """One photo to be prepared.
+
+    Attributes:
+        photo: its file.
+        name: of the result, without suffix; unique among the jobs.
+        mask: file of its mask, or None.
+    """
+
+    photo: Path
+    name: str
+    mask: Path | None = None
+
+
+@dataclass(frozen=True)
+class PreparedPhoto:
+    """What became of one photo.
+
+    Attributes:
+        photo: its file.
+        name: of the result, without suffix.
+        sha256: of the photo's bytes, followed by those of its mask.
+        method: how the object was cut out.
+        warning: one line where the result should be looked at, or None.
+        image_size: (width, height) of the picture as it was read: upright, at most 2048 a side.
+        box: (left, top, right, bottom) of the object in that picture.
+        foreground: share of its pixels that belong to the object.
+    """
+
+    photo: str
+    name: str
+    sha256: str
+    method: str
+    warning: str | None
+    image_size: tuple[int, int]
+    box: tuple[int, int, int, int]
+    foreground: float
+
+
+def plan_photos(sources: Sequence[Path], masks: Path | None = None) -> list[PhotoJob]:
+    """Photos of files and folders, each with a name of its own.
+
+    In a folder, `X__mask.*` beside `X__image.*` is a mask and no photo. Photos of the same name
+    get `_2`, `_3`, ... in the order in which they were given.
+
+    Args:
+        sources: files and folders; a folder stands for the images in it, sorted by name.
+        masks: folder of masks. The mask of `X.*` or `X__image.*` is `X__mask.*`, or else it has
+            the photo's own name.
+
+    Raises:
+        InputError: a folder without images, or no folder of masks.
+    """
+    if masks is not None and not masks.is_dir():
+        raise InputError(f"{masks}: no such folder", hint="--masks names a folder of masks")
+    found: list[Path] = []
+    for source in sources:
+        if source.is_dir():
+            inside = _images(source)
+            if not inside:
+                raise InputError(f"no image in folder {source}", hint="expected .png, .jpg, ...")
+            found.extend(inside)
+        else:
+            found.append(source)
+    jobs, taken = [], {SHEET_NAME}
+    for photo in found:
+        candidates = itertools.chain(
+            [photo.stem], (f"{photo.stem}_{n}" for n in itertools.count(2))
+        )
+        name = next(candidate for candidate in candidates if candidate not in taken)
+        taken.add(name)
+        jobs.append(PhotoJob(photo, name, None if masks is None else _mask_path(photo, masks)))
+    return jobs
+
+
+def prepare_photo(
+    job: PhotoJob, settings: PhotoSettings
+) -> tuple[PreparedPhoto, UInt8[np.ndarray, "S S 4"]]:
+    """Cut one object out and centre it on a square.
+
+    Returns:
+        what was done, and (S, S, 4) straight alpha, white where alpha is 0.
+
+    Raises:
+        InputError: the photo or its mask cannot be read or do not fit together.
+        EmptyForegroundError: no object was found.
+        MissingDependencyError: the removal method is not installed.
+
+    Source: paper, appendix E.
+    """
+    photo = read_image(job.photo)
+    foreground = remove_background(
+        photo,
+        method=settings.background_removal,
+        mask=None if job.mask is None else read_mask(job.mask),
+    )
+    height, width, _ = foreground.rgba.shape
+    if foreground.method == "none":
+        box = (0, 0, width, height)
+        framed = frame_as_is(
+            foreground.rgba, size=settings.size, background=_WHITE, resize="bicubic"
+        )
+    else:
+        framed = frame_for_model(
+            foreground.rgba,
+            size=settings.size,
+            foreground_ratio=settings.foreground_ratio,
+            background=_WHITE,
+            resize="bicubic",
+        )
+        box = _box(foreground.rgba[..., 3])
+    prepared = PreparedPhoto(
+        photo=str(job.photo),
+        name=job.name,
+        sha256=fingerprint(job),
+        method=foreground.method,
+        warning=foreground.warning,
+        image_size=(width, height),
+        box=box,
+        foreground=round(float(np.mean(foreground.rgba[..., 3] >= 128)), 4),
+    )
+    return prepared, to_uint8(framed.rgba[0].permute(1, 2, 0).numpy())
+
+
+def fingerprint(job: PhotoJob) -> str:
+    """The hash of a photo's bytes, followed by those of its mask.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in (job.photo, job.mask):
+        if path is not None:
+            try:
+                with path.open("rb") as file:
+                    while chunk := file.read(1 << 20):
+                        digest.update(chunk)
+            except OSError as error:
+                raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    return digest.hexdigest()
+
+
+def photo_sheet(prepared: Sequence[PreparedPhoto], out: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """Photos beside their cut-outs on a chequered board; of many photos, 64.
+
+    Args:
+        prepared: at least one photo, whose result lies in `out`.
+        out: folder of the results.
+
+    Raises:
+        InputError: a photo or result cannot be read any more.
+    """
+    count = min(len(prepared), _MOST_PAIRS)
+    shown = [prepared[i * len(prepared) // count] for i in range(count)]
+    images, captions = [], []
+    for record in shown:
+        with Image.open(out / f"{record.name}.png", formats=("PNG",)) as file:
+            cut = np.asarray(file.convert("RGBA"))
+        images += [fit_image(read_image(record.photo).rgba, _CELL), _on_board(cut)]
+        captions += [record.name, record.method + (" (!)" if record.warning else "")]
+    step = 2 * _PAIRS_PER_ROW
+    return contact_sheet(
+        [images[i : i + step] for i in range(0, len(images), step)],
+        captions=[captions[i : i + step] for i in range(0, len(images), step)],
+        title=f"{len(prepared)} photos" + (f", {count} shown" if count < len(prepared) else ""),
+        cell_size=_CELL,
+    )
+
+
+def _images(folder: Path) -> list[Path]:
+    """Images of a folder, but for masks that lie beside theirs."""
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    stems = {path.stem for path in files}
+    return [
+        path
+        for path in files
+        if not path.stem.endswith(_MASK_ENDING)
+        or path.stem.removesuffix(_MASK_ENDING) + _IMAGE_ENDING not in stems
+    ]
+
+
+def _mask_path(photo: Path, masks: Path) -> Path:
+    """Where the photo's mask lies; a path that does not exist where there is none."""
+    marked = photo.stem.removesuffix(_IMAGE_ENDING) + _MASK_ENDING
+    candidates = (
+        masks / f"{stem}{suffix}"
+        for stem in (marked, photo.stem)
+        for suffix in sorted(IMAGE_SUFFIXES)
+    )
+    for path in candidates:
+        if path.is_file() and path.resolve() != photo.resolve():
+            return path
+    return masks / f"{marked}.png"
+
+
+def _box(alpha: UInt8[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of the object, as framing sees it."""
+    for threshold in (BOX_THRESHOLD, 0):
+        box = Image.fromarray((alpha > threshold).astype(np.uint8)).getbbox()
+        if box is not None:
+            return box
+    return 0, 0, 0, 0
+
+
+def _on_board(rgba: UInt8[np.ndarray, "H W 4"]) -> UInt8[np.ndarray, "_ _ 3"]:
+    """An image on a chequered board of two greys, scaled to a cell."""
+    height, width, _ = rgba.shape
+    side = max(1, max(height, width) // 16)
+    odd = (np.arange(height)[:, None] // side + np.arange(width) // side) % 2
+    board = np.where(odd[..., None], 170.0, 205.0)
+    alpha = rgba[..., 3:] / 255.0
+    return fit_image(to_uint8((rgba[..., :3] * alpha + board * (1.0 - alpha)) / 255.0), _CELL)

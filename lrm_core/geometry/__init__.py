@@ -1,0 +1,1 @@
+"""Operations on meshes and cameras: conversion, sampling, normalization, trajectories."""

@@ -1,0 +1,84 @@
+"""Between scenes of many parts and single meshes, and scenes brought to one size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from lrm_core.errors import InputError
+from lrm_core.imaging.color import srgb_to_linear
+from lrm_core.structures.mesh import Mesh
+from lrm_core.structures.scene import Material, Scene, ScenePart
+
+# sRGB 0.5: the colour of surfaces that have none, visible on a white background
+MID_GREY = Material(base_color=(0.21404114, 0.21404114, 0.21404114, 1.0))
+
+
+def scene_from_mesh(mesh: Mesh) -> Scene:
+    """The mesh as a scene of one part.
+
+    A texture comes before vertex colours; a mesh with neither becomes mid grey.
+    """
+    if mesh.texture is not None:
+        image = mesh.texture.image
+        if image.shape[2] == 3:
+            opaque = np.full((*image.shape[:2], 1), 255, dtype=np.uint8)
+            image = np.concatenate([image, opaque], axis=2)
+        part = ScenePart(mesh.vertices, mesh.faces, Material(texture=image), uv=mesh.texture.uv)
+    elif mesh.vertex_colors is not None:
+        linear = srgb_to_linear(mesh.vertex_colors)
+        opaque = np.ones((len(linear), 1), dtype=linear.dtype)
+        colors = np.concatenate([linear, opaque], axis=1)
+        part = ScenePart(mesh.vertices, mesh.faces, Material(), vertex_colors=colors)
+    else:
+        part = ScenePart(mesh.vertices, mesh.faces, MID_GREY)
+    return Scene((part,))
+
+
+def mesh_from_scene(scene: Scene) -> Mesh:
+    """The geometry of all parts in one mesh without colours, for metrics."""
+    counts = [len(part.vertices) for part in scene.parts]
+    offsets = np.cumsum([0, *counts[:-1]])
+    faces = [part.faces + offset for part, offset in zip(scene.parts, offsets, strict=True)]
+    return Mesh(
+        np.concatenate([part.vertices for part in scene.parts]).astype(np.float32),
+        np.concatenate(faces).astype(np.int32),
+    )
+
+
+def normalise_scene(scene: Scene, longest_side: float) -> Scene:
+    """The scene centred on its bounding box and scaled so that the box's longest side fits.
+
+    Args:
+        scene: any units.
+        longest_side: of the bounding box afterwards, in world units (2 fills [-1, 1]).
+
+    Raises:
+        InputError: the scene has no extent.
+    """
+    lower, upper = scene.bounds.astype(np.float64)
+    extent = float((upper - lower).max())
+    if not extent > 0:
+        raise InputError("the object has no extent: all its vertices lie in one point")
+    centre, scale = (lower + upper) / 2, longest_side / extent
+    return Scene(
+        tuple(
+            replace(part, vertices=((part.vertices - centre) * scale).astype(np.float32))
+            for part in scene.parts
+        )
+    )
+
+
+def transform_scene(scene: Scene, matrix: Float[np.ndarray, "4 4"]) -> Scene:
+    """The scene with every vertex moved by an affine transform of positive determinant."""
+    return Scene(
+        tuple(
+            replace(
+                part,
+                vertices=(part.vertices @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32),
+            )
+            for part in scene.parts
+        )
+    )

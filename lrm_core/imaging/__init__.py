@@ -1,0 +1,1 @@
+"""Operations on images: framing, matting, letterboxing, color, sheets of pictures."""

@@ -1,1 +1,0 @@
-"""Photo to framed image; shapes and textures for training."""

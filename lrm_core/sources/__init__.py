@@ -1,0 +1,1 @@
+"""Where views of objects come from: assets, scans, videos, procedural objects."""

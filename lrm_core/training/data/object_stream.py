@@ -1,0 +1,161 @@
+"""The objects of layer training in an endless order, photographed as their turn comes.
+
+Position p of the stream is an object and V new photos of it, both pure functions of (seed, p). A
+window slides over the stream while samples are drawn from it, so that an object is seen some times
+from the same photos, leaves, and comes back later with others: no photo is used for long, and no
+more disk space is taken than the window needs. Files are only a cache: whoever misses one makes it
+again, one process or many, before or after a stop.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from lrm_core.errors import LrmError, TrainingError
+from lrm_core.io.mesh_files import SCENE_SUFFIXES, normalise_scene, read_scene
+from lrm_core.procedural.household import procedural_household
+from lrm_core.procedural.objects import procedural_object
+from lrm_core.procedural.sets import procedural_set
+from lrm_core.structures.scene import Scene
+from lrm_core.training.data.training_photos import LayeredPhotos, take_photos
+from lrm_core.training.layer_config import ObjectStreamConfig, ViewSampling
+
+_MOST_TRIES = 20
+
+
+@dataclass(frozen=True)
+class TrainingObject:
+    """An object that can be loaded or made.
+
+    Attributes:
+        name: unique among the objects of a run.
+        load: gives its mesh.
+        weight: how often it comes, relative to others.
+    """
+
+    name: str
+    load: Callable[[], Scene]
+    weight: float = 1.0
+
+
+def training_objects(config: ObjectStreamConfig) -> list[TrainingObject]:
+    """All objects of a run.
+
+    Raises:
+        TrainingError: a mesh folder does not exist, or there is no object at all.
+    """
+    objects = []
+    for source in config.meshes:
+        folder = Path(os.path.expandvars(source.folder)).expanduser()
+        if not folder.is_dir():
+            raise TrainingError(
+                f"layers.data.meshes: '{source.folder}' is not a folder",
+                hint="set the variable, or train on procedural objects alone: "
+                "layers.data.meshes=[]",
+            )
+        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SCENE_SUFFIXES):
+            parts = path.relative_to(folder).with_suffix("").parts
+            weight = source.weights.get(parts[0], 1.0)
+            if weight > 0.0:
+                load = partial(read_scene, path, up=source.up)
+                objects.append(TrainingObject("-".join(parts), load, weight))
+    for kind, (make, count) in {
+        "procedural": (procedural_object, config.num_procedural),
+        "set": (procedural_set, config.num_sets),
+        "household": (procedural_household, config.num_household),
+    }.items():
+        for index in range(count):
+            name = f"{kind}-{config.seed}-{index:06d}"
+            objects.append(TrainingObject(name, partial(make, config.seed, index)))
+    if not objects:
+        raise TrainingError("no training object was found", hint="check layers.data")
+    return objects
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectStream:
+    """Photos by position.
+
+    Attributes:
+        objects: in any order.
+        views: how they are photographed.
+        seed: of the run.
+        folder: of the cached files.
+        keep: files this many positions behind the one that is made are removed.
+    """
+
+    objects: Sequence[TrainingObject]
+    views: ViewSampling
+    seed: int
+    folder: Path
+    keep: int
+
+    @cached_property
+    def round_length(self) -> int:
+        """Positions in which an object of the largest weight comes once."""
+        # rounded down: none can come twice; the little more is for rounding
+        return max(1, int(1.0 / float(self._shares.max()) + 1e-6))
+
+    def photos(self, position: int) -> tuple[LayeredPhotos, str]:
+        """The photos of a position, and why objects were passed over for it; made if need be.
+
+        An object that cannot be loaded is replaced by another drawn for the same position.
+
+        Raises:
+            TrainingError: one object after another cannot be loaded.
+        """
+        path = self.folder / f"{position:09d}.npz"
+        try:
+            return LayeredPhotos.load(path), ""
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):  # absent, or damaged
+            pass
+        reason = ""
+        for attempt in range(_MOST_TRIES):
+            rng = np.random.default_rng([self.seed, position, attempt])
+            chosen = self.objects[self._index(position) if attempt == 0 else self._any(rng)]
+            try:
+                scene = normalise_scene(chosen.load(), 2.0)
+                photos = take_photos(scene, self.views, rng)
+            except (LrmError, ValueError) as error:  # one bad asset must not stop the run
+                reason = f"{chosen.name} was passed over: {error}"
+                continue
+            photos.save(path)
+            (self.folder / f"{position - self.keep:09d}.npz").unlink(missing_ok=True)
+            return photos, reason
+        raise TrainingError(f"{_MOST_TRIES} objects in a row cannot be used; the last: {reason}")
+
+    @cached_property
+    def _shares(self) -> np.ndarray:
+        weights = np.array([one.weight for one in self.objects])
+        shares: np.ndarray = weights / weights.sum()
+        return shares
+
+    def _any(self, rng: np.random.Generator) -> int:
+        return int(rng.choice(len(self.objects), p=self._shares))
+
+    def _index(self, position: int) -> int:
+        order = _round_order(self, position // self.round_length)
+        return int(order[position % self.round_length])
+
+
+@lru_cache(maxsize=4)
+def _round_order(stream: ObjectStream, number: int) -> np.ndarray:
+    """The objects of one round, none twice, each as often over many rounds as its weight says.
+
+    Systematic sampling: laid end to end in random order, each as long as it is probable, objects
+    come where one of the round's positions falls on them.
+    """
+    rng = np.random.default_rng([stream.seed, number])
+    mixed = rng.permutation(len(stream.objects))
+    ends = np.cumsum(stream._shares[mixed]) * stream.round_length
+    places = np.arange(stream.round_length) + rng.random()
+    chosen = np.searchsorted(ends, places, side="right").clip(max=len(mixed) - 1)
+    order: np.ndarray = mixed[chosen]
+    return order

@@ -1,0 +1,225 @@
+"""The paper's training objective: rendered views of the reconstruction against the real ones.
+
+For every input image, over its V views (equation 6):
+
+    L = 1/V sum_v ( L_MSE(x_v, x_v^GT) + lambda L_LPIPS(x_v, x_v^GT) )
+
+Source: paper, sections 3.4 and 4.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from lrm_core.io.image_writing import to_uint8
+from lrm_core.metrics.psnr import psnr
+from lrm_core.metrics.ssim import ssim
+from lrm_core.models.lrm import LRM
+from lrm_core.rendering.nerf_renderer import render_field
+from lrm_core.rendering.ray_generation import generate_rays
+from lrm_core.rendering.view_output import channel_image
+from lrm_core.structures.rays import RayBundle
+from lrm_core.structures.render_output import RenderOutput
+from lrm_core.training.data.view_samples import ViewBatch
+from lrm_core.training.objectives.deferred_backprop import render_chunks
+from lrm_core.training.objectives.perceptual_loss import Perceptual, PerceptualLoss
+
+_STRICT: Any = {"extra": "forbid"}
+
+# (H, W, 3) in 0..255: input, target, render, depth
+Picture = UInt8[np.ndarray, "_ _ 3"]
+Row = tuple[Picture, Picture, Picture, Picture]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderingLossConfig:
+    """Losses of rendered views, and how they are rendered."""
+
+    __pydantic_config__ = _STRICT
+
+    mse_weight: float = 1.0
+    perceptual: Perceptual = "lpips"
+    """lpips is the paper's; its VGG weights must be at hand. The others need none."""
+    perceptual_weight: float = 2.0
+    """lambda (section 4.2)."""
+    mask_weight: float = 0.0
+    """Of the squared error of opacity against alpha; the paper has none."""
+    num_samples: int | None = None
+    """Samples per ray; null for the model's own number."""
+    chunk_rays: int = 4096
+    """Rays rendered at once, and with `deferred` the ones that memory is needed for."""
+    deferred: bool = True
+    """Deferred back-propagation (section 4.2): each chunk is rendered again when its gradient is
+    needed, so that memory does not grow with the image."""
+
+    def __post_init__(self) -> None:
+        if min(self.mse_weight, self.perceptual_weight, self.mask_weight) < 0.0:
+            raise ValueError("weights of losses must not be negative")
+        if self.chunk_rays < 1 or (self.num_samples is not None and self.num_samples < 2):
+            raise ValueError("chunk_rays must be 1 or more, num_samples 2 or more")
+
+
+@dataclass(frozen=True)
+class ValidationResult:
+    """How well a model does on a batch.
+
+    Attributes:
+        num_objects: that the scores are means of.
+        scores: means over objects by name.
+        rows: pictures of each object.
+    """
+
+    num_objects: int
+    scores: dict[str, float]
+    rows: list[Row]
+
+
+class RenderingObjective(nn.Module):
+    """The model and what it is trained for; its parameters are the model's.
+
+    Args:
+        model: the model to train.
+        config: losses and rendering.
+        perceptual: of `build_perceptual_loss`, on the model's device; None for none. Its network is
+            no part of this module: it is neither trained nor saved.
+    """
+
+    def __init__(
+        self, model: LRM, config: RenderingLossConfig, perceptual: PerceptualLoss | None
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.perceptual = perceptual
+
+    def forward(self, batch: ViewBatch) -> dict[str, Float[Tensor, ""]]:
+        """Losses of a batch, means over its objects and views.
+
+        Under autocast the networks compute in its type; rays, integrals and losses stay float32.
+
+        Args:
+            batch: on the model's device.
+
+        Returns:
+            `total`, which is minimised; `mse`, `mask` and, where there is one, `perceptual` before
+            weighting; `psnr` in dB, mean over views.
+        """
+        rgb, opacity = self._render(batch)
+        with torch.autocast(rgb.device.type, enabled=False):
+            mse = (rgb - batch.rgb).square().mean(dim=(2, 3, 4))  # (B, V)
+            losses = {"mse": mse.mean(), "mask": F.mse_loss(opacity, batch.alpha)}
+            total = self.config.mse_weight * losses["mse"]
+            if self.config.mask_weight > 0.0:
+                total = total + self.config.mask_weight * losses["mask"]
+            if self.perceptual is not None and self.config.perceptual_weight > 0.0:
+                distance = self.perceptual(_channels_first(rgb), _channels_first(batch.rgb))
+                losses["perceptual"] = distance.mean()
+                total = total + self.config.perceptual_weight * losses["perceptual"]
+            decibels = -10.0 * mse.detach().clamp_min(1e-10).log10()
+        return {"total": total, **losses, "psnr": decibels.mean()}
+
+    @torch.no_grad()
+    def validate(self, batch: ViewBatch) -> ValidationResult:
+        """Scores and pictures of a batch, each object reconstructed as users would have it.
+
+        Views are rendered without jitter and in float32. `psnr` (dB) and `ssim` are means over all
+        views, `psnr_side` over those that the model has not seen.
+
+        Args:
+            batch: on the model's device, whole views of at least 11 pixels.
+        """
+        num_views = batch.rgb.shape[1]
+        scores: dict[str, list[float]] = {}
+        rows = []
+        for index in range(len(batch)):
+            photo, camera = batch.images[index : index + 1], batch.cameras[index]
+            triplane = self.model.predict_triplane(photo, camera)
+            with torch.autocast(photo.device.type, enabled=False):
+                views = render_field(
+                    self.model.field(triplane),
+                    batch.target_cameras[index * num_views : (index + 1) * num_views],
+                    chunk_rays=self.config.chunk_rays,
+                    **self._integral(batch.background),
+                )
+            rendered = _channels_first(views.rgb[None])
+            target = _channels_first(batch.rgb[index : index + 1])
+            decibels = psnr(rendered, target)
+            values = {"psnr": decibels, "ssim": ssim(rendered, target)}
+            if num_views > 1:
+                values["psnr_side"] = decibels[1:]
+            for name, value in values.items():
+                scores.setdefault(name, []).append(float(value.mean()))
+            shown = min(1, num_views - 1)  # a view that the model has not seen, where there is one
+            rows.append(
+                (
+                    _picture(photo[0, :3] * photo[0, 3:] + batch.background * (1.0 - photo[0, 3:])),
+                    _picture(target[shown]),
+                    _picture(rendered[shown]),
+                    channel_image(_view(views, shown), "depth"),
+                )
+            )
+        means = {name: sum(values) / len(values) for name, values in scores.items()}
+        return ValidationResult(len(batch), means, rows)
+
+    def _render(
+        self, batch: ViewBatch
+    ) -> tuple[Float[Tensor, "B V h w 3"], Float[Tensor, "B V h w"]]:
+        """Colours and opacity of all target views."""
+        decoded = self.model(batch.images, batch.cameras)
+        with torch.autocast(decoded.planes.device.type, enabled=False):  # directions need float32
+            rays = generate_rays(batch.target_cameras)
+        per_object = len(rays) // len(batch)
+        rendered = [
+            render_chunks(
+                self.model.field(
+                    self.model.triplane_of(
+                        decoded[index], batch.images[index : index + 1], batch.cameras[index]
+                    )
+                ),
+                RayBundle(
+                    rays.origins[index * per_object : (index + 1) * per_object],
+                    rays.directions[index * per_object : (index + 1) * per_object],
+                ),
+                chunk_rays=self.config.chunk_rays,
+                seed=batch.seeds[index],
+                deferred=self.config.deferred,
+                **self._integral(batch.background),
+            )
+            for index in range(len(batch))
+        ]
+        shape = batch.alpha.shape
+        return (
+            torch.cat([one.rgb for one in rendered]).reshape(*shape, 3),
+            torch.cat([one.opacity for one in rendered]).reshape(shape),
+        )
+
+    def _integral(self, background: float) -> dict[str, Any]:
+        """How the model's field is integrated."""
+        rendering = self.model.config.rendering
+        return {
+            "half_side": self.model.config.sampled_half_side,
+            "num_samples": self.config.num_samples or rendering.num_samples,
+            "background": background,
+            "step": rendering.step,
+            "midpoint_density": rendering.midpoint_density,
+        }
+
+
+def _channels_first(views: Float[Tensor, "B V h w 3"]) -> Float[Tensor, "N 3 h w"]:
+    return views.flatten(0, 1).permute(0, 3, 1, 2)
+
+
+def _picture(image: Float[Tensor, "3 H W"]) -> UInt8[np.ndarray, "H W 3"]:
+    return to_uint8(image.permute(1, 2, 0).float().cpu().numpy())
+
+
+def _view(views: RenderOutput, index: int) -> RenderOutput:
+    part = slice(index, index + 1)
+    return RenderOutput(views.rgb[part], views.opacity[part], views.depth[part])

@@ -1,0 +1,248 @@
+"""One training run from a configuration: data, model, training, released weights."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import yaml
+from accelerate import Accelerator
+
+from lrm_core.config import ModelConfig, config_to_dict, parse_config
+from lrm_core.errors import TrainingError
+from lrm_core.io.atomic_write import replacing
+from lrm_core.metrics.metric_weights import locate_weights
+from lrm_core.models.encoder_weights import load_encoder_weights
+from lrm_core.models.loading import load_lrm, save_lrm
+from lrm_core.models.lrm import LRM
+from lrm_core.training.config import TrainingConfig, model_config
+from lrm_core.training.data.layer_samples import LayerSamples
+from lrm_core.training.data.object_stream import ObjectStream, TrainingObject, training_objects
+from lrm_core.training.data.view_samples import ViewSamples
+from lrm_core.training.objectives.layer_objective import LayerObjective
+from lrm_core.training.objectives.objective import Objective, Samples
+from lrm_core.training.objectives.perceptual_loss import build_perceptual_loss
+from lrm_core.training.objectives.rendering_objective import RenderingObjective
+from lrm_core.training.run.checkpoints import TrainingState, compare_configurations, newest_state
+from lrm_core.training.run.loop import Trainer
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """A run that is ready, and what should be said about it first.
+
+    Attributes:
+        trainer: at step 0 or where an earlier run of the folder stopped.
+        facts: device, sizes, weights and data in words, by name.
+        warnings: damaged checkpoints, settings that have changed.
+    """
+
+    trainer: Trainer
+    facts: dict[str, str]
+    warnings: list[str]
+
+
+def start_run(
+    config: TrainingConfig,
+    folder: Path,
+    *,
+    device: str,
+    data: Path | None = None,
+) -> RunStart:
+    """Data, model and optimiser of a run; it goes on where an earlier run of the folder stopped.
+
+    Under `torchrun` every process calls this.
+
+    Args:
+        config: the run.
+        folder: of checkpoints, logs, validation pages and the released model.
+        device: "cpu", "cuda" or "mps".
+        data: where photos of objects are kept while they are used; None for `folder/data`.
+
+    Raises:
+        ConfigError: the configuration does not fit the model or the processes.
+        TrainingError: no data, no perceptual network, or checkpoints of another configuration.
+        CheckpointError: the weights to start from cannot be loaded.
+    """
+    accelerator = Accelerator(cpu=device == "cpu")
+    state, warnings = newest_state(folder)
+    _require_same_step(state, accelerator)
+    model, encoder = _build_model(config, state)
+    samples, held_out = _build_samples(config, model.config, data or folder / "data")
+    objective, perceptual = _build_objective(config, model, accelerator.device)
+    num_steps = config.num_steps
+    if num_steps is None:
+        assert config.epochs is not None
+        num_steps = math.ceil(config.epochs * len(samples) / config.global_batch)
+    trainer = Trainer(
+        objective,
+        samples,
+        held_out,
+        config,
+        num_steps=num_steps,
+        folder=folder,
+        accelerator=accelerator,
+    )
+    if state is not None:
+        warnings += compare_configurations(state.configuration, trainer.configuration, folder)
+        trainer.restore(state)
+    if trainer.is_main:
+        write_config(config, folder / "config.yaml")
+    facts = {
+        "model": f"{model.config.name}, {model.num_parameters:,} parameters; {encoder}",
+        "loss": perceptual,
+        "data": _data_in_words(samples, held_out, config),
+        "steps": _steps_in_words(trainer),
+        "device": f"{accelerator.device}, {accelerator.num_processes} "
+        f"process{'es' if accelerator.num_processes > 1 else ''}, {config.precision}",
+    }
+    if config.tensorboard:
+        facts["watch"] = f"tensorboard --logdir {folder / 'tensorboard'}"
+    return RunStart(trainer, facts, warnings if trainer.is_main else [])
+
+
+def release(trainer: Trainer, folder: Path) -> None:
+    """Write the averaged weights in float16 as a model folder that `load_model` reads.
+
+    Only the main process writes.
+    """
+    if not trainer.is_main:
+        return
+    model = LRM(trainer.objective.model.config)
+    average = trainer.average
+    model.load_state_dict(
+        trainer.objective.model.state_dict() if average is None else average.state
+    )
+    save_lrm(model, folder, torch.float16)
+
+
+def finish_run(trainer: Trainer) -> None:
+    """Let go of the other processes."""
+    trainer.accelerator.end_training()
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that speaks, before the others are known (`torchrun`)."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def write_config(config: TrainingConfig, path: Path) -> None:
+    """Write a configuration as a recipe that `read_training_config` reads."""
+    with replacing(path) as temporary:
+        temporary.write_text(
+            yaml.safe_dump(config_to_dict(config), sort_keys=False), encoding="utf-8"
+        )
+
+
+def _build_model(config: TrainingConfig, state: TrainingState | None) -> tuple[LRM, str]:
+    """The model, and in words where the weights of its image encoder come from."""
+    torch.manual_seed(config.seed)
+    if state is not None:
+        # its weights are in the checkpoint: what they started from need not be at hand any more
+        if config.init is None:
+            sizes = model_config(config)
+        else:
+            sizes = parse_config(ModelConfig, state.configuration["model"], origin="checkpoint")
+        return LRM(sizes), "weights of the checkpoint"
+    if config.init is not None:
+        model: LRM = load_lrm(config.init)
+        return model.train().requires_grad_(True), f"weights of {config.init}"
+    model = LRM(model_config(config))
+    if config.encoder_init is None:
+        return model, "the image encoder starts from random weights too (encoder_init: null)"
+    load_encoder_weights(model.image_encoder, config.encoder_init)
+    return model, f"image encoder from {config.encoder_init}, the others random"
+
+
+def _build_samples(
+    config: TrainingConfig, model: ModelConfig, data: Path
+) -> tuple[Samples, Samples | None]:
+    """What to train on and, where the run validates, what to validate on."""
+    if config.objective == "layers":
+        return _layer_samples(config, data)
+    views = config.views
+    samples = ViewSamples(views, model, split=views.split, seed=config.seed)
+    if config.validate_every is None:
+        return samples, None
+    return samples, ViewSamples(views, model, split=views.validation_split, fixed=True)
+
+
+def _layer_samples(config: TrainingConfig, data: Path) -> tuple[LayerSamples, LayerSamples | None]:
+    """Objects photographed while training; validation holds out some spread over all of them."""
+    layers = config.layers
+    objects = training_objects(layers.data)
+    held_out: list[TrainingObject] = []
+    if config.validate_every is not None:
+        count = config.validation_objects
+        if count >= len(objects):
+            raise TrainingError(
+                f"{count} objects for validation of {len(objects)} leave none for training",
+                hint="lower validation_objects, or set validate_every=null",
+            )
+        chosen = {round(place * len(objects) / count) for place in range(count)}
+        held_out = [objects[index] for index in sorted(chosen)]
+        objects = [one for index, one in enumerate(objects) if index not in chosen]
+    stream = ObjectStream(
+        objects, layers.data.views, config.seed, data, keep=2 * layers.data.window
+    )
+    samples = LayerSamples(stream, layers, seed=config.seed)
+    if not held_out:
+        return samples, None
+    fixed = ObjectStream(
+        [replace(one, weight=1.0) for one in held_out],
+        layers.data.views,
+        config.seed,
+        data / "validation",
+        keep=len(held_out),
+    )
+    return samples, LayerSamples(fixed, layers, seed=config.seed, fixed=len(held_out))
+
+
+def _build_objective(
+    config: TrainingConfig, model: LRM, device: torch.device
+) -> tuple[Objective, str]:
+    """Model and losses, and the losses in words."""
+    if config.objective == "layers":
+        return LayerObjective(model, config.layers), "depths and colors of what rays meet"
+    settings = config.rendering
+    words = f"{settings.mse_weight:g} MSE"
+    if settings.perceptual == "none" or settings.perceptual_weight == 0.0:
+        return RenderingObjective(model, settings, None), f"{words}, no perceptual loss"
+    perceptual = build_perceptual_loss(settings.perceptual, device=str(device))
+    words += f" + {settings.perceptual_weight:g} {settings.perceptual}"
+    if settings.perceptual == "lpips":
+        words += f" (VGG weights: {locate_weights('lpips/vgg')})"
+    if settings.mask_weight > 0.0:
+        words += f" + {settings.mask_weight:g} mask"
+    return RenderingObjective(model, settings, perceptual), words
+
+
+def _require_same_step(state: TrainingState | None, accelerator: Accelerator) -> None:
+    """Every process must go on from the same checkpoint."""
+    step = torch.tensor([-1 if state is None else state.step], device=accelerator.device)
+    steps = accelerator.gather(step).tolist()
+    if min(steps) != max(steps):
+        raise TrainingError(
+            f"the processes found checkpoints of different steps: {sorted(set(steps))}",
+            hint="every machine must see the same output folder",
+        )
+
+
+def _data_in_words(samples: Samples, held_out: Samples | None, config: TrainingConfig) -> str:
+    words = f"{len(samples):,} samples per epoch"
+    if held_out is None:
+        return words
+    return f"{words}, {min(config.validation_objects, len(held_out)):,} objects for validation"
+
+
+def _steps_in_words(trainer: Trainer) -> str:
+    config = trainer.config
+    epochs = trainer.num_steps * config.global_batch / len(trainer.samples)
+    return (
+        f"{trainer.step:,} of {trainer.num_steps:,} done ({epochs:.3g} epochs), "
+        f"{config.global_batch:,} samples each: {trainer.passes} passes x "
+        f"{trainer.accelerator.num_processes} processes x {config.micro_batch} samples"
+    )

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from lrm_core.errors import InputError
+from lrm_core.geometry.scene_conversion import (
+    mesh_from_scene,
+    normalise_scene,
+    scene_from_mesh,
+)
+from lrm_core.structures.mesh import Mesh, Texture
+from lrm_core.structures.scene import Material, Scene, ScenePart
+
+VERTICES = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0]], dtype=np.float32)
+FACES = np.array([[0, 1, 2]], dtype=np.int32)
+
+
+def two_parts() -> Scene:
+    return Scene(
+        (
+            ScenePart(VERTICES, FACES, Material()),
+            ScenePart(VERTICES + 5, FACES[:, ::-1], Material()),
+        )
+    )
+
+
+def test_vertex_colours_become_linear():
+    colors = np.array([[0, 0.5, 1], [0.2, 0.04, 0.6], [1, 1, 1]], dtype=np.float32)
+    (part,) = scene_from_mesh(Mesh(VERTICES, FACES, vertex_colors=colors)).parts
+    # IEC 61966-2-1, worked out by hand
+    assert part.vertex_colors[0].tolist() == pytest.approx([0, 0.21404114, 1, 1])
+    assert part.vertex_colors[1, 1] == pytest.approx(0.04 / 12.92)
+    assert part.material == Material()
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_textures_become_rgba_and_come_before_colours(channels):
+    image = np.random.default_rng(0).integers(0, 256, (2, 3, channels)).astype(np.uint8)
+    uv = np.array([[0, 0], [1, 0], [0, 1]], dtype=np.float32)
+    mesh = Mesh(VERTICES, FACES, vertex_colors=np.zeros_like(VERTICES), texture=Texture(image, uv))
+    (part,) = scene_from_mesh(mesh).parts
+    np.testing.assert_array_equal(part.material.texture[..., :channels], image)
+    assert channels == 4 or (part.material.texture[..., 3] == 255).all()
+    assert part.uv is uv
+    assert part.vertex_colors is None
+
+
+def test_no_colours_is_mid_grey():
+    (part,) = scene_from_mesh(Mesh(VERTICES, FACES)).parts
+    assert part.material.base_color == pytest.approx((*[((0.5 + 0.055) / 1.055) ** 2.4] * 3, 1))
+
+
+def test_mesh_from_scene_keeps_every_triangle():
+    scene = two_parts()
+    mesh = mesh_from_scene(scene)
+    expected = np.concatenate([part.vertices[part.faces] for part in scene.parts])
+    np.testing.assert_array_equal(mesh.triangles, expected)
+
+
+def test_normalise_scene_centres_the_box_and_fits_its_longest_side():
+    scene = normalise_scene(two_parts(), 1.8)
+    # from (0, 0, 0)-(6, 7, 5)
+    half = np.array([6, 7, 5]) / 7 * 0.9
+    np.testing.assert_allclose(scene.bounds, [-half, half], atol=1e-6)
+    edges = np.diff(scene.parts[0].vertices, axis=0)
+    np.testing.assert_allclose(edges, np.diff(VERTICES, axis=0) * 1.8 / 7, atol=1e-6)
+
+
+def test_a_point_cannot_be_normalised():
+    point = Scene((ScenePart(np.ones((3, 3), dtype=np.float32), FACES, Material()),))
+    with pytest.raises(InputError, match="no extent"):
+        normalise_scene(point, 2.0)
