@@ -11,10 +11,11 @@ from lrm_cli.app import app
 from lrm_core.models.loading import load_lrm
 
 TINY = [
-    "points.data.meshes=[]", "points.data.num_procedural=2", "points.data.num_sets=0",
-    "points.data.views={num_views: 1, size: 64}",
-    "points.batch={num_points: 64, num_surface: 32, num_rays: 4}", "points.low_resolution_steps=0",
+    "layers.data.meshes=[]", "layers.data.num_procedural=2", "layers.data.num_sets=0",
+    "layers.data.num_household=0", "layers.data.views={num_views: 1, size: 64}",
+    "layers.data.window=2", "layers.data.uses=1", "layers.num_points=16", "encoder_init=null",
     "global_batch=1", "micro_batch=1", "num_steps=2", "log_every=1", "tensorboard=false",
+    "num_workers=0", "validate_every=null",
 ]  # fmt: skip
 
 
@@ -31,13 +32,12 @@ def test_a_run_prepares_data_trains_and_writes_a_model_that_loads(run, tmp_path)
     result = run("lrm-mini", *TINY, "-o", tmp_path, "--json")
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
-    assert document["skipped"] == {}
     assert document["metrics"]["step"] == 2
     assert not document["finished_before"]
-    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
-        "procedural-0-000000.npz",
-        "procedural-0-000001.npz",
-    ]
+    # samples 0 and 1 come from the window over positions 0 to 2 of the stream
+    made = {path.name for path in (tmp_path / "data").iterdir()}
+    assert made <= {f"{position:09d}.npz" for position in range(3)}
+    assert made
     model = load_lrm(document["model"])
     assert model.config.name == "lrm-mini"
     # finished: nothing is left to train; the configuration that was written says the same run
@@ -84,12 +84,16 @@ def test_recipes_are_listed(run):
         (["lrm-mini", "num_steps.x=3"], 2, "num_steps"),
         (["lrm-mini", "views={"], 2, "cannot be read as YAML"),
         (
-            ["lrm-mini", "points.data={num_procedural: 0}"],
+            ["lrm-mini", "layers.data={num_procedural: 0}", "encoder_init=null"],
             8,
             "no training",
         ),
-        (["lrm-mini", "points.data.meshes=[{folder: /nowhere/at/all}]"], 8, "no folder"),
-        (["lrm-mini", "objective=rendering"], 8, "views.sources is empty"),
+        (
+            ["lrm-mini", "layers.data.meshes=[{folder: /nowhere}]", "encoder_init=null"],
+            8,
+            "not a folder",
+        ),
+        (["lrm-mini", "objective=rendering", "encoder_init=null"], 8, "views.sources is empty"),
     ],
 )
 def test_mistakes_are_one_line(run, tmp_path, arguments, code, words):
