@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
-from lrm_core.training.point_objective import PointObjective
-from torch import nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from lrm_core.config import ModelConfig
@@ -21,17 +21,18 @@ from lrm_core.models.lrm import LRM
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.rendering.ray_sampling import intersect_box
+from lrm_core.training.data.layer_samples import LayerBatch
 from lrm_core.training.data.view_samples import ViewBatch
+from lrm_core.training.objectives.layer_objective import LayerObjective
 
 _POINTS = 4096  # their number does not change what one costs
 _MATRIX_SIDE = {"cpu": 2048, "cuda": 8192}
 _ROUNDS = 7
 
 
-def _counted(forward: nn.Module | object, *arguments: object) -> int:
+def _counted(forward: Callable[[], Tensor]) -> int:
     with FlopCounterMode(display=False) as counter:
-        result = forward(*arguments)  # type: ignore[operator]
-        result.sum().backward()
+        forward().sum().backward()
     return int(counter.get_total_flops())
 
 
@@ -48,7 +49,8 @@ def rendering_flops(config: ModelConfig, batch: ViewBatch, num_samples: int) -> 
     """
     with torch.device("meta"):
         model = LRM(config)
-    transformers = _counted(model, batch.images[:1].to("meta"), batch.cameras[:1].to("meta"))
+    image, camera = batch.images[:1].to("meta"), batch.cameras[:1].to("meta")
+    transformers = _counted(lambda: model(image, camera).planes)
 
     with torch.device("meta"):
         nerf_mlp = model.nerf_mlp
@@ -57,19 +59,19 @@ def rendering_flops(config: ModelConfig, batch: ViewBatch, num_samples: int) -> 
     shape = (1, 3, decoder.channels, 8, 8)  # the size of planes does not change what a point costs
     planes = torch.zeros(shape, requires_grad=True)
     field = TriplaneField(model.triplane(planes, batch.cameras[:1].to("cpu")), nerf_mlp)
-    per_point = _counted(field.raw, torch.zeros(_POINTS, 3)) / _POINTS
+    per_point = _counted(lambda: field.raw(torch.zeros(_POINTS, 3))) / _POINTS
 
     rays = generate_rays(batch.target_cameras.to("cpu"))
     _, _, hit = intersect_box(rays, config.sampled_half_side)
     return transformers + per_point * num_samples * int(hit.sum()) / len(batch)
 
 
-def point_flops(objective: PointObjective, batch: object, num_samples: int) -> float:
-    """Of one of `num_samples` samples of a point objective, by a step on this device."""
+def layer_flops(objective: LayerObjective, batch: LayerBatch) -> float:
+    """Of one of a batch's samples of a layer objective, by a step on this device."""
     with FlopCounterMode(display=False) as counter:
         objective(batch)["total"].backward()
     objective.zero_grad()
-    return counter.get_total_flops() / num_samples
+    return counter.get_total_flops() / len(batch)
 
 
 def matmul_ceiling(device: str, dtype: torch.dtype) -> float:

@@ -10,10 +10,11 @@ GPU it is wall time, and what the allocator handed out at most. Cases that need 
 free are left out. With `--recipes` the cases of other recipes keep what the report says of them.
 
 MFU is the share of the device's rate for matrix products, in the recipe's precision, that the
-model's operations reach (`training_flops.py`). With `--views RECIPE DATASET` and `--points RECIPE
-FOLDER` the loading of samples is timed too, apart from training, in one worker. How many workers
-the recipe's fastest case keeps busy is measured; how many a GPU would is predicted from the
-operations of a sample and a rate that GPUs reach.
+model's operations reach (`training_flops.py`). With `--views RECIPE DATASET` and `--layers RECIPE
+MESHES` (a folder, beside the recipe's procedural objects) the loading of samples is timed too,
+apart from training, in one worker. How many workers the recipe's fastest case keeps busy is
+measured; how many a GPU would is predicted from the operations of a sample and a rate that GPUs
+reach.
 """
 
 from __future__ import annotations
@@ -25,27 +26,26 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from lrm_core.training.point_dataset import PointBatch
-from lrm_core.training.point_objective import (
-    PointObjective,
-    PointSamples,
-    PointTask,
-    load_objects,
-)
 from torch import nn
-from training_flops import matmul_ceiling, point_flops, rendering_flops
+from training_flops import layer_flops, matmul_ceiling, rendering_flops
 
 from lrm_core.io.atomic_write import replacing
 from lrm_core.models.lrm import LRM
 from lrm_core.structures.cameras import Cameras, canonical_camera, look_at
 from lrm_core.training.config import TrainingConfig, model_config, read_training_config
+from lrm_core.training.data.layer_samples import LayerBatch, collate_layers, draw_sample
+from lrm_core.training.data.object_stream import ObjectStream, training_objects
 from lrm_core.training.data.view_samples import ViewBatch, ViewSamples, ViewSource
+from lrm_core.training.objectives.layer_objective import LayerObjective
 from lrm_core.training.objectives.perceptual_loss import build_perceptual_loss
 from lrm_core.training.objectives.rendering_objective import RenderingObjective
 from lrm_core.training.run.optimizer import build_optimizer
@@ -134,29 +134,20 @@ def random_views(config: TrainingConfig, model: LRM) -> ViewBatch:
     )
 
 
-def random_points(config: TrainingConfig, model: LRM) -> PointTask:
+def random_layers(config: TrainingConfig, model: LRM) -> LayerBatch:
     """A batch of the sizes that the recipe asks for."""
-    size, sampling = config.micro_batch, config.points.batch
+    size, points = config.micro_batch, config.layers.num_points
     side = model.config.encoder.image_size
-
-    def inside(*shape: int) -> torch.Tensor:
-        return torch.rand(size, *shape, 3) * 2.0 - 1.0
-
-    num_points = sampling.num_points + sampling.num_far
-    batch = PointBatch(
-        images=torch.rand(size, 4, side, side),
+    line = torch.arange(side) - side / 2.0 + 0.5
+    disc = (line[:, None].square() + line.square() < (0.35 * side) ** 2).expand(size, 2, -1, -1)
+    return LayerBatch(
+        images=torch.cat([torch.rand(size, 3, side, side), disc[:, :1].float()], dim=1),
         cameras=canonical_camera(side, num_cameras=size),
-        points=inside(num_points),
-        solid=torch.rand(size, num_points).round(),
-        surface=inside(sampling.num_surface),
-        colors=torch.rand(size, sampling.num_surface, 3),
-        ray_ends=torch.rand(size, sampling.num_rays, 2) * 2.0 - 1.0,
-        silhouette=torch.rand(size, sampling.num_rays),
-        side_points=inside(sampling.num_side_rays, sampling.side_samples),
-        side_silhouette=torch.rand(size, sampling.num_side_rays),
+        depths=torch.where(disc, torch.rand(size, 2, side, side) - 0.5, torch.nan),
+        behind=torch.rand(size, 3, side, side),
+        points=torch.rand(size, points, 3) * 2.0 - 1.0,
+        colors=torch.rand(size, points, 3),
     )
-    depths = torch.rand(size, sampling.num_rays, config.points.ray_samples) * 2.0 - 1.0
-    return PointTask(batch, depths)
 
 
 def measure(case: Case, device: str, steps: int, *, warm_up: bool) -> dict[str, float]:
@@ -168,8 +159,8 @@ def measure(case: Case, device: str, steps: int, *, warm_up: bool) -> dict[str, 
         if hasattr(module, "activation_checkpointing"):
             module.activation_checkpointing = case.checkpointing
     objective: nn.Module
-    if config.objective == "points":
-        objective, batch = PointObjective(model, config.points), random_points(config, model)
+    if config.objective == "layers":
+        objective, batch = LayerObjective(model, config.layers), random_layers(config, model)
     else:
         perceptual = build_perceptual_loss(config.rendering.perceptual, device=device)
         objective = RenderingObjective(model, config.rendering, perceptual)
@@ -217,10 +208,9 @@ def flops_per_sample(case: Case) -> float:
     torch.manual_seed(0)  # random cameras decide how many rays meet the cube
     config = case_config(case)
     shape = model_config(config)
-    if config.objective == "points":
+    if config.objective == "layers":
         model = LRM(shape)
-        task = random_points(config, model)
-        return point_flops(PointObjective(model, config.points), task, case.micro_batch)
+        return layer_flops(LayerObjective(model, config.layers), random_layers(config, model))
     with torch.device("meta"):
         model = LRM(shape)
     num_samples = config.rendering.num_samples or shape.rendering.num_samples
@@ -235,29 +225,40 @@ def loading_seconds(recipe: str, views: str, num_samples: int = 24) -> float:
     samples = ViewSamples(
         replace(config.views, sources=sources), model_config(config), split=split, seed=0
     )
-    return _seconds_of_a_sample(samples, num_samples)
+    return _seconds_of_a_sample(lambda index: samples.collate([samples[index]]), num_samples)
 
 
-def point_loading_seconds(recipe: str, folder: str, num_samples: int = 64) -> float:
-    """The same for points: objects are in memory, a sample is drawn and augmented."""
-    config = read_training_config(recipe, {})
-    objects = list(load_objects(sorted(Path(folder).glob("*.npz"))))
-    samples = PointSamples(objects, config.points, seed=0, global_batch=config.global_batch)
-    return _seconds_of_a_sample(samples, num_samples)
+def layer_loading_seconds(recipe: str, meshes: str, num_samples: int = 24) -> float:
+    """The same for layers: each object is photographed once for `uses` samples."""
+    config = read_training_config(recipe, {"layers.data.meshes": [{"folder": meshes}]}).layers
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        stream = ObjectStream(
+            training_objects(config.data), config.data.views, 0, Path(folder), keep=2 * num_samples
+        )
+        # the second time each file is read, which every sample has to
+        photograph, draw = (
+            _seconds_of_a_sample(
+                lambda index: collate_layers([draw_sample(stream.photos(index)[0], config, rng)]),
+                num_samples,
+            )
+            for _ in range(2)
+        )
+    return (photograph - draw) / config.data.uses + draw
 
 
-def _seconds_of_a_sample(samples: Any, num_samples: int) -> float:
-    samples.collate([samples[0]])  # libraries load
+def _seconds_of_a_sample(load: Callable[[int], object], num_samples: int) -> float:
+    load(0)  # libraries load
     started = time.process_time()
     for index in range(1, 1 + num_samples):
-        samples.collate([samples[index]])
+        load(index)
     return (time.process_time() - started) / num_samples
 
 
 def loading_row(recipe: str, source: str, seconds: float, rows: list[dict[str, Any]]) -> Any:
     """What loading costs beside what the recipe's fastest case consumes.
 
-    No rate is predicted for models at points: they are too small to reach what GPUs can do.
+    No rate is predicted for models that render nothing: they are too small to reach what GPUs can.
     """
     of_recipe = [row for row in rows if row["recipe"] == recipe and "seconds_per_sample" in row]
     step = min((row["seconds_per_sample"] for row in of_recipe), default=None)
@@ -334,7 +335,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--recipes", nargs="*", default=None, help="only these")
     parser.add_argument("--views", nargs=2, action="append", default=[], metavar=("RECIPE", "URL"))
-    parser.add_argument("--points", nargs=2, action="append", default=[], metavar=("RECIPE", "DIR"))
+    parser.add_argument("--layers", nargs=2, action="append", default=[], metavar=("RECIPE", "DIR"))
     parser.add_argument("--report", type=Path, default=None)
     parser.add_argument("--case", type=int, default=None, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -375,7 +376,7 @@ def main() -> None:
         (recipe, source, measured(recipe, source))
         for measured, wanted in (
             (loading_seconds, arguments.views),
-            (point_loading_seconds, arguments.points),
+            (layer_loading_seconds, arguments.layers),
         )
         for recipe, source in wanted
     ]

@@ -7,9 +7,12 @@ from types import ModuleType
 
 import pytest
 import torch
+import trimesh
+import yaml
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from lrm_core.config import bundled_presets
 from lrm_core.models.lrm import LRM
 from lrm_core.training.config import model_config, read_training_config
 
@@ -76,3 +79,34 @@ def test_loading_is_held_against_what_training_consumes(throughput: ModuleType) 
 
 def test_loading(throughput: ModuleType, ball_views: Path) -> None:
     assert throughput.loading_seconds("lrm-tiny", str(ball_views), num_samples=1) > 0.0
+
+
+def test_loading_of_layers_counts_photographing_once_per_use(
+    throughput: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trimesh.creation.box().export(tmp_path / "box.glb")
+    recipe = tmp_path / "recipe.yaml"
+    text = bundled_presets("training")["lrm-mini"].read_text()
+    values = yaml.safe_load(text)
+    values["layers"]["data"] |= {"num_procedural": 0, "num_sets": 0, "num_household": 0}
+    values["layers"]["data"]["views"] = {"num_views": 2, "size": 16}
+    recipe.write_text(yaml.safe_dump(values))
+    # a photo costs 10 s, drawing from it 1 s
+    clock = [0.0]
+    take, draw = throughput.ObjectStream.photos, throughput.draw_sample
+    seen: set[int] = set()
+
+    def photos(stream: object, position: int) -> object:
+        clock[0] += 0.0 if position in seen else 10.0
+        seen.add(position)
+        return take(stream, position)
+
+    def drawn(*arguments: object) -> object:
+        clock[0] += 1.0
+        return draw(*arguments)
+
+    monkeypatch.setattr(throughput.ObjectStream, "photos", photos)
+    monkeypatch.setattr(throughput, "draw_sample", drawn)
+    monkeypatch.setattr(throughput.time, "process_time", lambda: clock[0])
+    seconds = throughput.layer_loading_seconds(str(recipe), str(tmp_path), num_samples=3)
+    assert seconds == pytest.approx(10.0 / 16 + 1.0)
