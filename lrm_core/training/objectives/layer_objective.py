@@ -21,7 +21,7 @@ from lrm_core.structures.ray_layers import RayLayers
 from lrm_core.structures.triplane import Triplane, raw_from_rays, sample_planes
 from lrm_core.training.data.layer_samples import LayerBatch
 from lrm_core.training.layer_config import LayerConfig
-from lrm_core.training.objectives.rendering_objective import ValidationResult
+from lrm_core.training.objectives.objective import ValidationResult
 
 # color errors below this count squared: the best guess at an unseen color is the mean
 _COLOR_KNEE = 0.1

@@ -29,13 +29,10 @@ from lrm_core.structures.rays import RayBundle
 from lrm_core.structures.render_output import RenderOutput
 from lrm_core.training.data.view_samples import ViewBatch
 from lrm_core.training.objectives.deferred_backprop import render_chunks
+from lrm_core.training.objectives.objective import ValidationResult
 from lrm_core.training.objectives.perceptual_loss import Perceptual, PerceptualLoss
 
 _STRICT: Any = {"extra": "forbid"}
-
-# (H, W, 3) in 0..255: input, target, render, depth
-Picture = UInt8[np.ndarray, "_ _ 3"]
-Row = tuple[Picture, Picture, Picture, Picture]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,21 +61,6 @@ class RenderingLossConfig:
             raise ValueError("weights of losses must not be negative")
         if self.chunk_rays < 1 or (self.num_samples is not None and self.num_samples < 2):
             raise ValueError("chunk_rays must be 1 or more, num_samples 2 or more")
-
-
-@dataclass(frozen=True)
-class ValidationResult:
-    """How well a model does on a batch.
-
-    Attributes:
-        num_objects: that the scores are means of.
-        scores: means over objects by name.
-        rows: pictures of each object.
-    """
-
-    num_objects: int
-    scores: dict[str, float]
-    rows: list[Row]
 
 
 class RenderingObjective(nn.Module):

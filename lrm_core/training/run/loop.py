@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from lrm_core.config import config_to_dict
 from lrm_core.errors import ConfigError, TrainingError
@@ -107,9 +107,9 @@ class Trainer:
 
     def __init__(
         self,
-        objective: Objective,
-        samples: Samples,
-        validation_samples: Samples | None,
+        objective: Objective[Any],
+        samples: Samples[Any, Any],
+        validation_samples: Samples[Any, Any] | None,
         config: TrainingConfig,
         *,
         num_steps: int,
@@ -292,12 +292,11 @@ class Trainer:
             process=self.accelerator.process_index,
             num_processes=self.accelerator.num_processes,
         )
-        samples: Any = self.samples
         return iter(
             DataLoader(
-                samples,
+                cast("Dataset[Any]", self.samples),  # torch's class, where a protocol would do
                 batch_sampler=order,
-                collate_fn=samples.collate,
+                collate_fn=self.samples.collate,
                 num_workers=self.config.num_workers,
                 worker_init_fn=ignore_interrupts if self.config.num_workers else None,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,20 +14,13 @@ from accelerate import Accelerator
 from lrm_core.config import ModelConfig, config_to_dict, parse_config
 from lrm_core.errors import TrainingError
 from lrm_core.io.atomic_write import replacing
-from lrm_core.metrics.metric_weights import locate_weights
 from lrm_core.models.encoder_weights import load_encoder_weights
 from lrm_core.models.loading import load_lrm, save_lrm
 from lrm_core.models.lrm import LRM
 from lrm_core.training.config import TrainingConfig, model_config
-from lrm_core.training.data.layer_samples import LayerSamples
-from lrm_core.training.data.object_stream import ObjectStream, TrainingObject, training_objects
-from lrm_core.training.data.view_samples import ViewSamples
-from lrm_core.training.objectives.layer_objective import LayerObjective
-from lrm_core.training.objectives.objective import Objective, Samples
-from lrm_core.training.objectives.perceptual_loss import build_perceptual_loss
-from lrm_core.training.objectives.rendering_objective import RenderingObjective
 from lrm_core.training.run.checkpoints import TrainingState, compare_configurations, newest_state
 from lrm_core.training.run.loop import Trainer
+from lrm_core.training.run.tasks import Task, build_task
 
 
 @dataclass(frozen=True)
@@ -71,16 +64,15 @@ def start_run(
     state, warnings = newest_state(folder)
     _require_same_step(state, accelerator)
     model, encoder = _build_model(config, state)
-    samples, held_out = _build_samples(config, model.config, data or folder / "data")
-    objective, perceptual = _build_objective(config, model, accelerator.device)
+    task = build_task(config, model, data or folder / "data", accelerator.device)
     num_steps = config.num_steps
     if num_steps is None:
         assert config.epochs is not None
-        num_steps = math.ceil(config.epochs * len(samples) / config.global_batch)
+        num_steps = math.ceil(config.epochs * len(task.samples) / config.global_batch)
     trainer = Trainer(
-        objective,
-        samples,
-        held_out,
+        task.objective,
+        task.samples,
+        task.held_out,
         config,
         num_steps=num_steps,
         folder=folder,
@@ -93,8 +85,8 @@ def start_run(
         write_config(config, folder / "config.yaml")
     facts = {
         "model": f"{model.config.name}, {model.num_parameters:,} parameters; {encoder}",
-        "loss": perceptual,
-        "data": _data_in_words(samples, held_out, config),
+        "loss": task.loss,
+        "data": _data_in_words(task, config),
         "steps": _steps_in_words(trainer),
         "device": f"{accelerator.device}, {accelerator.num_processes} "
         f"process{'es' if accelerator.num_processes > 1 else ''}, {config.precision}",
@@ -157,69 +149,6 @@ def _build_model(config: TrainingConfig, state: TrainingState | None) -> tuple[L
     return model, f"image encoder from {config.encoder_init}, the others random"
 
 
-def _build_samples(
-    config: TrainingConfig, model: ModelConfig, data: Path
-) -> tuple[Samples, Samples | None]:
-    """What to train on and, where the run validates, what to validate on."""
-    if config.objective == "layers":
-        return _layer_samples(config, data)
-    views = config.views
-    samples = ViewSamples(views, model, split=views.split, seed=config.seed)
-    if config.validate_every is None:
-        return samples, None
-    return samples, ViewSamples(views, model, split=views.validation_split, fixed=True)
-
-
-def _layer_samples(config: TrainingConfig, data: Path) -> tuple[LayerSamples, LayerSamples | None]:
-    """Objects photographed while training; validation holds out some spread over all of them."""
-    layers = config.layers
-    objects = training_objects(layers.data)
-    held_out: list[TrainingObject] = []
-    if config.validate_every is not None:
-        count = config.validation_objects
-        if count >= len(objects):
-            raise TrainingError(
-                f"{count} objects for validation of {len(objects)} leave none for training",
-                hint="lower validation_objects, or set validate_every=null",
-            )
-        chosen = {round(place * len(objects) / count) for place in range(count)}
-        held_out = [objects[index] for index in sorted(chosen)]
-        objects = [one for index, one in enumerate(objects) if index not in chosen]
-    stream = ObjectStream(
-        objects, layers.data.views, config.seed, data, keep=2 * layers.data.window
-    )
-    samples = LayerSamples(stream, layers, seed=config.seed)
-    if not held_out:
-        return samples, None
-    fixed = ObjectStream(
-        [replace(one, weight=1.0) for one in held_out],
-        layers.data.views,
-        config.seed,
-        data / "validation",
-        keep=len(held_out),
-    )
-    return samples, LayerSamples(fixed, layers, seed=config.seed, fixed=len(held_out))
-
-
-def _build_objective(
-    config: TrainingConfig, model: LRM, device: torch.device
-) -> tuple[Objective, str]:
-    """Model and losses, and the losses in words."""
-    if config.objective == "layers":
-        return LayerObjective(model, config.layers), "depths and colors of what rays meet"
-    settings = config.rendering
-    words = f"{settings.mse_weight:g} MSE"
-    if settings.perceptual == "none" or settings.perceptual_weight == 0.0:
-        return RenderingObjective(model, settings, None), f"{words}, no perceptual loss"
-    perceptual = build_perceptual_loss(settings.perceptual, device=str(device))
-    words += f" + {settings.perceptual_weight:g} {settings.perceptual}"
-    if settings.perceptual == "lpips":
-        words += f" (VGG weights: {locate_weights('lpips/vgg')})"
-    if settings.mask_weight > 0.0:
-        words += f" + {settings.mask_weight:g} mask"
-    return RenderingObjective(model, settings, perceptual), words
-
-
 def _require_same_step(state: TrainingState | None, accelerator: Accelerator) -> None:
     """Every process must go on from the same checkpoint."""
     step = torch.tensor([-1 if state is None else state.step], device=accelerator.device)
@@ -231,11 +160,12 @@ def _require_same_step(state: TrainingState | None, accelerator: Accelerator) ->
         )
 
 
-def _data_in_words(samples: Samples, held_out: Samples | None, config: TrainingConfig) -> str:
-    words = f"{len(samples):,} samples per epoch"
-    if held_out is None:
+def _data_in_words(task: Task, config: TrainingConfig) -> str:
+    words = f"{len(task.samples):,} samples per epoch"
+    if task.held_out is None:
         return words
-    return f"{words}, {min(config.validation_objects, len(held_out)):,} objects for validation"
+    count = min(config.validation_objects, len(task.held_out))
+    return f"{words}, {count:,} objects for validation"
 
 
 def _steps_in_words(trainer: Trainer) -> str:

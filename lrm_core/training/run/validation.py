@@ -20,8 +20,7 @@ from lrm_core.imaging.contact_sheet import contact_sheet
 from lrm_core.io.atomic_write import replacing
 from lrm_core.io.image_writing import write_png
 from lrm_core.reporting.templates import html_templates
-from lrm_core.training.objectives.objective import Objective, Samples
-from lrm_core.training.objectives.rendering_objective import ValidationResult
+from lrm_core.training.objectives.objective import Objective, Samples, ValidationResult
 from lrm_core.training.run.run_log import read_metrics
 
 _FOLDER = "validation"
@@ -31,8 +30,8 @@ _SMALLEST_CELL, _LARGEST_CELL = 96, 256
 
 
 def validate(
-    objective: Objective,
-    samples: Samples,
+    objective: Objective[Any],
+    samples: Samples[Any, Any],
     *,
     num_objects: int,
     batch_size: int,
@@ -58,8 +57,8 @@ def validate(
     model = objective.model.eval()
     for start in starts:
         part = range(start, min(start + batch_size, count))
-        drawn: list[Any] = [samples[index] for index in part]
-        batch: Any = samples.collate(drawn).to(accelerator.device)
+        drawn = [samples[index] for index in part]
+        batch = samples.collate(drawn).to(accelerator.device)
         with torch.autocast(
             accelerator.device.type, dtype=precision, enabled=precision != torch.float32
         ):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from lrm_core.training.data.layer_samples import LayerSamples
 from lrm_core.training.objectives.layer_objective import LayerObjective
-from lrm_core.training.objectives.rendering_objective import ValidationResult
+from lrm_core.training.objectives.objective import ValidationResult
 from lrm_core.training.run import validation
 from lrm_core.training.run.run_log import RunLog
 from lrm_core.training.run.validation import validate, write_page, write_sheet
