@@ -1,18 +1,14 @@
 """UV coordinates for a mesh: charts that overlap nowhere, packed into a square.
 
-Two methods. `projected` cuts the surface where its normals turn from one axis to another, projects
-each piece along its axis and packs the pieces; it takes a fraction of a second, and gives the same
-atlas every time. `xatlas` fills the square better (texels a tenth smaller on the object), but takes
-six times longer at 20,000 faces and more than a hundred times at 200,000.
+The surface is cut where its normals turn from one axis to another, each piece projected along its
+axis, and the pieces packed: a fraction of a second, and the same atlas every time. xatlas fills the
+square better (texels a tenth smaller on the object), but takes six times longer at 20,000 faces and
+more than a hundred times at 200,000.
 """
 
 from __future__ import annotations
 
-import io
-import subprocess
-import sys
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int32
@@ -21,8 +17,6 @@ from scipy.sparse.csgraph import connected_components
 
 from lrm_core.reconstruction.chart_packing import pack_charts
 from lrm_core.reconstruction.uv_raster import rasterize
-
-UnwrapMethod = Literal["projected", "xatlas"]
 
 # Free texels around every chart: bilinear look-ups and the first mip levels stay in their chart.
 _PADDING = 2.0
@@ -48,22 +42,6 @@ _MERGE_ROUNDS = 8
 _SPLIT_ROUNDS = 4
 _SPLIT_TEXELS = 512
 
-# Runs without this package: starting a process with torch in it would take longer than xatlas.
-_XATLAS_PROCESS = """
-import io, sys
-import numpy, xatlas
-mesh = numpy.load(io.BytesIO(sys.stdin.buffer.read()))
-atlas = xatlas.Atlas()
-atlas.add_mesh(mesh["vertices"], mesh["faces"])
-options = xatlas.PackOptions()
-options.resolution, options.padding = int(mesh["texture_size"]), int(mesh["padding"])
-atlas.generate(xatlas.ChartOptions(), options)
-vertex_map, faces, uv = atlas.get_mesh(0)
-result = io.BytesIO()
-numpy.savez(result, vertex_map=vertex_map, faces=faces, uv=uv)
-sys.stdout.buffer.write(result.getvalue())
-"""
-
 
 @dataclass(frozen=True)
 class Atlas:
@@ -73,13 +51,11 @@ class Atlas:
         vertex_map: (W,) the original vertex of every new one.
         faces: (F, 3) over the new vertices, in the original order.
         uv: (W, 2) in [0, 1], origin at the bottom left.
-        method: how it was made.
     """
 
     vertex_map: Int32[np.ndarray, "W"]
     faces: Int32[np.ndarray, "F 3"]
     uv: Float32[np.ndarray, "W 2"]
-    method: UnwrapMethod
 
 
 def unwrap(
@@ -87,8 +63,6 @@ def unwrap(
     faces: Int[np.ndarray, "F 3"],
     *,
     texture_size: int = 1024,
-    method: UnwrapMethod = "projected",
-    time_limit: float = 10.0,
 ) -> Atlas:
     """Cut a mesh into charts and lay them out in the unit square.
 
@@ -96,14 +70,7 @@ def unwrap(
         vertices: (V, 3).
         faces: (F, 3), F >= 1.
         texture_size: texels per side of the texture to come; padding is measured in them.
-        method: `projected`, or `xatlas`; the first takes over where xatlas is not installed,
-            fails, or does not end in time.
-        time_limit: seconds for xatlas, start of its process included.
     """
-    if method == "xatlas":
-        atlas = _xatlas(vertices, faces, texture_size, time_limit)
-        if atlas is not None:
-            return atlas
     triangles = vertices[faces].astype(np.float64)
     adjacent = _adjacent_faces(faces)
     direction = _chart_directions(triangles, adjacent)
@@ -125,42 +92,7 @@ def unwrap(
         (names % num_vertices).astype(np.int32),
         cut_faces.astype(np.int32),
         uv.astype(np.float32),
-        "projected",
     )
-
-
-def _xatlas(
-    vertices: Float[np.ndarray, "V 3"],
-    faces: Int[np.ndarray, "F 3"],
-    texture_size: int,
-    time_limit: float,
-) -> Atlas | None:
-    """The atlas of xatlas, or None if it cannot be had in time."""
-    mesh = io.BytesIO()
-    np.savez(
-        mesh,
-        vertices=vertices.astype(np.float32),
-        faces=faces.astype(np.uint32),
-        texture_size=texture_size,
-        padding=_PADDING,
-    )
-    try:
-        finished = subprocess.run(
-            [sys.executable, "-c", _XATLAS_PROCESS],
-            input=mesh.getvalue(),
-            capture_output=True,
-            timeout=time_limit,
-            check=True,
-        )
-    except (subprocess.SubprocessError, OSError):
-        return None
-    with np.load(io.BytesIO(finished.stdout)) as atlas:
-        return Atlas(
-            atlas["vertex_map"].astype(np.int32),
-            atlas["faces"].astype(np.int32),
-            atlas["uv"].clip(0.0, 1.0).astype(np.float32),
-            "xatlas",
-        )
 
 
 def _edges(faces: Int[np.ndarray, "F 3"]) -> Int[np.ndarray, "E"]:

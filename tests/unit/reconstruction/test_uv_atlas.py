@@ -1,12 +1,9 @@
-import subprocess
-
 import numpy as np
 import pytest
 import trimesh
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from lrm_core.reconstruction import uv_atlas
 from lrm_core.reconstruction.uv_atlas import unwrap
 from lrm_core.reconstruction.uv_raster import rasterize
 
@@ -53,7 +50,6 @@ def num_charts(atlas):
 def test_atlas_is_the_same_mesh_laid_flat(shape):
     vertices, faces = shape
     atlas = unwrap(vertices, faces)
-    assert atlas.method == "projected"
     np.testing.assert_array_equal(atlas.vertex_map[atlas.faces], faces)
     assert len(np.unique(atlas.faces)) == len(atlas.uv) == len(atlas.vertex_map)
     assert atlas.uv.min() >= 0
@@ -113,31 +109,3 @@ def test_noise_and_degenerate_faces_are_laid_out():
     assert np.isfinite(atlas.uv).all()
     np.testing.assert_array_equal(atlas.vertex_map[atlas.faces], faces)
     assert overlap(atlas) < 0.01
-
-
-def test_xatlas_in_its_own_process():
-    mesh = trimesh.creation.torus(1.0, 0.3)
-    vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
-    atlas = unwrap(vertices, faces, method="xatlas", time_limit=120.0)
-    assert atlas.method == "xatlas"
-    np.testing.assert_array_equal(atlas.vertex_map[atlas.faces], faces)
-    assert overlap(atlas) < 0.001
-
-
-def test_projection_takes_over_when_the_time_is_up():
-    mesh = trimesh.creation.torus(1.0, 0.3)
-    atlas = unwrap(
-        np.asarray(mesh.vertices), np.asarray(mesh.faces), method="xatlas", time_limit=0.01
-    )
-    assert atlas.method == "projected"
-
-
-@pytest.mark.parametrize("error", [OSError(), subprocess.CalledProcessError(1, "python")])
-def test_projection_takes_over_when_xatlas_fails(monkeypatch, error):
-    def run(*_, **__):
-        raise error
-
-    monkeypatch.setattr(uv_atlas.subprocess, "run", run)
-    mesh = trimesh.creation.box()
-    atlas = unwrap(np.asarray(mesh.vertices), np.asarray(mesh.faces), method="xatlas")
-    assert atlas.method == "projected"
