@@ -28,7 +28,7 @@ from lrm_core.models.lrm import LRM
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.structures.view_set import ViewSet
 from lrm_core.training.data.target_crops import resize_premultiplied
-from lrm_core.training.data.view_samples import ViewDataConfig, ViewSource
+from lrm_core.training.view_config import ViewDataConfig, ViewSource
 
 _STRICT: Any = {"extra": "forbid"}
 

@@ -44,11 +44,12 @@ from lrm_core.structures.cameras import Cameras, canonical_camera, look_at
 from lrm_core.training.config import TrainingConfig, model_config, read_training_config
 from lrm_core.training.data.layer_samples import LayerBatch, collate_layers, draw_sample
 from lrm_core.training.data.object_stream import ObjectStream, training_objects
-from lrm_core.training.data.view_samples import ViewBatch, ViewSamples, ViewSource
+from lrm_core.training.data.view_samples import ViewBatch, ViewSamples
 from lrm_core.training.objectives.layer_objective import LayerObjective
 from lrm_core.training.objectives.perceptual_loss import build_perceptual_loss
 from lrm_core.training.objectives.rendering_objective import RenderingObjective
 from lrm_core.training.run.optimizer import build_optimizer
+from lrm_core.training.view_config import ViewSource
 
 _GIB = 2**30
 _OPTIONS = ("recipe", "micro_batch", "deferred", "checkpointing")

@@ -17,6 +17,8 @@ from lrm_core.errors import ConfigError
 
 _STRICT: Any = {"extra": "forbid"}
 
+Normalization = Literal["normalised", "random", "none"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageEncoderConfig:

@@ -8,16 +8,14 @@ stay what they were; only the unit of length may change.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lrm_core.config import Normalization
 from lrm_core.errors import InputError
 from lrm_core.structures.cameras import Cameras, canonical_camera
-
-Normalization = Literal["normalised", "random", "none"]
 
 
 def normalise_cameras(

@@ -1,4 +1,4 @@
-"""Configuration of a training run, and the recipes that ship with the package.
+"""Configuration of a training run, and the recipes that ship with the package; free of torch.
 
 A recipe is a YAML file with the fields of `TrainingConfig`. Section numbers are the paper's
 (Hong et al., LRM, ICLR 2024).
@@ -20,11 +20,40 @@ from lrm_core.config import (
     read_yaml,
 )
 from lrm_core.errors import ConfigError
-from lrm_core.training.data.view_samples import ViewDataConfig
 from lrm_core.training.layer_config import LayerConfig
-from lrm_core.training.objectives.rendering_objective import RenderingLossConfig
+from lrm_core.training.view_config import ViewDataConfig
 
 _STRICT: Any = {"extra": "forbid"}
+
+Perceptual = Literal["none", "gradient", "ms-ssim", "lpips"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderingLossConfig:
+    """Losses of rendered views, and how they are rendered."""
+
+    __pydantic_config__ = _STRICT
+
+    mse_weight: float = 1.0
+    perceptual: Perceptual = "lpips"
+    """lpips is the paper's; its VGG weights must be at hand. The others need none."""
+    perceptual_weight: float = 2.0
+    """lambda (section 4.2)."""
+    mask_weight: float = 0.0
+    """Of the squared error of opacity against alpha; the paper has none."""
+    num_samples: int | None = None
+    """Samples per ray; null for the model's own number."""
+    chunk_rays: int = 4096
+    """Rays rendered at once, and with `deferred` the ones that memory is needed for."""
+    deferred: bool = True
+    """Deferred back-propagation (section 4.2): each chunk is rendered again when its gradient is
+    needed, so that memory does not grow with the image."""
+
+    def __post_init__(self) -> None:
+        if min(self.mse_weight, self.perceptual_weight, self.mask_weight) < 0.0:
+            raise ValueError("weights of losses must not be negative")
+        if self.chunk_rays < 1 or (self.num_samples is not None and self.num_samples < 2):
+            raise ValueError("chunk_rays must be 1 or more, num_samples 2 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

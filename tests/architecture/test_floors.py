@@ -14,7 +14,7 @@ import lrm_core
 ROOT = Path(__file__).parents[2]
 CORE = Path(lrm_core.__file__).parent
 CLI = Path(lrm_cli.__file__).parent
-HEAVY = {"torch", "numpy", "scipy", "trimesh", "timm", "cv2", "skimage", "PIL", "pydantic_settings"}
+HEAVY = {"torch", "numpy", "scipy", "trimesh", "timm", "cv2", "skimage", "PIL"}
 
 core_files = pytest.mark.parametrize(
     "path", sorted(CORE.rglob("*.py")), ids=lambda path: str(path.relative_to(CORE))
@@ -41,6 +41,14 @@ def test_the_command_line_starts_without_heavy_packages() -> None:
     loaded = run_python("import lrm_cli.app, sys; print(*sys.modules)").split()
     assert HEAVY.isdisjoint(loaded)
     assert "lrm_cli.commands.models" in loaded, "the guard above must look at the real program"
+
+
+def test_recipes_are_listed_without_heavy_packages() -> None:
+    loaded = run_python(
+        "import sys; from lrm_core.training.config import recipe_names, read_training_config;"
+        "read_training_config('lrm-mini', {}); print(*sys.modules)"
+    ).split()
+    assert (HEAVY - {"numpy"}).isdisjoint(loaded)
 
 
 @core_files

@@ -10,13 +10,13 @@ import torch
 
 from lrm_core.config import load_preset
 from lrm_core.models.lrm import LRM
+from lrm_core.training.config import RenderingLossConfig
 from lrm_core.training.data.view_samples import (
-    ViewDataConfig,
     ViewSamples,
-    ViewSource,
     collate_views,
 )
-from lrm_core.training.objectives.rendering_objective import RenderingLossConfig, RenderingObjective
+from lrm_core.training.objectives.rendering_objective import RenderingObjective
+from lrm_core.training.view_config import ViewDataConfig, ViewSource
 
 
 @pytest.fixture(scope="module")

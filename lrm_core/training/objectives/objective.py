@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ class ValidationResult:
     rows: list[Row]
 
 
+@runtime_checkable
 class Batch(Protocol):
     """Samples together."""
 
@@ -52,7 +53,7 @@ class Batch(Protocol):
 
     def __len__(self) -> int: ...
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
         ...
 
@@ -62,6 +63,7 @@ OutputType = TypeVar("OutputType", bound=Batch, covariant=True)
 InputType = TypeVar("InputType", bound=Batch, contravariant=True)
 
 
+@runtime_checkable
 class Samples(Protocol[SampleType, OutputType]):
     """What a model is trained on."""
 
@@ -78,6 +80,7 @@ class Samples(Protocol[SampleType, OutputType]):
         ...
 
 
+@runtime_checkable
 class Objective(Protocol[InputType]):
     """A model with its losses: an `nn.Module` whose parameters are the model's."""
 

@@ -6,7 +6,7 @@ Source: paper, section 3.4 (equation 6), and appendix D.6 for what it does witho
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +16,7 @@ from torch import Tensor
 from lrm_core.errors import MetricUnavailableError, TrainingError
 from lrm_core.metrics.lpips import load_lpips
 from lrm_core.metrics.metric_weights import FOLDER_VARIABLE, WEIGHTS, locate_weights
-
-Perceptual = Literal["none", "gradient", "ms-ssim", "lpips"]
+from lrm_core.training.config import Perceptual
 
 # predicted and reference (N, 3, H, W) in [0, 1] -> (N,), 0 where they are equal
 PerceptualLoss = Callable[[Float[Tensor, "N 3 H W"], Float[Tensor, "N 3 H W"]], Float[Tensor, "N"]]

@@ -9,7 +9,6 @@ Source: paper, sections 3.4 and 4.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,40 +26,11 @@ from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.rendering.view_output import channel_image
 from lrm_core.structures.rays import RayBundle
 from lrm_core.structures.render_output import RenderOutput
+from lrm_core.training.config import RenderingLossConfig
 from lrm_core.training.data.view_samples import ViewBatch
 from lrm_core.training.objectives.deferred_backprop import render_chunks
 from lrm_core.training.objectives.objective import ValidationResult
-from lrm_core.training.objectives.perceptual_loss import Perceptual, PerceptualLoss
-
-_STRICT: Any = {"extra": "forbid"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class RenderingLossConfig:
-    """Losses of rendered views, and how they are rendered."""
-
-    __pydantic_config__ = _STRICT
-
-    mse_weight: float = 1.0
-    perceptual: Perceptual = "lpips"
-    """lpips is the paper's; its VGG weights must be at hand. The others need none."""
-    perceptual_weight: float = 2.0
-    """lambda (section 4.2)."""
-    mask_weight: float = 0.0
-    """Of the squared error of opacity against alpha; the paper has none."""
-    num_samples: int | None = None
-    """Samples per ray; null for the model's own number."""
-    chunk_rays: int = 4096
-    """Rays rendered at once, and with `deferred` the ones that memory is needed for."""
-    deferred: bool = True
-    """Deferred back-propagation (section 4.2): each chunk is rendered again when its gradient is
-    needed, so that memory does not grow with the image."""
-
-    def __post_init__(self) -> None:
-        if min(self.mse_weight, self.perceptual_weight, self.mask_weight) < 0.0:
-            raise ValueError("weights of losses must not be negative")
-        if self.chunk_rays < 1 or (self.num_samples is not None and self.num_samples < 2):
-            raise ValueError("chunk_rays must be 1 or more, num_samples 2 or more")
+from lrm_core.training.objectives.perceptual_loss import PerceptualLoss
 
 
 class RenderingObjective(nn.Module):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from lrm_core.foreground import removal as module
 from scipy import ndimage
 
 from lrm_core.errors import EmptyForegroundError, InputError, MissingDependencyError
+from lrm_core.foreground import removal as module
 from lrm_core.foreground.removal import remove_background
 from lrm_core.io.image_files import read_image, read_mask
 

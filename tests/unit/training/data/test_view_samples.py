@@ -11,12 +11,11 @@ from lrm_core.errors import ConfigError, InputError, TrainingError
 from lrm_core.io.view_dataset_files import open_view_dataset, read_view_set
 from lrm_core.training.data import view_samples
 from lrm_core.training.data.view_samples import (
-    ViewDataConfig,
     ViewSample,
     ViewSamples,
-    ViewSource,
     collate_views,
 )
+from lrm_core.training.view_config import ViewDataConfig, ViewSource
 
 MODEL = load_preset("lrm-tiny")
 

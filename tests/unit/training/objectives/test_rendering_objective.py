@@ -8,17 +8,17 @@ from lrm_core.config import ModelConfig, load_preset
 from lrm_core.models.lrm import LRM
 from lrm_core.rendering.nerf_renderer import render_field
 from lrm_core.rendering.ray_generation import generate_rays
+from lrm_core.training.config import RenderingLossConfig
 from lrm_core.training.data.view_samples import (
     ViewBatch,
-    ViewDataConfig,
     ViewSamples,
-    ViewSource,
     collate_views,
 )
 from lrm_core.training.objectives import rendering_objective
 from lrm_core.training.objectives.deferred_backprop import render_chunks
 from lrm_core.training.objectives.perceptual_loss import gradient_difference
-from lrm_core.training.objectives.rendering_objective import RenderingLossConfig, RenderingObjective
+from lrm_core.training.objectives.rendering_objective import RenderingObjective
+from lrm_core.training.view_config import ViewDataConfig, ViewSource
 
 TINY = load_preset("lrm-tiny")
 

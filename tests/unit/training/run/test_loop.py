@@ -15,12 +15,11 @@ from accelerate import Accelerator
 
 from lrm_core.errors import ConfigError, TrainingError
 from lrm_core.models.loading import load_lrm
-from lrm_core.training.config import OptimizerConfig, TrainingConfig
-from lrm_core.training.data.view_samples import ViewDataConfig, ViewSource
-from lrm_core.training.objectives.rendering_objective import RenderingLossConfig
+from lrm_core.training.config import OptimizerConfig, RenderingLossConfig, TrainingConfig
 from lrm_core.training.run.checkpoints import checkpoints_of, read_checkpoint
 from lrm_core.training.run.loop import StepBatches
 from lrm_core.training.run.start import RunStart, release, start_run
+from lrm_core.training.view_config import ViewDataConfig, ViewSource
 
 
 class Listener:
