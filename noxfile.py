@@ -58,6 +58,13 @@ def build(session: nox.Session) -> None:
         session.run("python", "smoke.py", "--not-from", str(ROOT))
 
 
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into out/site; any warning, such as a dead link, is an error."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-E", "-c", "docs", ".", "out/site")
+
+
 @nox.session(default=False)
 def speed(session: nox.Session) -> None:
     """Measure speed into reports/speed; arguments after `--` choose: `-- -k "mini and 256"`."""
