@@ -55,7 +55,8 @@ def test_lrm_large_is_the_model_of_section_4_2() -> None:
         ({"nerf": {"plane_axes": [["x", "y"]]}}, "nerf.plane_axes"),
         ({"decoder": {"width": 10, "num_heads": 4}}, "decoder.width 10"),
         ({"encoder": {"image_size": 100}}, "image_size 100"),
-        ({"decoder": {"front_plane_skip": True}}, "front_plane_skip"),
+        ({"decoder": {"ray_widths": [8, 8]}}, "ray_widths needs 5 numbers"),
+        ({"decoder": {"ray_widths": [8] * 5}}, "ray_widths needs nerf.frustum"),
         ({"model": {}}, "model"),
     ],
 )
