@@ -239,7 +239,7 @@ def test_options_reach_the_methods_that_they_concern(
         taken.append(options)
         return load(name, options)
 
-    monkeypatch.setattr(loading, "load_predictor", taking)
+    monkeypatch.setattr("lrm_core.evaluation.session.load_predictor", taking)
     chosen = {
         "resolution": 64,
         "dtype": "float32",
