@@ -1,9 +1,9 @@
 """One self-contained HTML page of an evaluation: tables, distributions, pictures, 3D models.
 
 The page asks nothing of the network and works from a file: pictures and meshes are part of it, the
-3D viewer (model-viewer, `html/model-viewer/`) is started when somebody asks for it. A content
-security policy in the page forbids everything else, so that a name which slipped through the
-escaping could load and run nothing.
+3D viewer (`html/mesh-view.js`) is started when somebody asks for it. A content security policy in
+the page forbids everything else, so that a name which slipped through the escaping could load and
+run nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from lrm_core.reporting.published import MARK, PublishedTable
 from lrm_core.reporting.templates import html_templates
 
 _ARROWS = {"higher": "↑", "lower": "↓"}
-_VIEWER = "model-viewer"
 
 
 @dataclass(frozen=True)
@@ -109,8 +108,8 @@ def render_page(
     rows, notes = _score_rows(reports, list(metrics))
     shown, meshes = _shown_examples(examples, labels, tables, list(metrics))
     files = resources.files("lrm_core.reporting") / "html"
-    style, script = ((files / name).read_text("utf-8") for name in ("page.css", "page.js"))
-    viewer = (files / _VIEWER / "model-viewer-umd.min.js").read_text("utf-8") if meshes else ""
+    names = ("mesh-view.js", "page.js") if meshes else ("page.js",)
+    scripts = [(files / name).read_text("utf-8") for name in names]
     environment = html_templates("lrm_core.reporting")
     environment.filters |= {
         "number": _number,
@@ -137,13 +136,9 @@ def render_page(
         published_mark=MARK,
         arrows=_ARROWS,
         provenance=_grouped_provenance(reports, labels),
-        style=style,
-        script=script,
-        viewer=viewer,
-        viewer_licence="".join(
-            (files / _VIEWER / name).read_text("utf-8") for name in ("NOTICE", "LICENSE")
-        ),
-        script_hashes=[_csp_hash(text) for text in (script, viewer) if text],
+        style=(files / "page.css").read_text("utf-8"),
+        scripts=scripts,
+        script_hashes=[_csp_hash(text) for text in scripts],
     )
 
 
