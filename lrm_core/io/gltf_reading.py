@@ -23,6 +23,7 @@ from PIL import Image
 from lrm_core.errors import InputError
 from lrm_core.geometry.scene_conversion import MID_GREY
 from lrm_core.io.gltf_accessors import read_accessor
+from lrm_core.io.image_files import IMAGE_FORMATS
 from lrm_core.io.mesh_assets import MeshAssets, decode_texture
 from lrm_core.structures.scene import Material, ScenePart
 
@@ -241,7 +242,8 @@ class _Gltf:
                 view = self.gltf["bufferViews"][image["bufferView"]]
                 start = view.get("byteOffset", 0)
                 content = self.buffers[view["buffer"]][start : start + view["byteLength"]]
-            self.textures[source] = decode_texture(Image.open(io.BytesIO(content)))
+            opened = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
+            self.textures[source] = decode_texture(opened)
         return self.textures[source]
 
 

@@ -30,10 +30,11 @@ REAL_ALPHA_FRACTION = 1e-3
 """Least share of mostly transparent pixels that makes an alpha channel a cut-out; the rounded
 corners of a screenshot stay below it."""
 
-# Formats that photos come in. EPS and the like, which start other programs, are not among them.
-_FORMATS = (
+IMAGE_FORMATS = (
     "PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "TGA", "AVIF", "JPEG2000", "ICO",
 )  # fmt: skip
+"""What Pillow may be asked to decode, photos and textures alike: some of its other formats start
+programs (EPS: Ghostscript)."""
 _READABLE = "PNG, JPEG, WebP, TIFF, BMP and GIF images are read; convert the file to one of them"
 
 # EXIF orientation -> what makes the image upright (EXIF 2.3, tag 0x0112)
@@ -129,7 +130,7 @@ def _from_bytes(data: bytes, name: str) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow warns at half its limit and for damaged EXIF data; neither stops us
             warnings.simplefilter("ignore")
-            return Image.open(io.BytesIO(data), formats=_FORMATS)
+            return Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
     except Image.DecompressionBombError as error:
         raise _too_large(name) from error
     except UnidentifiedImageError as error:

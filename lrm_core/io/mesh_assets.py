@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from lrm_core.io.image_files import IMAGE_FORMATS
+
 # Gazebo Fuel (Google Scanned Objects) keeps NAME/meshes/model.obj and
 # NAME/materials/textures/texture.png, while the material names just texture.png.
 _TEXTURE_FOLDERS = (".", "textures", "../textures", "../materials/textures")
@@ -54,7 +56,7 @@ class MeshAssets:
         content = file.read_bytes()
         if file.suffix.lower() not in (".mtl", ".bin"):
             try:
-                Image.open(io.BytesIO(content)).close()
+                Image.open(io.BytesIO(content), formats=IMAGE_FORMATS).close()
             except Exception as error:
                 self.problems.append(f"'{name}', which it names, is no readable image")
                 raise OSError(name) from error

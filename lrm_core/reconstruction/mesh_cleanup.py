@@ -7,6 +7,10 @@ from jaxtyping import Float, Float32, Int, Int32
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+_DECIMATION_ROUNDS = 6
+# a round that leaves more than this share of the faces was the last
+_STANDSTILL = 0.98
+
 
 def is_closed(faces: Int[np.ndarray, "F 3"]) -> bool:
     """Whether every edge is shared by exactly two faces that run along it in opposite directions.
@@ -75,9 +79,14 @@ def decimate(
         return vertices, faces
     import fast_simplification
 
-    fewer_vertices, fewer_faces = fast_simplification.simplify(
-        vertices, faces, target_count=target_faces
-    )
+    fewer_vertices, fewer_faces = vertices, faces
+    for _ in range(_DECIMATION_ROUNDS):  # it may stop early, and go on from where it stopped
+        before = len(fewer_faces)
+        fewer_vertices, fewer_faces = fast_simplification.simplify(
+            fewer_vertices, fewer_faces, target_count=target_faces
+        )
+        if len(fewer_faces) <= target_faces or len(fewer_faces) > _STANDSTILL * before:
+            break
     separated = _separate_sheets(fewer_vertices.astype(np.float32), fewer_faces.astype(np.int32))
     if len(separated[1]) == 0 or (not is_closed(separated[1]) and is_closed(faces)):
         return vertices, faces

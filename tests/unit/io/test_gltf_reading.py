@@ -161,6 +161,21 @@ def test_texture_and_uv(tmp_path, document):
     np.testing.assert_allclose(part.uv, [[0, 1], [1, 1], [0.25, 0]])
 
 
+def test_textures_that_would_start_a_program_are_not_opened(tmp_path, document, monkeypatch):
+    def never(*_, **__):
+        pytest.fail("Pillow was asked to run Ghostscript")
+
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", never)
+    content = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(content, "EPS")
+    document.json["images"] = [{"bufferView": document.view(content.getvalue())}]
+    document.json["textures"] = [{"source": 0}]
+    uv = document.array(np.zeros((3, 2), "<f4"))
+    document.triangle({"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}, TEXCOORD_0=uv)
+    with pytest.raises(InputError):
+        document.part(tmp_path)
+
+
 def test_texture_transform(tmp_path, document):
     document.texture(np.zeros((2, 2, 4), dtype=np.uint8))
     transform = {"offset": [0.1, 0.2], "rotation": np.pi / 2, "scale": [2, 3]}

@@ -103,6 +103,18 @@ def test_missing_or_broken_assets_are_errors_not_grey(tmp_path, texels, missing)
             read_scene(tmp_path / "model.obj")
 
 
+def test_textures_that_would_start_a_program_are_not_opened(tmp_path, monkeypatch):
+    def never(*_, **__):
+        pytest.fail("Pillow was asked to run Ghostscript")
+
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", never)
+    Image.new("RGB", (4, 4)).save(tmp_path / "wood.png", "EPS")  # by content, whatever its name
+    (tmp_path / "model.obj").write_text(f"mtllib model.mtl\n{SQUARE}usemtl m\nf 1/1 2/2 3/3\n")
+    (tmp_path / "model.mtl").write_text("newmtl m\nmap_Kd wood.png\n")
+    with pytest.raises(InputError, match="no readable image"):
+        read_scene(tmp_path / "model.obj")
+
+
 def test_sixteen_bit_grey_textures_keep_their_tones(tmp_path):
     save_texture(tmp_path / "wood.png", np.array([[0, 0x8000], [0xFFFF, 0x1234]], dtype=np.uint16))
     (tmp_path / "model.obj").write_text(f"mtllib model.mtl\n{SQUARE}usemtl m\nf 1/1 2/2 3/3\n")

@@ -91,6 +91,18 @@ def test_decimated_noise_is_closed_too():
     assert whole.volume == pytest.approx(before.volume, rel=0.05)
 
 
+def test_decimation_goes_on_where_the_library_stops_early(monkeypatch):
+    whole = fast_simplification.simplify
+
+    def halving(vertices, faces, target_count):
+        return whole(vertices, faces, target_count=max(target_count, len(faces) // 2))
+
+    monkeypatch.setattr(fast_simplification, "simplify", halving)
+    _, faces = decimate(*mesh(ball(1.0, subdivisions=5)), 2000)  # from 20,480: four rounds
+    assert 1800 <= len(faces) <= 2000
+    assert is_closed(faces)
+
+
 def test_mesh_that_cannot_be_decimated_stays_as_it_is(monkeypatch):
     monkeypatch.setattr(
         fast_simplification, "simplify", lambda vertices, faces, **_: (vertices, faces[1:])
