@@ -29,6 +29,9 @@ _NAME = re.compile(r"step-\d{8,}\.pt")
 # Settings that give the steps so far their meaning: with others a checkpoint is another run's.
 _FIXED_SETTINGS = ("objective", "optimizer", "global_batch", "seed")
 
+# A rate that was constant so far may fall whenever the run is to end.
+_END_OF_RUN = re.compile(r"optimizer\.decay_steps was \d+, is \d+")
+
 # Settings that change neither samples nor losses, or that the comparison of models covers.
 _FREE_SETTINGS = frozenset(
     {
@@ -154,6 +157,7 @@ def compare_configurations(before: dict[str, Any], now: dict[str, Any], folder: 
     old, new = before["training"], now["training"]
     for name in _FIXED_SETTINGS:
         differences += _differences(old.get(name), new[name], name)
+    differences = [line for line in differences if not _END_OF_RUN.fullmatch(line)]
     if differences:
         raise TrainingError(
             f"the checkpoints of {folder} belong to another configuration: {differences[0]}",

@@ -121,7 +121,7 @@ def test_only_the_same_run_goes_on():
         "model": {"decoder": {"width": 8}},
         "training": {
             "seed": 0, "objective": "points", "global_batch": 4, "micro_batch": 2,
-            "optimizer": {"learning_rate": 1e-3}, "views": {"crop": 16},
+            "optimizer": {"learning_rate": 1e-3, "decay_steps": 400}, "views": {"crop": 16},
         },
     }  # fmt: skip
 
@@ -141,6 +141,12 @@ def test_only_the_same_run_goes_on():
     assert compare_configurations(before, changed("training.micro_batch", 1), folder) == []
     (line,) = compare_configurations(before, changed("training.views.crop", 32), folder)
     assert line == "changed since the checkpoint: views.crop was 16, is 32"
+    # a rate that was constant so far may fall whenever the run is to end; another schedule may not
+    assert (
+        compare_configurations(before, changed("training.optimizer.decay_steps", 9), folder) == []
+    )
+    with pytest.raises(TrainingError, match="decay_steps was 400, is None"):
+        compare_configurations(before, changed("training.optimizer.decay_steps", None), folder)
     for place, words in {
         "model.decoder.width": "model.decoder.width was 8, is 9",
         "training.seed": "seed was 0, is 9",
