@@ -34,11 +34,13 @@ from lrm_core.baselines.predictor import (
 from lrm_core.config import config_to_dict
 from lrm_core.errors import EmptySurfaceError
 from lrm_core.geometry.scene_conversion import scene_from_mesh
-from lrm_core.imaging.framing import crop_window, frame_as_is, frame_for_model
+from lrm_core.imaging.framing import crop_window
+from lrm_core.reconstruction.photo_reading import CutOut
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
-from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
-from lrm_core.structures.cameras import Cameras, canonical_camera
-from lrm_core.structures.images import FramedImage
+from lrm_core.reconstruction.reconstruction import MeshOptions
+from lrm_core.reconstruction.stages import StageClock
+from lrm_core.structures.cameras import canonical_camera
+from lrm_core.structures.photo import Foreground
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,19 +82,21 @@ class LrmPredictor:
             },
         )
 
-    @torch.inference_mode()
     def predict(self, rgba: UInt8[np.ndarray, "H W 4"], *, name: str) -> Prediction:
         """The model's mesh in the frame of the picture; see `Predictor.predict`."""
         require_object(rgba)
         start = time.perf_counter()
-        framed, camera, similarity = self._framed(rgba, self.model.config.encoder.image_size)
-        detail_size, detail = self.model.config.input.detail_size, None
-        if detail_size is not None:
-            detail = self._framed(rgba, detail_size)[0].rgba
-        triplane = self.model.predict_triplane(framed.rgba.to(self._device), camera, detail=detail)
-        reconstruction = Reconstruction(
-            self.model.field(triplane), self.model.config, camera, framed, detail=detail
-        )
+        cut = CutOut(Foreground(rgba, "alpha"), StageClock())
+        if self.model.config.decoder.camera_feature != "none":
+            photo = self.model.frame(cut, framing="as_is")
+            camera = canonical_camera(
+                photo.framed.rgba.shape[-1], distance=CAMERA_DISTANCE, focal=CAMERA_FOCAL
+            )
+            reconstruction = self.model.reconstruct_framed(photo, camera)
+            similarity = Similarity()
+        else:
+            reconstruction = self.model.reconstruct_framed(self.model.frame(cut))
+            similarity = self._undo_crop(rgba)
         try:
             mesh = reconstruction.extract_mesh(options=self.mesh)
         except EmptySurfaceError as error:  # an answer, and judged as one
@@ -104,27 +108,15 @@ class LrmPredictor:
     def _device(self) -> torch.device:
         return self.model.decoder.triplane_tokens.device
 
-    def _framed(
-        self, rgba: UInt8[np.ndarray, "H W 4"], size: int
-    ) -> tuple[FramedImage, Cameras, Similarity]:
-        """The picture at a size as the model wants it, its camera, and the way back."""
+    def _undo_crop(self, rgba: UInt8[np.ndarray, "H W 4"]) -> Similarity:
+        """From the frame of the crop that the model saw to that of the picture."""
         config = self.model.config
-        background, resize = config.input.background, config.input.resize
-        if config.decoder.camera_feature != "none":
-            framed = frame_as_is(rgba, size=size, background=background, resize=resize)
-            camera = canonical_camera(size, distance=CAMERA_DISTANCE, focal=CAMERA_FOCAL)
-            return framed, camera, Similarity()
-        ratio, assumed = config.input.foreground_ratio, config.source_camera
-        framed = frame_for_model(
-            rgba, size=size, foreground_ratio=ratio, background=background, resize=resize
-        )
-        similarity = undo_crop(
-            crop_window(rgba[..., 3], ratio),
+        return undo_crop(
+            crop_window(rgba[..., 3], config.input.foreground_ratio),
             len(rgba),
-            distance=assumed.distance,
-            focal=assumed.focal,
+            distance=config.source_camera.distance,
+            focal=config.source_camera.focal,
         )
-        return framed, self.model.canonical_camera(), similarity
 
 
 def load_lrm_predictor(
