@@ -1,9 +1,1 @@
-"""Textured solids made from random numbers: shapes, paints, constructive geometry, families."""
-
-from collections.abc import Sequence
-
-import numpy as np
-
-# runtime checkers take annotations at their word: to them an int is no float
-Real = float | int
-Numbers = Sequence[float] | Sequence[int] | Sequence[Real] | np.ndarray
+"""Textured objects made from (seed, index): the samplers, and families of invented things."""

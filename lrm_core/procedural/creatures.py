@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.procedural import Real
-from lrm_core.procedural.assembly import Piece
-from lrm_core.procedural.creature_parts import eyes, horns, ridge, wings
-from lrm_core.procedural.paints import Paint, plain
-from lrm_core.procedural.palettes import random_paint
-from lrm_core.procedural.shapes import (
+from lrm_core.modeling import Real
+from lrm_core.modeling.assembly import Piece
+from lrm_core.modeling.creature_parts import eyes, horns, ridge, wings
+from lrm_core.modeling.paints import Paint, plain
+from lrm_core.modeling.palettes import random_paint
+from lrm_core.modeling.shapes import (
     Limb,
     blend,
     ellipsoid,

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.procedural import Real
-from lrm_core.procedural.assembly import Piece
-from lrm_core.procedural.paints import (
+from lrm_core.modeling import Real
+from lrm_core.modeling.assembly import Piece
+from lrm_core.modeling.paints import (
     Paint,
     dots,
     plain,
     stripes,
 )
-from lrm_core.procedural.palettes import random_paint, random_wood
-from lrm_core.procedural.shapes import Shape, box, curve, ellipsoid, lathe, tube
+from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, tube
 
 Palette = Float[np.ndarray, "5 3"]
 

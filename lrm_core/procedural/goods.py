@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.procedural import Real, deformations
-from lrm_core.procedural.assembly import Piece, mirrored
-from lrm_core.procedural.paints import (
+from lrm_core.modeling import Real, deformations
+from lrm_core.modeling.assembly import Piece, mirrored
+from lrm_core.modeling.paints import (
     Paint,
     banded,
     picture,
     plain,
     stripes,
 )
-from lrm_core.procedural.palettes import random_paint, random_wood
-from lrm_core.procedural.prints import back_label, control_panel, label
-from lrm_core.procedural.shapes import (
+from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.prints import back_label, control_panel, label
+from lrm_core.modeling.shapes import (
     box,
     curve,
     ellipsoid,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.procedural import (
+from lrm_core.household import (
     appliances,
     cartons,
     containers,
@@ -27,9 +27,9 @@ from lrm_core.procedural import (
     toy_animals,
     toy_vehicles,
 )
-from lrm_core.procedural.assembly import Piece, bake, join, normalised
-from lrm_core.procedural.materials import product_palette
-from lrm_core.procedural.paints import weathered
+from lrm_core.modeling.assembly import Piece, bake, join, normalised
+from lrm_core.modeling.materials import product_palette
+from lrm_core.modeling.paints import weathered
 from lrm_core.procedural.solids import random_rotation
 from lrm_core.structures.scene import Scene
 

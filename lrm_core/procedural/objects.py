@@ -11,6 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from lrm_core.modeling.assembly import Piece, bake, join, normalised
+from lrm_core.modeling.paints import weathered
+from lrm_core.modeling.palettes import random_paint, random_palette
 from lrm_core.procedural import (
     buildings,
     creatures,
@@ -22,9 +25,6 @@ from lrm_core.procedural import (
     vehicles,
     vessels,
 )
-from lrm_core.procedural.assembly import Piece, bake, join, normalised
-from lrm_core.procedural.paints import weathered
-from lrm_core.procedural.palettes import random_paint, random_palette
 from lrm_core.structures.scene import Scene
 
 Family = Callable[[np.random.Generator, np.ndarray], list[Piece]]

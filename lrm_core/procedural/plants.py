@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.procedural import Real, deformations
-from lrm_core.procedural.assembly import Piece
-from lrm_core.procedural.paints import (
+from lrm_core.modeling import Real, deformations
+from lrm_core.modeling.assembly import Piece
+from lrm_core.modeling.paints import (
     Paint,
     clouds,
     dots,
@@ -15,9 +15,9 @@ from lrm_core.procedural.paints import (
     plain,
     stripes,
 )
-from lrm_core.procedural.palettes import random_paint, random_wood
-from lrm_core.procedural.shapes import Shape, curve, ellipsoid, lathe, tube
-from lrm_core.procedural.vessels import hollow
+from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.sections import hollow
+from lrm_core.modeling.shapes import Shape, curve, ellipsoid, lathe, tube
 
 Palette = Float[np.ndarray, "5 3"]
 

@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Float
 
 from lrm_core.geometry.scene_conversion import normalise_scene, transform_scene
-from lrm_core.procedural.assembly import Piece, bake, join, normalised
+from lrm_core.modeling.assembly import Piece, bake, join, normalised
+from lrm_core.modeling.palettes import random_paint, random_palette
+from lrm_core.modeling.sections import hollow
+from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, tube
 from lrm_core.procedural.objects import procedural_object
-from lrm_core.procedural.palettes import random_paint, random_palette
-from lrm_core.procedural.shapes import Shape, box, curve, ellipsoid, lathe, tube
-from lrm_core.procedural.vessels import hollow
 from lrm_core.structures.scene import Scene, ScenePart
 
 # pieces of layouts are taken from so many objects of the same seed

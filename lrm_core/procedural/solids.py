@@ -10,11 +10,11 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.procedural import Real, deformations
-from lrm_core.procedural.assembly import Piece, mirrored
-from lrm_core.procedural.paints import plain
-from lrm_core.procedural.palettes import random_paint
-from lrm_core.procedural.shapes import (
+from lrm_core.modeling import Real, deformations
+from lrm_core.modeling.assembly import Piece, mirrored
+from lrm_core.modeling.paints import plain
+from lrm_core.modeling.palettes import random_paint
+from lrm_core.modeling.shapes import (
     Shape,
     box,
     curve,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.procedural.assembly import Piece, mirrored
-from lrm_core.procedural.paints import (
+from lrm_core.modeling.assembly import Piece, mirrored
+from lrm_core.modeling.paints import (
     Paint,
     picture,
     plain,
 )
-from lrm_core.procedural.palettes import random_paint, random_wood
-from lrm_core.procedural.prints import control_panel, label
-from lrm_core.procedural.shapes import (
+from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.prints import control_panel, label
+from lrm_core.modeling.shapes import (
     Shape,
     box,
     curve,

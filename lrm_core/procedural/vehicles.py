@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.procedural import Numbers, Real
-from lrm_core.procedural.assembly import Piece, mirrored
-from lrm_core.procedural.paints import (
+from lrm_core.modeling import Numbers, Real
+from lrm_core.modeling.assembly import Piece, mirrored
+from lrm_core.modeling.paints import (
     Paint,
     banded,
     picture,
     plain,
 )
-from lrm_core.procedural.palettes import random_paint, random_wood
-from lrm_core.procedural.prints import label, windows
-from lrm_core.procedural.shapes import (
+from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.prints import label, windows
+from lrm_core.modeling.shapes import (
     Shape,
     box,
     curve,

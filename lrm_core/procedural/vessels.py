@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.procedural import Real
-from lrm_core.procedural.assembly import Piece
-from lrm_core.procedural.paints import (
+from lrm_core.modeling import Real
+from lrm_core.modeling.assembly import Piece
+from lrm_core.modeling.paints import (
     Paint,
     banded,
     gradient,
@@ -15,22 +15,12 @@ from lrm_core.procedural.paints import (
     stripes,
     wrapped,
 )
-from lrm_core.procedural.palettes import random_paint, random_wood
-from lrm_core.procedural.prints import label
-from lrm_core.procedural.shapes import Shape, box, curve, ellipsoid, lathe, loft, tube
+from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.prints import label
+from lrm_core.modeling.sections import hollow
+from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, loft, tube
 
 Palette = Float[np.ndarray, "5 3"]
-
-
-def hollow(outline: Float[np.ndarray, "K 2"], wall: Real) -> Float[np.ndarray, "J 2"]:
-    """The profile of an open vessel: up the outline, over the rim, down inside."""
-    inner = outline[::-1].copy()
-    floor = outline[0, 1] + wall
-    inner = inner[inner[:, 1] > floor]
-    bottom = [np.interp(floor, outline[:, 1], outline[:, 0]), floor]
-    inner = np.concatenate([inner, [bottom]])
-    inner[:, 0] = np.maximum(inner[:, 0] - wall, 0.02)
-    return np.concatenate([outline, inner])
 
 
 def _glaze(rng: np.random.Generator, palette: Palette, height: Real) -> Paint:

@@ -8,10 +8,8 @@ import trimesh
 
 pytest.importorskip("manifold3d")
 
-from lrm_core.procedural import cartons, electronics, footwear, household, toy_animals
-from lrm_core.procedural.assembly import join
+from lrm_core.procedural import household
 from lrm_core.procedural.household import FAMILIES, build
-from lrm_core.procedural.materials import product_palette
 from lrm_core.structures.scene import Scene
 
 
@@ -103,69 +101,3 @@ def test_every_family_makes_one_closed_solid(family):
 def test_every_family_is_drawn():
     drawn = {household.pick_family(np.random.default_rng([0, k])) for k in range(1500)}
     assert drawn == set(FAMILIES)
-
-
-def _extent(pieces) -> np.ndarray:
-    return np.ptp(join(pieces).vertices, axis=0)
-
-
-@pytest.mark.parametrize("kind", ["sneaker", "loafer", "slipper"])
-def test_low_shoes_have_the_proportions_of_shoes(kind):
-    # a grown-up's: 26 to 32 cm long, 9 to 12 cm wide, 7 cm high or, with high tops, up to 21 cm
-    for index in range(8):
-        rng = np.random.default_rng([2, index])
-        width, length, height = _extent(footwear.shoe(rng, product_palette(rng), kind))
-        shoes = 1 if width / length < 0.5 else 2
-        assert 0.28 < width / shoes / length < 0.48
-        assert 1.4 < length / height < 4.5
-
-
-def test_boots_are_taller_than_pumps_and_pumps_than_sandals():
-    heights = {}
-    for kind in ("boot", "pump", "sandal"):
-        ratios = []
-        for index in range(8):
-            rng = np.random.default_rng([2, index])
-            _, length, height = _extent(footwear.shoe(rng, product_palette(rng), kind))
-            ratios.append(height / length)
-        heights[kind] = np.median(ratios)
-    assert heights["boot"] > 0.6 > heights["pump"] > heights["sandal"]
-
-
-def test_a_carton_is_printed_in_front_and_behind():
-    rng = np.random.default_rng(0)
-    (piece, *_) = cartons.carton(rng, product_palette(rng), "carton")
-    low, high = piece.shape.rest.min(axis=0), piece.shape.rest.max(axis=0)
-    spots = np.random.default_rng(1).uniform(0.9 * low, 0.9 * high, size=(400, 3))
-    for sign, edge in ((-1.0, low[1]), (1.0, high[1])):
-        spots[:, 1] = edge
-        colors = piece.paint(spots, np.tile([0.0, sign, 0.0], (400, 1)))
-        assert colors.std(axis=0).max() > 0.05
-
-
-def test_whales_are_long_giraffes_tall_and_keyboards_flat():
-    def side_view(make, kind):
-        ratios = []
-        for index in range(6):
-            rng = np.random.default_rng([5, index])
-            _, length, height = _extent(make(rng, product_palette(rng), kind))
-            ratios.append(length / height)
-        return np.median(ratios)
-
-    assert side_view(toy_animals.toy_animal, "swimmer") > 2.0
-    assert side_view(toy_animals.toy_animal, "elephant") < 2.0
-    assert side_view(toy_animals.toy_animal, "horse") < 1.3
-    assert side_view(electronics.device, "keyboard") > 2.5
-
-
-def test_things_stand_on_their_feet_with_their_front_towards_minus_y():
-    # four legs of the same length: the lowest tenth has points in front and behind
-    rng = np.random.default_rng([5, 1])
-    vertices = join(toy_animals.toy_animal(rng, product_palette(rng), "horse")).vertices
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
-    feet = vertices[vertices[:, 2] < low[2] + 0.1 * (high[2] - low[2])]
-    middle = (low[1] + high[1]) / 2
-    assert (feet[:, 1] < middle).any()
-    assert (feet[:, 1] > middle).any()
-    # the head is the highest part, and it is in front
-    assert vertices[vertices[:, 2].argmax(), 1] < middle

@@ -1,0 +1,1 @@
+"""Families of everyday things: shoes, bags, packages, toys, devices, what stands in a home."""

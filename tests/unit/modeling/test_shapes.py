@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+import trimesh
+
+pytest.importorskip("manifold3d")
+
+from lrm_core.modeling import shapes
+
+
+@pytest.mark.parametrize(
+    ("shape", "volume"),
+    [
+        (shapes.box([1.0, 2.0, 0.5]), 1.0),
+        (shapes.ellipsoid([0.5, 0.6, 0.7], divisions=40), 4 / 3 * np.pi * 0.5 * 0.6 * 0.7),
+        (shapes.lathe(np.array([[0.5, 0.0], [0.5, 2.0]]), segments=256), np.pi * 0.25 * 2.0),
+        (shapes.torus(1.0, 0.25, 128, 64), 2 * np.pi**2 * 1.0 * 0.25**2),
+        (shapes.extrude(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), 0.4), 0.2),
+        (shapes.tube(np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), 0.3, sides=256), np.pi * 0.09),
+        (
+            shapes.blend([shapes.Limb((0.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.4, 0.4))], 0.01, 60),
+            np.pi * 0.16 + 4 / 3 * np.pi * 0.064,
+        ),
+    ],
+)
+def test_shapes_are_closed_with_the_volume_of_the_formula(shape, volume):
+    for solid in (shape, shape.mirrored(), shape.rotated("x", 70).moved(0.1, 0.2, 0.3)):
+        mesh = trimesh.Trimesh(solid.vertices, solid.faces, process=False)
+        assert mesh.is_watertight
+        assert mesh.volume == pytest.approx(volume, rel=0.01)
+
+
+def test_rounded_box_has_the_volume_of_steiner():
+    a, b, c, r = 1.0, 0.8, 0.6, 0.2
+    shape = shapes.box([a, b, c], rounding=r, divisions=24)
+    mesh = trimesh.Trimesh(shape.vertices, shape.faces, process=False)
+    x, y, z = a - 2 * r, b - 2 * r, c - 2 * r
+    steiner = x * y * z + 2 * r * (x * y + y * z + z * x)
+    steiner += np.pi * r**2 * (x + y + z) + 4 / 3 * np.pi * r**3
+    assert mesh.is_watertight
+    assert mesh.volume == pytest.approx(steiner, rel=0.02)
