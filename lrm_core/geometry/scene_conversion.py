@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lrm_core.errors import InputError
-from lrm_core.imaging.color import srgb_to_linear
-from lrm_core.structures.mesh import Mesh
+from lrm_core.imaging.color import linear_to_srgb, srgb_to_linear
+from lrm_core.structures.mesh import Mesh, Texture
 from lrm_core.structures.scene import Material, Scene, ScenePart
 
 # sRGB 0.5: the colour of surfaces that have none, visible on a white background
@@ -46,6 +46,17 @@ def mesh_from_scene(scene: Scene) -> Mesh:
         np.concatenate([part.vertices for part in scene.parts]).astype(np.float32),
         np.concatenate(faces).astype(np.int32),
     )
+
+
+def mesh_from_part(part: ScenePart) -> Mesh:
+    """One part with its texture or its vertex colors: undoes `scene_from_mesh`, alpha left out."""
+    if part.material.texture is not None and part.uv is not None:
+        texture = Texture(part.material.texture[..., :3], part.uv)
+        return Mesh(part.vertices, part.faces, texture=texture)
+    if part.vertex_colors is not None:
+        colors = linear_to_srgb(np.clip(part.vertex_colors[:, :3], 0.0, 1.0))
+        return Mesh(part.vertices, part.faces, vertex_colors=colors)
+    return Mesh(part.vertices, part.faces)
 
 
 def normalise_scene(scene: Scene, longest_side: float) -> Scene:

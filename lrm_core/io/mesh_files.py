@@ -5,7 +5,9 @@
 | .glb .gltf | GLB: texture inside, or linear vertex colours  | every material of glTF 2.0       |
 | .obj       | MTL and PNG beside it, or `v x y z r g b`      | MTL, textures, vertex colours    |
 | .ply       | vertex colours                                 | vertex, face colours, texture    |
-| .stl       | geometry only                                  | geometry only                    |
+| .stl       | geometry only, in millimeters                  | geometry only                    |
+| .3mf       | texture or vertex colors, in millimeters       | -                                |
+| .usdz      | texture or vertex colors, in meters            | -                                |
 | .dae       | -                                              | materials, textures (pycollada)  |
 """
 

@@ -1,4 +1,4 @@
-"""Write a mesh as OBJ, GLB, PLY or STL so that every program shows the same object.
+"""Write a mesh as OBJ, GLB, PLY, STL, 3MF or USDZ so that every program shows the same object.
 
 A texture comes before vertex colours where a mesh has both. Vertices keep their order. Where a
 mesh is textured its vertices are doubled along UV seams; OBJ and PLY files hold every position
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -20,14 +20,20 @@ from lrm_core.errors import OutputError
 from lrm_core.geometry.mesh_geometry import weld
 from lrm_core.io.atomic_write import replacing
 from lrm_core.io.gltf_writing import encode_glb
-from lrm_core.structures.frames import WORLD_TO_FILE
+from lrm_core.io.mesh_placement import UpAxis, place_mesh
+from lrm_core.io.text_rows import text_rows
+from lrm_core.io.threemf_writing import encode_3mf
+from lrm_core.io.usdz_writing import encode_usdz
 from lrm_core.structures.mesh import Mesh, Texture
-
-_ROWS_AT_ONCE = 1 << 16
 
 
 def write_mesh(
-    path: Path, mesh: Mesh, *, up: Literal["y", "z"] = "y", overwrite: bool = False
+    path: Path,
+    mesh: Mesh,
+    *,
+    up: UpAxis | None = None,
+    size_mm: float | None = None,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write a mesh in the format that the suffix names, all of its files or none.
 
@@ -35,10 +41,11 @@ def write_mesh(
     may well be the photo that the mesh was made from).
 
     Args:
-        path: ends in .obj, .glb, .ply or .stl.
+        path: ends in .obj, .glb, .ply, .stl, .3mf or .usdz.
         mesh: in the world frame.
-        up: the file's up axis: y (front +z, as in glTF) or z (the world frame, front -y).
-            glTF knows y only.
+        up: the file's up axis: y (front +z, as in glTF) or z (the world frame, front -y); None
+            for the format's own (`lrm_core/io/mesh_placement.py`).
+        size_mm: longest side in millimeters, for formats that have a unit of length.
         overwrite: replace files that exist.
 
     Returns:
@@ -56,16 +63,12 @@ def write_mesh(
             f"{path.name}: cannot write meshes as '{path.suffix}'",
             hint=f"use a name that ends in one of {known}",
         )
-    if encode is _encode_glb and up != "y":
-        raise OutputError(
-            f"{path.name}: glTF files are y up by their standard, asked for {up} up",
-            hint="write OBJ, PLY or STL for other up axes",
-        )
     if len(mesh.faces) == 0:
         raise OutputError(f"{path.name}: the mesh has no faces")
     if not np.isfinite(mesh.vertices).all():
         raise OutputError(f"{path.name}: the mesh has vertices that are not finite")
-    files = encode(path, mesh.transformed(WORLD_TO_FILE[up]))
+    placement = place_mesh(mesh, path.suffix.lower(), up=up, size_mm=size_mm)
+    files = encode(path, replace(mesh, vertices=placement.apply(mesh.vertices)))
     existing = [file for file in files if file.exists()]
     if existing and not overwrite:
         raise OutputError(f"{existing[0]} exists already", hint="choose another name or overwrite")
@@ -88,11 +91,11 @@ def _encode_obj(path: Path, mesh: Mesh) -> dict[Path, bytes]:
     smooth = "s 1\n"  # programs compute smooth normals themselves
     if mesh.texture is None:
         if mesh.vertex_colors is None:
-            vertices = _rows("v %.9g %.9g %.9g\n", mesh.vertices)
+            vertices = text_rows("v %.9g %.9g %.9g\n", mesh.vertices)
         else:
             colored = np.concatenate([mesh.vertices, mesh.vertex_colors], axis=1)
-            vertices = _rows("v %.9g %.9g %.9g %.6g %.6g %.6g\n", colored)
-        faces = _rows("f %d %d %d\n", mesh.faces + 1)
+            vertices = text_rows("v %.9g %.9g %.9g %.6g %.6g %.6g\n", colored)
+        faces = text_rows("f %d %d %d\n", mesh.faces + 1)
         return {path: "".join([header, vertices, smooth, faces]).encode()}
 
     mtl_path, png_path = path.with_suffix(".mtl"), path.with_suffix(".texture.png")
@@ -102,10 +105,10 @@ def _encode_obj(path: Path, mesh: Mesh) -> dict[Path, bytes]:
     obj = [
         header,
         f"mtllib {mtl_path.name}\n",
-        _rows("v %.9g %.9g %.9g\n", mesh.vertices[kept]),
-        _rows("vt %.9g %.9g\n", mesh.texture.uv),
+        text_rows("v %.9g %.9g %.9g\n", mesh.vertices[kept]),
+        text_rows("vt %.9g %.9g\n", mesh.texture.uv),
         f"usemtl {material}\n{smooth}",
-        _rows("f %d/%d %d/%d %d/%d\n", corners.reshape(-1, 6)),
+        text_rows("f %d/%d %d/%d %d/%d\n", corners.reshape(-1, 6)),
     ]
     # white, so that programs which multiply Kd into the texture show the texture as it is
     mtl = f"newmtl {material}\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\nmap_Kd {png_path.name}\n"
@@ -116,9 +119,16 @@ def _encode_obj(path: Path, mesh: Mesh) -> dict[Path, bytes]:
     }
 
 
-def _encode_glb(path: Path, mesh: Mesh) -> dict[Path, bytes]:
-    png = None if mesh.texture is None else _encode_png(mesh.texture.image)
-    return {path: encode_glb(mesh, path.stem, png)}
+def _in_one_file(
+    encode: Callable[[Mesh, str, bytes | None], bytes],
+) -> Callable[[Path, Mesh], dict[Path, bytes]]:
+    """A writer of a format that holds its texture itself."""
+
+    def encode_file(path: Path, mesh: Mesh) -> dict[Path, bytes]:
+        png = None if mesh.texture is None else _encode_png(mesh.texture.image)
+        return {path: encode(mesh, path.stem, png)}
+
+    return encode_file
 
 
 def _encode_ply(path: Path, mesh: Mesh) -> dict[Path, bytes]:
@@ -148,9 +158,11 @@ def _encode_stl(path: Path, mesh: Mesh) -> dict[Path, bytes]:
 
 MESH_WRITERS: dict[str, Callable[[Path, Mesh], dict[Path, bytes]]] = {
     ".obj": _encode_obj,
-    ".glb": _encode_glb,
+    ".glb": _in_one_file(encode_glb),
     ".ply": _encode_ply,
     ".stl": _encode_stl,
+    ".3mf": _in_one_file(encode_3mf),
+    ".usdz": _in_one_file(encode_usdz),
 }
 
 
@@ -167,14 +179,6 @@ def sample_texture(texture: Texture) -> Float[np.ndarray, "V 3"]:
     lower = image[bottom, left] * (1 - fx) + image[bottom, right] * fx
     colors: np.ndarray = (upper * (1 - fy) + lower * fy) / 255.0
     return colors
-
-
-def _rows(template: str, values: np.ndarray) -> str:
-    """`template % row` for every row of (N, K) values, many rows per formatting call."""
-    chunks = (
-        values[start : start + _ROWS_AT_ONCE] for start in range(0, len(values), _ROWS_AT_ONCE)
-    )
-    return "".join(template * len(chunk) % tuple(chunk.ravel().tolist()) for chunk in chunks)
 
 
 def _encode_png(image: UInt8[np.ndarray, "H W C"]) -> bytes:

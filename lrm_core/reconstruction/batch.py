@@ -23,11 +23,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from lrm_core.errors import LrmError
+from lrm_core.io.mesh_placement import UpAxis
 from lrm_core.reconstruction.photo_reading import CutOut
 from lrm_core.reconstruction.pipeline import FramedPhoto, ReconstructionModel
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
@@ -46,13 +47,15 @@ class FileOptions:
     """Which files a photo becomes.
 
     Attributes:
-        up: up axis of the mesh file.
+        up: up axis of the mesh file; None for the format's own.
+        size_mm: longest side in millimeters, for formats that have a unit of length.
         overwrite: replace older files.
         scene: also write the radiance field here.
         video: also write a turntable here.
     """
 
-    up: Literal["y", "z"] = "y"
+    up: UpAxis | None = None
+    size_mm: float | None = None
     overwrite: bool = False
     scene: Path | None = None
     video: Path | None = None
@@ -191,7 +194,12 @@ def _finish(
     with _own_stream(reconstruction.triplane.planes.device):
         mesh = reconstruction.extract_mesh(options=options)
         written, record = write_result(
-            path, reconstruction, mesh, up=files.up, overwrite=files.overwrite
+            path,
+            reconstruction,
+            mesh,
+            up=files.up,
+            size_mm=files.size_mm,
+            overwrite=files.overwrite,
         )
         if files.scene is not None:
             with clock.stage("save scene"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from lrm_core.errors import InputError, OutputError
 from lrm_core.io.image_files import IMAGE_SUFFIXES
 from lrm_core.io.mesh_files import MESH_WRITERS
+from lrm_core.io.mesh_placement import UpAxis, check_placement
 
 
 def plan_outputs(
@@ -18,6 +19,8 @@ def plan_outputs(
     file_format: str | None,
     overwrite: bool,
     skip_existing: bool = False,
+    up: UpAxis | None = None,
+    size_mm: float | None = None,
 ) -> list[tuple[Path, Path]]:
     """Pairs of photo and mesh file.
 
@@ -27,14 +30,16 @@ def plan_outputs(
         file_format: suffix of meshes in a folder, without the dot; None for OBJ.
         overwrite: whether meshes that are there already may be replaced.
         skip_existing: leave out photos whose mesh is there already.
+        up: up axis of the meshes; None for the format's own.
+        size_mm: longest side of the meshes in millimeters, or None.
 
     Returns:
         one pair per photo, sorted by folder listing; photos of the same name get `_2`, `_3`, ...
 
     Raises:
         InputError: a folder without images.
-        OutputError: one file for several photos, a format that contradicts the suffix, or a file
-            that may not be replaced.
+        OutputError: one file for several photos, a format that contradicts the suffix, a file
+            that may not be replaced, or an up axis or a size that the format does not know.
     """
     found: list[Path] = []
     several = len(photos) > 1
@@ -52,6 +57,7 @@ def plan_outputs(
         pairs = [(photo, mesh) for photo, mesh in pairs if not mesh.exists()]
     for _, mesh in pairs:
         check_output(mesh, overwrite=overwrite)
+        check_placement(mesh.suffix.lower(), up=up, size_mm=size_mm)
     return pairs
 
 

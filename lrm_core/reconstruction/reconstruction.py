@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lrm_core.config import ModelConfig
 from lrm_core.io.mesh_files import write_mesh
+from lrm_core.io.mesh_placement import UpAxis
 from lrm_core.models.folded_field import fold
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.density_grid import dense_density, sparse_density
@@ -45,13 +46,20 @@ _OCCUPANCY_CELLS = 96
 class ExtractedMesh(Mesh):
     """A mesh that can write itself."""
 
-    def save(self, path: str | Path, *, up: Literal["y", "z"] = "y") -> list[Path]:
-        """Write OBJ (with MTL and PNG), GLB, PLY or STL by the suffix; older files are replaced.
+    def save(
+        self, path: str | Path, *, up: UpAxis | None = None, size_mm: float | None = None
+    ) -> list[Path]:
+        """Write OBJ (with MTL and PNG), GLB, PLY, STL, 3MF or USDZ; older files are replaced.
+
+        Args:
+            path: its suffix chooses the format.
+            up: up axis of the file; None for the format's own.
+            size_mm: longest side in millimeters (STL, 3MF, USDZ); None for 100.
 
         Returns:
             every file written.
         """
-        return write_mesh(Path(path), self, up=up, overwrite=True)
+        return write_mesh(Path(path), self, up=up, size_mm=size_mm, overwrite=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -12,18 +12,20 @@ from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.checkpoint_files import write_json
 from lrm_core.io.image_writing import to_uint8, write_png
 from lrm_core.io.mesh_files import scene_from_mesh, write_mesh
+from lrm_core.io.mesh_placement import MeshPlacement, UpAxis, place_mesh
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import peak_memory_mb
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.rendering.view_output import write_views
 from lrm_core.structures.cameras import Cameras
-from lrm_core.structures.frames import WORLD_TO_FILE
 from lrm_core.structures.mesh import Mesh
 
 FRAME_WORDS = {"y": "y up, front +z (glTF)", "z": "z up, front -y (lrm world)"}
 
 
-def source_camera_in_file(reconstruction: Reconstruction, up: Literal["y", "z"]) -> dict[str, Any]:
+def source_camera_in_file(
+    reconstruction: Reconstruction, placement: MeshPlacement
+) -> dict[str, Any]:
     """The source camera as `mesh.json` holds it.
 
     Returns:
@@ -31,27 +33,28 @@ def source_camera_in_file(reconstruction: Reconstruction, up: Literal["y", "z"])
         the image's width (x) and height (y).
     """
     camera = reconstruction.source_camera[0]
-    to_file = np.eye(4)
-    to_file[:3, :3] = WORLD_TO_FILE[up]
-    c2w = to_file @ camera.c2w[0].double().cpu().numpy()
+    c2w = camera.c2w[0].double().cpu().numpy()
+    c2w[:3, 3:] = placement.apply(c2w[:3, 3:].T).T
+    c2w[:3, :3] = placement.rotation @ c2w[:3, :3]
     intrinsics = camera.normalised_intrinsics[0].tolist()
     return {"c2w": c2w.tolist(), **dict(zip(("fx", "fy", "cx", "cy"), intrinsics, strict=True))}
 
 
 def describe_result(
-    reconstruction: Reconstruction, mesh: Mesh, up: Literal["y", "z"]
+    reconstruction: Reconstruction, mesh: Mesh, placement: MeshPlacement
 ) -> dict[str, Any]:
     """Everything `mesh.json` says about a result."""
     config = reconstruction.config
-    in_file = mesh.vertices @ WORLD_TO_FILE[up].T
+    in_file = placement.apply(mesh.vertices.astype(np.float64))
+    up, unit = placement.up, placement.unit
     return {
         "lrm_version": __version__,
         "model": config.name,
         "licence": config.licence,
         "commercial_use": config.commercial_use,
         "background_removal": reconstruction.background_removal,
-        "frame": {"up": up, "words": FRAME_WORDS[up]},
-        "source_camera": source_camera_in_file(reconstruction, up),
+        "frame": {"up": up, "words": FRAME_WORDS[up]} | ({"unit": unit} if unit else {}),
+        "source_camera": source_camera_in_file(reconstruction, placement),
         "num_vertices": len(mesh.vertices),
         "num_faces": len(mesh.faces),
         "bounds": (in_file.min(axis=0).tolist(), in_file.max(axis=0).tolist()),
@@ -65,7 +68,8 @@ def write_result(
     reconstruction: Reconstruction,
     mesh: Mesh,
     *,
-    up: Literal["y", "z"] = "y",
+    up: UpAxis | None = None,
+    size_mm: float | None = None,
     overwrite: bool = False,
 ) -> tuple[list[Path], dict[str, Any]]:
     """Write a mesh with `NAME.input.png` and `NAME.json` beside it.
@@ -74,7 +78,8 @@ def write_result(
         path: of the mesh; its suffix chooses the format.
         reconstruction: what the mesh came from.
         mesh: in the world frame.
-        up: up axis of the file.
+        up: up axis of the file; None for the format's own.
+        size_mm: longest side in millimeters, for formats that have a unit of length.
         overwrite: replace older files.
 
     Returns:
@@ -84,13 +89,14 @@ def write_result(
         OutputError: see `write_mesh`.
     """
     with reconstruction.clock.stage("write"):
-        files = write_mesh(path, mesh, up=up, overwrite=overwrite)
+        files = write_mesh(path, mesh, up=up, size_mm=size_mm, overwrite=overwrite)
         if reconstruction.foreground is not None:
             rgba = reconstruction.foreground.rgba[0].permute(1, 2, 0).cpu().numpy()
             image_path = path.with_name(f"{path.stem}.input.png")
             write_png(image_path, to_uint8(rgba))
             files.append(image_path)
-    description = describe_result(reconstruction, mesh, up)
+    placement = place_mesh(mesh, path.suffix.lower(), up=up, size_mm=size_mm)
+    description = describe_result(reconstruction, mesh, placement)
     description["files"] = [file.name for file in files]
     json_path = path.with_name(f"{path.stem}.json")
     write_json(json_path, description)

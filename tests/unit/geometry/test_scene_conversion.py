@@ -3,6 +3,7 @@ import pytest
 
 from lrm_core.errors import InputError
 from lrm_core.geometry.scene_conversion import (
+    mesh_from_part,
     mesh_from_scene,
     normalise_scene,
     scene_from_mesh,
@@ -69,3 +70,28 @@ def test_a_point_cannot_be_normalised():
     point = Scene((ScenePart(np.ones((3, 3), dtype=np.float32), FACES, Material()),))
     with pytest.raises(InputError, match="no extent"):
         normalise_scene(point, 2.0)
+
+
+@pytest.mark.parametrize("kind", ["textured", "colored", "plain"])
+def test_a_mesh_comes_back_from_its_part(kind):
+    generator = np.random.default_rng(0)
+    texture = Texture(
+        generator.integers(0, 256, (2, 3, 3)).astype(np.uint8),
+        np.array([[0, 0], [1, 0], [0, 1]], dtype=np.float32),
+    )
+    colors = generator.random((3, 3)).astype(np.float32)
+    mesh = Mesh(
+        VERTICES,
+        FACES,
+        vertex_colors=colors if kind == "colored" else None,
+        texture=texture if kind == "textured" else None,
+    )
+    (part,) = scene_from_mesh(mesh).parts
+    again = mesh_from_part(part)
+    np.testing.assert_array_equal(again.vertices, VERTICES)
+    assert (again.texture is None) == (kind != "textured")
+    assert (again.vertex_colors is None) == (kind != "colored")
+    if again.texture is not None:
+        np.testing.assert_array_equal(again.texture.image, texture.image)
+    if again.vertex_colors is not None:
+        np.testing.assert_allclose(again.vertex_colors, colors, atol=1e-6)

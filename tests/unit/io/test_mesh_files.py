@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lrm_core.io.mesh_files import read_scene, scene_from_mesh, write_mesh
+from lrm_core.io.mesh_placement import FORMAT_FRAMES
 from lrm_core.structures.mesh import Mesh, Texture
 
 
@@ -54,11 +55,12 @@ def test_coloured_round_trip(tmp_path, coloured, suffix, up):
 
 @pytest.mark.parametrize("suffix", [".obj", ".glb", ".ply", ".stl"])
 def test_a_mesh_read_and_written_again_is_the_same_shape(tmp_path, textured, suffix):
+    up = FORMAT_FRAMES[suffix].up
     write_mesh(tmp_path / f"a{suffix}", textured)
-    scene = read_scene(tmp_path / f"a{suffix}")
+    scene = read_scene(tmp_path / f"a{suffix}", up=up)
     (part,) = scene.parts
     write_mesh(tmp_path / f"b{suffix}", Mesh(part.vertices, part.faces))
-    again = read_scene(tmp_path / f"b{suffix}")
+    again = read_scene(tmp_path / f"b{suffix}", up=up)
     np.testing.assert_array_equal(
         again.parts[0].vertices[again.parts[0].faces], part.vertices[part.faces]
     )

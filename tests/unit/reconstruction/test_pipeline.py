@@ -100,12 +100,15 @@ def test_fast_and_exact_extraction_agree(reconstruction):
     )
 
 
-@pytest.mark.parametrize("up", ["y", "z"])
+@pytest.mark.parametrize(
+    ("name", "up", "size_mm"),
+    [("mesh.obj", "y", None), ("mesh.obj", "z", None), ("mesh.stl", None, 120.0)],
+)
 def test_the_recorded_camera_reproduces_the_silhouette_from_the_file_alone(
-    reconstruction, tmp_path, up
+    reconstruction, tmp_path, name, up, size_mm
 ):
     mesh = reconstruction.extract_mesh(options=MeshOptions(resolution=96, texture_size=256))
-    files, record = write_result(tmp_path / "mesh.obj", reconstruction, mesh, up=up)
+    files, record = write_result(tmp_path / name, reconstruction, mesh, up=up, size_mm=size_mm)
     assert {path.name for path in files} == {path.name for path in tmp_path.iterdir()}
     on_disk = json.loads((tmp_path / "mesh.json").read_text())
     assert on_disk == json.loads(json.dumps(record))
@@ -113,14 +116,17 @@ def test_the_recorded_camera_reproduces_the_silhouette_from_the_file_alone(
         alpha = np.asarray(image)[..., 3] > 127
     size = alpha.shape[0]
     # an independent reader of the file, and the camera in that file's frame
-    loaded = trimesh.load(tmp_path / "mesh.obj", process=False, force="mesh")
+    loaded = trimesh.load(tmp_path / name, process=False, force="mesh")
     camera = on_disk["source_camera"]
     fx, fy, cx, cy = (camera[key] * size for key in ("fx", "fy", "cx", "cy"))
     cameras = Cameras(torch.tensor([camera["c2w"]]), torch.tensor([[fx, fy, cx, cy]]), size, size)
     part = scene_from_mesh(type(mesh)(np.float32(loaded.vertices), np.int32(loaded.faces)))
     seen = render_scene(part, cameras).opacity[0].numpy() > 0.5
     assert _iou(alpha, seen) > 0.85
-    assert on_disk["frame"]["up"] == up
+    assert on_disk["frame"]["up"] == (up or "z")
+    if size_mm is not None:
+        assert on_disk["frame"]["unit"] == "mm"
+        assert np.ptp(on_disk["bounds"], axis=0).max() == pytest.approx(size_mm)
     assert on_disk["num_faces"] == len(mesh.faces)
     assert on_disk["licence"] == "Apache-2.0"
 
