@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real
-from lrm_core.modeling.paints import (
-    Paint,
-    clouds,
-    gradient,
-    plain,
-    spots,
-    stripes,
-)
-from lrm_core.modeling.skins import (
-    Body,
-    balls,
-    bones,
-)
+from lrm_core.modeling.paints import Paint, clouds, gradient, plain, spots, stripes
+from lrm_core.modeling.palettes import Palette, plain_among
+from lrm_core.modeling.skins import Body, balls, bones
 
-Palette = Float[np.ndarray, "5 3"]
 IVORY = np.array([0.95, 0.92, 0.82])
 
 
 def coat_paint(
     rng: np.random.Generator, palette: Palette, natural: tuple[Real, Real, Real]
 ) -> Paint:
-    """The animal's own colour or a toy's, lighter below or marked."""
+    """The animal's own color or a toy's, lighter below or marked."""
     color = np.array(natural) * rng.uniform(0.8, 1.15) if rng.random() < 0.6 else palette[0]
     color = np.clip(color, 0, 1)
     kind = rng.integers(5)
     if kind == 0:
         return gradient([np.clip(color * 1.3 + 0.1, 0, 1), color, color], 2, 0.0, 1.2)
     if kind == 1:
-        return spots(rng, plain(color), plain(palette[int(rng.choice([1, 3, 4]))]), 0.22)
+        return spots(rng, plain(color), plain_among(rng, palette, 1, 3, 4), 0.22)
     if kind == 2:
         dark = plain(color * 0.35)
         return stripes(plain(color), dark, [0, 1, 0.25], 0.16, 0.35)

@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.household.electronics import key_caps
-from lrm_core.modeling.artwork import (
-    canvas,
-    logo,
-)
+from lrm_core.modeling.artwork import canvas, logo
 from lrm_core.modeling.assembly import Piece
+from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import metal, patched, plastic
 from lrm_core.modeling.paints import Paint, masked, picture, plain, stripes
-from lrm_core.modeling.sections import (
-    arch,
-    rounded_plate,
-    stack,
-    standing_box,
-    strip,
-)
-from lrm_core.modeling.shapes import (
-    Shape,
-    box,
-    curve,
-    ellipsoid,
-    lathe,
-    torus,
-    tube,
-)
-
-Palette = Float[np.ndarray, "5 3"]
-Maker = Callable[[np.random.Generator, Palette], list[Piece]]
+from lrm_core.modeling.palettes import Palette, plain_among
+from lrm_core.modeling.sections import arch, rounded_plate, stack, standing_box, strip
+from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, torus, tube
 
 
 def _toaster(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """Two slots with bread in them, a lever and a dial; or a microwave oven."""
     paint = metal(rng) if rng.random() < 0.5 else plastic(rng, palette)
-    dark = plain(np.full(3, 0.09))
+    dark = plain(0.09)
     if rng.random() < 0.35:
         body = standing_box([1.8, 1.1, 1.0], 0.05, 10)
         door = canvas(96, 1.3, np.full(3, 0.07))
@@ -58,19 +37,15 @@ def _toaster(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     if rng.random() < 0.6:
         for y in (-0.18, 0.18):
             bread = rounded_plate([0.9, 0.12, 0.8], 0.2).moved(0, y, 0.75)
-            pieces.append(Piece(bread, plain(np.array([0.72, 0.45, 0.2]))))
+            pieces.append(Piece(bread, plain((0.72, 0.45, 0.2))))
     lever = box([0.12, 0.2, 0.08], rounding=0.02).moved(0.78, 0, rng.uniform(0.4, 0.8))
-    dial = (
-        lathe(np.array([[0.12, 0], [0.1, 0.07]]), segments=24)
-        .rotated("x", 90)
-        .moved(0.45, -0.41, 0.3)
-    )
+    dial = lathe([[0.12, 0], [0.1, 0.07]], segments=24).rotated("x", 90).moved(0.45, -0.41, 0.3)
     return [*pieces, Piece(lever, dark), Piece(dial, plain(palette[2]))]
 
 
 def _stand_mixer(palette: Palette, steel: Paint) -> list[Piece]:
     """The head reaches over the bowl towards -x."""
-    color, dark = plain(palette[0]), plain(np.full(3, 0.1))
+    color, dark = plain(palette[0]), plain(0.1)
     base = standing_box([1.5, 0.7, 0.16], 0.07, 10)
     post = stack([(0.1, 0.25, 0.26), (0.6, 0.2, 0.2), (1.1, 0.22, 0.2)], 3.0, samples=10).moved(
         x=0.5
@@ -82,7 +57,7 @@ def _stand_mixer(palette: Palette, steel: Paint) -> list[Piece]:
     )
     head = head.rotated("y", 90).moved(0, 0, 1.2)
     bowl = curve([(0.2, 0.14), (0.36, 0.25), (0.46, 0.62)], 10)
-    hook = tube(np.array([[-0.32, 0, 1.05], [-0.32, 0, 0.4]]), 0.06)
+    hook = tube([[-0.32, 0, 1.05], [-0.32, 0, 0.4]], 0.06)
     vessel = lathe(np.concatenate([bowl, bowl[::-1] - [0.03, -0.03]]), segments=40).moved(x=-0.32)
     knob = ellipsoid([0.06, 0.06, 0.06]).moved(0.3, -0.3, 1.15)
     return [Piece(base, color), Piece(post, color), Piece(head, color), Piece(vessel, steel),
@@ -91,19 +66,15 @@ def _stand_mixer(palette: Palette, steel: Paint) -> list[Piece]:
 
 def _blender(rng: np.random.Generator, palette: Palette, steel: Paint) -> list[Piece]:
     """A glass jug, partly full, on a foot with a dial."""
-    color, dark = plain(palette[0]), plain(np.full(3, 0.1))
+    color, dark = plain(palette[0]), plain(0.1)
     base = stack([(0, 0.45, 0.45), (0.1, 0.45, 0.45), (0.5, 0.32, 0.32)], 3.0, samples=8)
     jug = stack([(0.45, 0.3, 0.3), (0.6, 0.3, 0.3), (1.6, 0.42, 0.42)], 2.5, samples=10)
     lid = stack(
         [(1.58, 0.43, 0.43), (1.68, 0.42, 0.42), (1.72, 0.15, 0.15), (1.8, 0.14, 0.14)], 2.5
     )
-    drink = patched(
-        plain(np.array([0.8, 0.85, 0.88])), plain(palette[2]), 2, 0.6, rng.uniform(0.9, 1.4)
-    )
+    drink = patched(plain((0.8, 0.85, 0.88)), plain(palette[2]), 2, 0.6, rng.uniform(0.9, 1.4))
     ear = arch((0.36, 0, 0.75), (0.66, 0, 1.1), (0.4, 0, 1.45), 0.05)
-    dial = (
-        lathe(np.array([[0.12, 0], [0.1, 0.06]]), segments=24).rotated("x", 90).moved(0, -0.4, 0.25)
-    )
+    dial = lathe([[0.12, 0], [0.1, 0.06]], segments=24).rotated("x", 90).moved(0, -0.4, 0.25)
     return [
         Piece(base, color),
         Piece(jug, drink),
@@ -115,16 +86,14 @@ def _blender(rng: np.random.Generator, palette: Palette, steel: Paint) -> list[P
 
 def _coffee_machine(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A column with a jug of coffee in front."""
-    color, dark = plain(palette[0]), plain(np.full(3, 0.1))
+    color, dark = plain(palette[0]), plain(0.1)
     back = standing_box([0.85, 0.4, 1.5], 0.06, 10).moved(0, 0.3, 0)
     top = standing_box([0.85, 0.95, 0.45], 0.08, 10).moved(0, 0.0, 1.08)
     foot = standing_box([0.85, 0.95, 0.14], 0.05, 10)
     glass = lathe(
         curve([(0.24, 0.13), (0.33, 0.3), (0.24, 0.75), (0.25, 0.82)], 12), segments=36
     ).moved(0, -0.12, 0)
-    brew = patched(
-        plain(np.array([0.75, 0.78, 0.8])), plain(np.array([0.2, 0.1, 0.05])), 2, 0.0, 0.5
-    )
+    brew = patched(plain((0.75, 0.78, 0.8)), plain((0.2, 0.1, 0.05)), 2, 0.0, 0.5)
     ear = arch((0, -0.38, 0.3), (0, -0.62, 0.5), (0, -0.36, 0.72), 0.04)
     brand = picture(color, logo(rng, palette[3]), (0, 1.3), (0.4, 0.25))
     return [
@@ -154,12 +123,12 @@ def _iron(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     body = strip(profile, exponent=2.6, narrowing=0.4, floor=0.05)
     plate = strip(np.column_stack([y, 0 * t + 0.09, y, 0 * t, half, 0 * t]), exponent=14.0)
     grip = arch((0, -0.45, 0.25), (0, 0.15, 0.95), (0, 0.9, 0.4), 0.09)
-    dial = lathe(np.array([[0.13, 0.0], [0.11, 0.1]]), segments=24).moved(0, -0.05, 0.42)
-    accent = plain(palette[int(rng.choice([1, 2]))])
+    dial = lathe([[0.13, 0.0], [0.11, 0.1]], segments=24).moved(0, -0.05, 0.42)
+    accent = plain_among(rng, palette, 1, 2)
     color = masked(plain(palette[0]), plain(palette[3]), lambda p, _: p[:, 2] < 0.18)
     return [
         Piece(body, color),
-        Piece(plate, plain(np.full(3, 0.75))),
+        Piece(plate, plain(0.75)),
         Piece(grip, accent),
         Piece(dial, plain(palette[4])),
     ]
@@ -168,7 +137,7 @@ def _iron(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 def _dryer(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A hair dryer, a drill or a torch: a barrel along -y, a grip below."""
     kind = int(rng.integers(3))
-    dark = plain(np.full(3, 0.1))
+    dark = plain(0.1)
     if kind == 2:
         rows = [(-0.9, 0.16, 0.16), (0.3, 0.17, 0.17), (0.5, 0.28, 0.28), (0.75, 0.3, 0.3)]
         body = stack(rows, samples=16).rotated("x", 90)
@@ -177,7 +146,7 @@ def _dryer(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         button = box([0.1, 0.2, 0.1], rounding=0.03).moved(0, 0.0, 0.17)
         return [
             Piece(body, ribs),
-            Piece(glass, plain(np.array([0.95, 0.95, 0.8]))),
+            Piece(glass, plain((0.95, 0.95, 0.8))),
             Piece(button, plain(palette[2])),
         ]
     drill = kind == 1
@@ -194,7 +163,7 @@ def _dryer(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     pieces.append(Piece(trigger, plain(palette[2])))
     if drill:
         chuck = stack([(0.55, 0.17, 0.17), (0.8, 0.15, 0.15), (0.95, 0.07, 0.07)]).rotated("x", 90)
-        bit = tube(np.array([[0, -0.9, 1.0], [0, -1.5, 1.0]]), 0.035, sides=8)
+        bit = tube([[0, -0.9, 1.0], [0, -1.5, 1.0]], 0.035, sides=8)
         pack = standing_box([0.42, 0.62, 0.24], 0.05).moved(0, 0.2, -0.15)
         return [
             *pieces,
@@ -209,9 +178,9 @@ def _dryer(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 def _desk_lamp(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A jointed or curved lamp with a bell shade, a lantern or a fan on a foot."""
     color, steel = plain(palette[0]), metal(rng)
-    foot = lathe(np.array([[0.42, 0.0], [0.42, 0.05], [0.1, 0.1]]), segments=40)
+    foot = lathe([[0.42, 0.0], [0.42, 0.05], [0.1, 0.1]], segments=40)
     if rng.random() < 0.3:
-        post = tube(np.array([[0, 0.12, 0.05], [0, 0.12, 1.2]]), 0.06)
+        post = tube([[0, 0.12, 0.05], [0, 0.12, 1.2]], 0.06)
         ring = torus(0.55, 0.05, 40, 8).rotated("x", 90)
         pieces = [Piece(foot, color), Piece(post, color), Piece(ring.moved(z=1.25), color)]
         for k in range(6):
@@ -236,7 +205,7 @@ def _desk_lamp(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     wall = np.concatenate([[[0.05, 0.0]], (outline - [0.03, 0.0])[::-1][2:], outline])
     shade = lathe(wall, segments=40).rotated("y", rng.uniform(0, 40)).moved(*head)
     bulb = ellipsoid([0.11, 0.11, 0.15]).rotated("y", 20).moved(head[0] - 0.05, 0, head[2] - 0.12)
-    glow = plain(np.array([1.0, 0.96, 0.8]))
+    glow = plain((1.0, 0.96, 0.8))
     return [
         Piece(foot, color),
         *(Piece(bar, steel) for bar in bars),
@@ -245,11 +214,13 @@ def _desk_lamp(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     ]
 
 
-_KINDS: dict[str, Maker] = {
-    "toaster": _toaster, "mixer": _mixer, "iron": _iron, "dryer": _dryer, "lamp": _desk_lamp,
-}  # fmt: skip
-
-
-def appliance(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """A small appliance or a lamp; `kind` is a key of the table, drawn if empty."""
-    return _KINDS[kind or str(rng.choice(list(_KINDS)))](rng, palette)
+# Small appliances and lamps.
+appliance = Family(
+    {
+        "toaster": (_toaster, 1.0),
+        "mixer": (_mixer, 1.0),
+        "iron": (_iron, 1.0),
+        "dryer": (_dryer, 1.0),
+        "lamp": (_desk_lamp, 1.0),
+    }
+)

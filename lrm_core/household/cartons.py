@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import deformations
 from lrm_core.modeling.artwork import (
@@ -19,13 +15,14 @@ from lrm_core.modeling.artwork import (
     small_print,
     write,
 )
-from lrm_core.modeling.assembly import Piece
+from lrm_core.modeling.assembly import Piece, placed, turned
+from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, leather, plastic
 from lrm_core.modeling.paints import Paint, picture, plain, stripes
-from lrm_core.modeling.sections import placed, standing_box
+from lrm_core.modeling.palettes import Palette
+from lrm_core.modeling.sections import standing_box
 from lrm_core.modeling.shapes import Shape, box, ellipsoid
 
-Palette = Float[np.ndarray, "5 3"]
 _BOARD = np.array([0.72, 0.56, 0.38])
 _PAPER = (np.array([0.95, 0.93, 0.86]), np.array([0.8, 0.77, 0.7]))
 
@@ -49,9 +46,7 @@ def _carton(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     if kind > 0.85:
         lid = box([width + 0.03, depth + 0.03, height * rng.uniform(0.15, 0.4)])
         rise = height / 2 - np.ptp(lid.vertices[:, 2]) / 2 + 0.01
-        pieces.append(
-            Piece(replace(lid.moved(z=rise), rest=lid.vertices), _lid(rng, palette, size))
-        )
+        pieces.append(Piece(lid.moved(z=rise), _lid(rng, palette, size)))
     return pieces
 
 
@@ -156,7 +151,7 @@ def _books(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         pieces += placed(book, float(x), float(y), level + float(half), yaw=yaw)
         level += 2 * float(half) - 0.005
     if count == 1:
-        return [replace(piece, shape=piece.shape.rotated("x", 90)) for piece in pieces]
+        return turned(pieces, "x", 90)
     return pieces
 
 
@@ -207,7 +202,7 @@ def _packet(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         return np.column_stack([points[:, 0], side, points[:, 2]])
 
     body = body.warped(squeeze)
-    return [Piece(replace(body.moved(z=height), rest=body.rest), paint)]
+    return [Piece(body.moved(z=height), paint)]
 
 
 def _tissue_box(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -247,25 +242,16 @@ def _crate(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     return pieces
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, Palette], list[Piece]]] = {
-    "carton": _carton,
-    "open_box": _open_box,
-    "case": _case,
-    "books": _books,
-    "pack": _pack,
-    "packet": _packet,
-    "tissue_box": _tissue_box,
-    "crate": _crate,
-}
-
-
-def carton(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """A package, its front towards -y.
-
-    Args:
-        rng: drawn from.
-        palette: of the object.
-        kind: a key of the table above; drawn if empty.
-    """
-    weights = [0.36, 0.12, 0.12, 0.12, 0.08, 0.1, 0.04, 0.06]
-    return _KINDS[kind or str(rng.choice(list(_KINDS), p=weights))](rng, palette)
+# Packages and other flat-sided things, their fronts towards -y.
+carton = Family(
+    {
+        "carton": (_carton, 0.36),
+        "open_box": (_open_box, 0.12),
+        "case": (_case, 0.12),
+        "books": (_books, 0.12),
+        "pack": (_pack, 0.08),
+        "packet": (_packet, 0.1),
+        "tissue_box": (_tissue_box, 0.04),
+        "crate": (_crate, 0.06),
+    }
+)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.artwork import package_front, package_side
 from lrm_core.modeling.assembly import Piece
+from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import metal, plastic
 from lrm_core.modeling.paints import Paint, banded, picture, plain, stripes, wrapped
+from lrm_core.modeling.palettes import Palette, plain_among
 from lrm_core.modeling.sections import side_plate, stack, standing_box
 from lrm_core.modeling.shapes import Shape, curve, ellipsoid, lathe, tube
 
-Palette = Float[np.ndarray, "5 3"]
 
-
-def _labelled(
+def _labeled(
     rng: np.random.Generator, palette: Palette, paint: Paint, low: Real, high: Real, radius: Real
 ) -> Paint:
     """A label all around or in front, between two heights."""
@@ -35,7 +33,7 @@ def _cap(radius: Real, height: Real, z: Real) -> Shape:
     """A screw cap, grooved by its stripes."""
     outline = np.array([[radius, 0.0], [radius, height * 0.9], [radius * 0.92, height]])
     shape = lathe(outline, segments=32).moved(z=z)
-    return replace(shape, rest=shape.vertices)
+    return shape.settled()
 
 
 def _ribbed(color: np.ndarray) -> Paint:
@@ -73,7 +71,7 @@ def _bottle(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         base = plain(np.array([0.08, 0.2, 0.1]) if rng.random() < 0.6 else palette[4])
     if rng.random() < 0.3:
         base = banded([plain(palette[1]), base], [low * rng.uniform(0.4, 0.9)])
-    paint = _labelled(rng, palette, base, low * rng.uniform(0.12, 0.25), low * 0.88, radius)
+    paint = _labeled(rng, palette, base, low * rng.uniform(0.12, 0.25), low * 0.88, radius)
     if oval < 1.0 or exponent > 3.0:
         image = package_front(rng, palette, 1.5 * radius / (low * 0.7))
         paint = picture(base, image, (0, low * 0.5), (1.5 * radius, low * 0.7))
@@ -83,7 +81,7 @@ def _bottle(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     color = palette[int(rng.integers(5))]
     pieces = [Piece(body, paint), Piece(_cap(neck * 1.2, tall, height - 0.03), _ribbed(color))]
     if kind == 1:
-        sleeve = lathe(np.array([[neck * 1.1, height - 0.3], [neck * 1.1, height + 0.02]]))
+        sleeve = lathe([[neck * 1.1, height - 0.3], [neck * 1.1, height + 0.02]])
         pieces.append(Piece(sleeve, plain(color)))
     return pieces
 
@@ -123,21 +121,14 @@ def _dispenser(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     body = stack(rows, [exponent] * 3 + [2.5, 2.0], samples=24)
     image = package_front(rng, palette, 1.4 * radius / (height * 0.55))
     paint = picture(plain(palette[0]), image, (0, height * 0.42), (1.4 * radius, height * 0.55))
-    top = plain(palette[int(rng.choice([1, 2, 3, 4]))])
+    top = plain_among(rng, palette, 1, 2, 3, 4)
     pieces = [Piece(body, paint), Piece(_cap(0.15, 0.14, height - 0.04), top)]
     if rng.random() < 0.5:
-        stem = lathe(np.array([[0.05, height], [0.05, height + 0.28]]))
-        head = lathe(
-            np.array([[0.12, height + 0.24], [0.13, height + 0.32], [0.08, height + 0.36]])
-        )
+        stem = lathe([[0.05, height], [0.05, height + 0.28]])
+        head = lathe([[0.12, height + 0.24], [0.13, height + 0.32], [0.08, height + 0.36]])
         nozzle = tube(
             curve(
-                [
-                    (0, 0, height + 0.31),
-                    (0, -0.25, height + 0.32),
-                    (0, -0.36, height + 0.24),
-                ],
-                12,
+                [(0, 0, height + 0.31), (0, -0.25, height + 0.32), (0, -0.36, height + 0.24)], 12
             ),
             0.04,
         )
@@ -164,7 +155,7 @@ def _jar(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         (height * 0.8, radius, radius), (height * 0.92, mouth, mouth), (height, mouth, mouth),
     ]  # fmt: skip
     base = plastic(rng, palette)
-    paint = _labelled(rng, palette, base, height * 0.12, height * 0.78, radius)
+    paint = _labeled(rng, palette, base, height * 0.12, height * 0.78, radius)
     lid_paint = metal(rng) if rng.random() < 0.3 else _ribbed(palette[int(rng.integers(5))])
     tall = rng.uniform(0.1, 0.25)
     lid = stack(
@@ -193,12 +184,12 @@ def _squeeze_tube(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     image = package_front(rng, palette, 2.2 * radius / (length * 0.85))
     if rng.random() < 0.7:
         image = np.ascontiguousarray(np.rot90(package_front(rng, palette, length / radius / 2.4)))
-    base = plain(palette[int(rng.choice([0, 3]))])
+    base = plain_among(rng, palette, 0, 3)
     paint = picture(base, image, (0, length * 0.5), (2.4 * radius, length * 0.85))
     back = package_side(rng, palette, 0.6)
     paint = picture(paint, back, (0, length * 0.5), (2 * radius, length * 0.7), facing="+y")
     cap = stack([(-0.25, radius * 0.75, radius * 0.75), (0.03, radius * 0.85, radius * 0.85)])
-    pieces = [Piece(body, paint), Piece(cap, plain(palette[int(rng.choice([1, 2]))]))]
+    pieces = [Piece(body, paint), Piece(cap, plain_among(rng, palette, 1, 2))]
     if rng.random() < 0.5:
         pieces = [replace(p, shape=p.shape.rotated("x", -90).rotated("z", 90)) for p in pieces]
     return pieces
@@ -225,7 +216,7 @@ def _spray_can(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     paint = wrapped(steel, around, 0.06, height - 0.07, 1.0)
     pieces = [Piece(body, paint)]
     if kind == 0:
-        cap = lathe(np.array([[radius * 0.8, height - 0.02], [radius * 0.75, height + 0.3]]))
+        cap = lathe([[radius * 0.8, height - 0.02], [radius * 0.75, height + 0.3]])
         pieces.append(Piece(cap, plain(palette[int(rng.integers(5))])))
     elif kind == 1:
         tab = standing_box([0.1, 0.2, 0.02]).moved(0, -0.05, height + 0.005)
@@ -253,24 +244,15 @@ def _multipack(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     return [*pieces, Piece(tray, paint)]
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, Palette], list[Piece]]] = {
-    "bottle": _bottle,
-    "jug": _jug,
-    "dispenser": _dispenser,
-    "jar": _jar,
-    "squeeze_tube": _squeeze_tube,
-    "spray_can": _spray_can,
-    "multipack": _multipack,
-}
-
-
-def container(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """A container, its label towards -y.
-
-    Args:
-        rng: drawn from.
-        palette: of the object.
-        kind: a key of the table above; drawn if empty.
-    """
-    weights = [0.3, 0.1, 0.14, 0.16, 0.1, 0.12, 0.08]
-    return _KINDS[kind or str(rng.choice(list(_KINDS), p=weights))](rng, palette)
+# Containers, their labels towards -y.
+container = Family(
+    {
+        "bottle": (_bottle, 0.3),
+        "jug": (_jug, 0.1),
+        "dispenser": (_dispenser, 0.14),
+        "jar": (_jar, 0.16),
+        "squeeze_tube": (_squeeze_tube, 0.1),
+        "spray_can": (_spray_can, 0.12),
+        "multipack": (_multipack, 0.08),
+    }
+)

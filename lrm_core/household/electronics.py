@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
 
 from lrm_core.modeling import Real
-from lrm_core.modeling.artwork import (
-    canvas,
-    logo,
-    package_front,
-    photo,
-    readable,
-    write,
-)
-from lrm_core.modeling.assembly import Piece, mirrored
+from lrm_core.modeling.artwork import canvas, logo, package_front, photo, readable, write
+from lrm_core.modeling.assembly import Piece, mirrored, turned
+from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, patched
 from lrm_core.modeling.paints import Paint, picture, plain, stripes
-from lrm_core.modeling.sections import (
-    rounded_plate,
-    stack,
-    standing_box,
-)
-from lrm_core.modeling.shapes import (
-    box,
-    ellipsoid,
-    lathe,
-    torus,
-    tube,
-)
+from lrm_core.modeling.palettes import Palette
+from lrm_core.modeling.prints import Image, texel
+from lrm_core.modeling.sections import rounded_plate, stack, standing_box
+from lrm_core.modeling.shapes import box, ellipsoid, lathe, torus, tube
 from lrm_core.modeling.skins import balls, bone, bones, skin
-
-Palette = Float[np.ndarray, "5 3"]
-Maker = Callable[[np.random.Generator, Palette], list[Piece]]
 
 
 def _shell(rng: np.random.Generator, palette: Palette) -> np.ndarray:
-    """A colour of cases: black, white, grey, or the palette's."""
+    """A color of cases: black, white, gray, or the palette's."""
     neutral = rng.choice([0.08, 0.14, 0.5, 0.75, 0.93])
     return np.full(3, float(neutral)) if rng.random() < 0.55 else palette[0]
 
 
-def _bytes(color: np.ndarray) -> tuple[int, int, int, int]:
-    red, green, blue = (np.clip(color, 0, 1) * 255).astype(int).tolist()
-    return red, green, blue, 255
-
-
 def key_caps(
     rng: np.random.Generator, columns: int, rows: int, aspect: Real, ground: np.ndarray
-) -> UInt8[np.ndarray, "H W 4"]:
+) -> Image:
     """Rows of key caps with a mark each."""
     image = canvas(int(32 * rows), aspect, ground)
     high, wide = image.shape[0] / rows, image.shape[1] / columns
@@ -62,9 +36,9 @@ def key_caps(
         for column in range(columns):
             left, top = int(column * wide + 2), int(row * high + 2)
             corner = (int((column + 1) * wide - 2), int((row + 1) * high - 2))
-            cv2.rectangle(image, (left, top), corner, _bytes(cap), -1)
+            cv2.rectangle(image, (left, top), corner, texel(cap), -1)
             middle = ((left + corner[0]) // 2, (top + corner[1]) // 2)
-            cv2.circle(image, middle, 2, _bytes(ink), -1)
+            cv2.circle(image, middle, 2, texel(ink), -1)
     return image
 
 
@@ -74,10 +48,10 @@ def _screen(rng: np.random.Generator, palette: Palette, aspect: Real) -> np.ndar
         return canvas(96, aspect, np.full(3, 0.05))
     image = photo(rng, palette, aspect, 144)
     columns = image.shape[1]
-    cv2.rectangle(image, (0, 0), (columns, 14), _bytes(palette[4]), -1)
+    cv2.rectangle(image, (0, 0), (columns, 14), texel(palette[4]), -1)
     for _ in range(int(rng.integers(0, 9))):
         x, y = int(rng.uniform(0.05, 0.85) * columns), int(rng.uniform(20, 115))
-        cv2.rectangle(image, (x, y), (x + 16, y + 16), _bytes(palette[rng.integers(5)]), -1)
+        cv2.rectangle(image, (x, y), (x + 16, y + 16), texel(palette[rng.integers(5)]), -1)
     return image
 
 
@@ -151,9 +125,9 @@ def _slab(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         paint = picture(paint, lens, (0, height * 0.25), (0.4, 0.4), facing="+y")
         bump = rounded_plate([0.3, 0.05, 0.4], 0.08).moved(-width * 0.27, 0.06, height * 0.33)
         pieces = [Piece(shape, paint), Piece(bump, plain(palette[4]))]
-        return [
-            replace(p, shape=p.shape.rotated("x", -rng.choice([0.0, 20.0, 90.0]))) for p in pieces
-        ]
+        # a draw per piece: the bump may lean otherwise than its slab
+        angles = [-float(rng.choice([0.0, 20.0, 90.0])) for _ in pieces]
+        return [piece for p, a in zip(pieces, angles, strict=True) for piece in turned([p], "x", a)]
     if kind == 2:
         shape = standing_box([0.42, 2.0, 0.16], 0.06, 10)
         keys = key_caps(rng, 3, 9, 0.35, color)
@@ -191,9 +165,9 @@ def _headphones(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     cup = stack([(0, size, size * 1.15), (0.12, size, size * 1.15), (0.2, size * 0.75, size * 0.9)])
     mark = logo(rng, readable(color, palette[2]), 1.0)
     paint: Paint = plain(color)
-    cup = replace(cup.rotated("y", 90), rest=cup.rotated("y", 90).vertices)
+    cup = cup.rotated("y", 90).settled()
     paint = picture(paint, mark, (0, 0), (size, size), facing="+x")
-    soft = lathe(np.array([[size * 0.95, -0.16], [size * 1.05, -0.08], [size, 0.02]]), segments=36)
+    soft = lathe([[size * 0.95, -0.16], [size * 1.05, -0.08], [size, 0.02]], segments=36)
     soft = soft.rotated("y", 90).warped(lambda p: p * [1, 1.15, 1])
     hollow = ellipsoid([0.1, size * 0.6, size * 0.6]).moved(-0.2, 0, 0)
     ear = [
@@ -207,7 +181,7 @@ def _camera(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A photo camera with its lens towards -y."""
     body = standing_box([1.5, 0.5, 0.95], 0.08, 10)
     silver = plain(np.full(3, 0.78) if rng.random() < 0.5 else palette[0])
-    dark = plain(np.full(3, 0.09))
+    dark = plain(0.09)
     paint = patched(silver, dark, 2, 0.2, 0.7)
     brand = canvas(40, 4.0)
     write(rng, brand, np.full(3, 0.5), (0, 0, 1, 1))
@@ -227,11 +201,11 @@ def _camera(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     lens = lathe(outline, segments=40).rotated("x", 90).moved(0.05, -0.23, 0.45)
     glass = ellipsoid([size * 0.72, 0.06, size * 0.72]).moved(0.05, -0.18 - long, 0.45)
     hump = standing_box([0.4, 0.4, 0.2], 0.05).moved(0.05, 0, 0.88)
-    button = lathe(np.array([[0.08, 0.9], [0.08, 1.03]]), segments=20).moved(-0.55, 0, 0)
+    button = lathe([[0.08, 0.9], [0.08, 1.03]], segments=20).moved(-0.55, 0, 0)
     return [
         Piece(body, paint),
-        Piece(lens, stripes(dark, plain(np.full(3, 0.25)), [0, 0, 1], 0.12)),
-        Piece(glass, plain(np.array([0.2, 0.25, 0.45]))),
+        Piece(lens, stripes(dark, plain(0.25), [0, 0, 1], 0.12)),
+        Piece(glass, plain((0.2, 0.25, 0.45))),
         Piece(hump, silver),
         Piece(button, silver),
     ]
@@ -248,7 +222,7 @@ def _speaker(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         for z, size in ((0.32, 0.27), (height - 0.24, 0.16)):
             ring = torus(size, 0.035, 32, 8).rotated("x", 90).moved(0, -0.35, z)
             cone = ellipsoid([size, 0.05, size]).moved(0, -0.34, z)
-            pieces += [Piece(cone, plain(np.full(3, 0.1))), Piece(ring, plain(palette[1]))]
+            pieces += [Piece(cone, plain(0.1)), Piece(ring, plain(palette[1]))]
         return pieces
     if kind == 1:
         body = standing_box([1.5, 1.0, 0.22], 0.08, 10)
@@ -259,8 +233,8 @@ def _speaker(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         paint = picture(paint, lights, (0, 0.11), (0.9, 0.09))
         pieces = [Piece(body, paint)]
         for x in np.linspace(-0.65, 0.65, int(rng.integers(2, 5))):
-            rod = tube(np.array([[x, 0.45, 0.1], [x * 1.05, 0.5, 1.0]]), 0.05, exponent=3.0)
-            pieces.append(Piece(rod, plain(np.full(3, 0.08))))
+            rod = tube([[x, 0.45, 0.1], [x * 1.05, 0.5, 1.0]], 0.05, exponent=3.0)
+            pieces.append(Piece(rod, plain(0.08)))
         return pieces
     body = standing_box([1.7, 1.2, 0.75], 0.08, 10)
     sheet = box([0.9, 0.05, 0.6]).rotated("x", -20).moved(0, 0.4, 0.95)
@@ -268,8 +242,8 @@ def _speaker(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     slot = box([1.1, 0.5, 0.25]).moved(0, -0.55, 0.27)
     paint = picture(plain(color), _screen(rng, palette, 1.6), (0.55, 0.55), (0.35, 0.22))
     return [
-        Piece(body, paint), Piece(slot, plain(np.full(3, 0.07)), cut=True),
-        Piece(tray, plain(color * 0.8)), Piece(sheet, plain(np.full(3, 0.97))),
+        Piece(body, paint), Piece(slot, plain(0.07), cut=True),
+        Piece(tray, plain(color * 0.8)), Piece(sheet, plain(0.97)),
     ]  # fmt: skip
 
 
@@ -280,16 +254,19 @@ def _boxed_card(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     body = box(size, rounding=0.04)
     paint = picture(plain(_shell(rng, palette)), front, (0, 0), (size[0] * 0.8, size[2] * 0.7))
     teeth = box([size[0] * 0.7, size[1] * 0.5, 0.1]).moved(z=-size[2] / 2)
-    gold = stripes(plain(np.array([0.8, 0.65, 0.25])), plain(np.full(3, 0.1)), [1, 0, 0], 0.06)
+    gold = stripes(plain((0.8, 0.65, 0.25)), plain(0.1), [1, 0, 0], 0.06)
     return [Piece(body, paint), Piece(teeth, gold)]
 
 
-_KINDS: dict[str, Maker] = {
-    "controller": _controller, "keyboard": _keyboard, "slab": _slab, "headphones": _headphones,
-    "camera": _camera, "speaker": _speaker, "card": _boxed_card,
-}  # fmt: skip
-
-
-def device(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """Something with keys, a screen or a lens; `kind` is a key of the table, drawn if empty."""
-    return _KINDS[kind or str(rng.choice(list(_KINDS)))](rng, palette)
+# Things with keys, a screen or a lens.
+device = Family(
+    {
+        "controller": (_controller, 1.0),
+        "keyboard": (_keyboard, 1.0),
+        "slab": (_slab, 1.0),
+        "headphones": (_headphones, 1.0),
+        "camera": (_camera, 1.0),
+        "speaker": (_speaker, 1.0),
+        "card": (_boxed_card, 1.0),
+    }
+)

@@ -5,44 +5,35 @@ A shoe is 2 units long before it is scaled; 1 unit is about 15 cm of a grown-up'
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
-from lrm_core.household.lasts import (
-    Last,
-    laces,
-    lifted,
-    low_shoe,
-    sole_shape,
-    with_heel,
-)
+from lrm_core.household.lasts import Last, laces, lifted, low_shoe, sole_shape, with_heel
 from lrm_core.modeling.artwork import logo
 from lrm_core.modeling.assembly import Piece
+from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, fur, leather
 from lrm_core.modeling.paints import Paint, banded, masked, picture, plain
+from lrm_core.modeling.palettes import Palette, plain_among
 from lrm_core.modeling.sections import pair, strip
 from lrm_core.modeling.shapes import Shape, curve, ellipsoid, tube
 
-Palette = Float[np.ndarray, "5 3"]
-
 
 def _sneaker_paint(rng: np.random.Generator, palette: Palette, last: Last) -> Paint:
-    """Toe cap, quarter, heel counter, eye stay in their colours, a mark on both sides."""
+    """Toe cap, quarter, heel counter, eye stay in their colors, a mark on both sides."""
     base = fabric(rng, palette) if rng.random() < 0.5 else leather(rng, palette)
-    second = plain(palette[int(rng.choice([0, 1, 1, 2]))])
+    second = plain_among(rng, palette, 0, 1, 1, 2)
     cap, counter = rng.uniform(-0.85, -0.6), rng.uniform(0.5, 0.75)
     slant = rng.uniform(-0.6, 0.6)
     upper = base
     if rng.random() < 0.6:
         upper = masked(upper, second, lambda p, _: p[:, 1] < cap + 0.1 * p[:, 2])
     if rng.random() < 0.8:
-        accent = plain(palette[int(rng.choice([1, 2]))])
+        accent = plain_among(rng, palette, 1, 2)
         upper = masked(upper, accent, lambda p, _: p[:, 1] > counter + slant * p[:, 2])
     if rng.random() < 0.5:
-        rand = plain(palette[int(rng.choice([1, 3, 4]))])
+        rand = plain_among(rng, palette, 1, 3, 4)
         limit = last.sole + rng.uniform(0.08, 0.2)
         upper = masked(upper, rand, lambda p, _: p[:, 2] < limit + 0.08 * np.abs(p[:, 1]))
     throat = last.throat * 2 - 1
@@ -81,11 +72,11 @@ def _sneaker(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         slim=rng.uniform(0.94, 1.06),
         rise=rng.uniform(0.0, 0.12),
     )
-    lining = plain(palette[int(rng.choice([1, 3, 4]))])
+    lining = plain_among(rng, palette, 1, 3, 4)
     sole = _sole_paint(rng, palette, last.sole)
     flare = rng.uniform(0.02, 0.06)
     pieces = low_shoe(last, _sneaker_paint(rng, palette, last), lining, sole, flare=flare)
-    cord = plain(palette[int(rng.choice([2, 3, 3, 4]))])
+    cord = plain_among(rng, palette, 2, 3, 3, 4)
     if rng.random() < 0.85:
         pieces += laces(last, cord, int(rng.integers(4, 7)), rng.uniform(0.27, 0.33))
     else:
@@ -93,7 +84,7 @@ def _sneaker(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     y = last.throat * 2 - 1
     tongue = ellipsoid([0.17, 0.06, 0.25], exponent=3.0).rotated("x", -32)
     tongue = tongue.moved(0.03, y + 0.08, last.sole + last.instep - 0.02)
-    pieces.append(Piece(tongue, plain(palette[int(rng.choice([0, 1, 2]))])))
+    pieces.append(Piece(tongue, plain_among(rng, palette, 0, 1, 2)))
     return with_heel(last, lifted(last, pieces), sole)
 
 
@@ -112,8 +103,8 @@ def _pump(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         wall=0.035,
     )
     upper = leather(rng, palette) if rng.random() < 0.6 else fabric(rng, palette)
-    dark = plain(palette[int(rng.choice([0, 2, 4]))])
-    lining = plain(np.array([0.85, 0.72, 0.55])) if rng.random() < 0.6 else plain(palette[2])
+    dark = plain_among(rng, palette, 0, 2, 4)
+    lining = plain((0.85, 0.72, 0.55)) if rng.random() < 0.6 else plain(palette[2])
     pieces = lifted(last, low_shoe(last, upper, lining, dark, flare=0.01))
     if flat:
         pieces = with_heel(last, pieces, dark)
@@ -165,7 +156,7 @@ def _loafer(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     dark = plain(palette[4] if rng.random() < 0.7 else np.array([0.45, 0.28, 0.15]))
     seam = rng.uniform(0.55, 0.7)
     upper = masked(upper, dark, lambda p, n: (np.abs(n[:, 2] - seam) < 0.06) & (p[:, 1] < -0.1))
-    lining = plain(np.array([0.72, 0.55, 0.36]))
+    lining = plain((0.72, 0.55, 0.36))
     pieces = low_shoe(last, upper, lining, dark, flare=0.03)
     if rng.random() < 0.5:
         pieces += laces(last, dark, 4, last.throat - 0.14)
@@ -200,7 +191,7 @@ def _slipper(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             lambda p, n: (((p[:, :2] / 0.16 % 1.0 - 0.5) ** 2).sum(1) < 0.06) & (n[:, 2] > 0.5),
         )
         lining = plain(palette[0] * 0.9)
-    sole = plain(palette[int(rng.choice([0, 1, 4]))])
+    sole = plain_among(rng, palette, 0, 1, 4)
     pieces = lifted(last, low_shoe(last, upper, lining, sole, flare=0.03))
     if kind == 1 and rng.random() < 0.5:
         ball = ellipsoid([0.13, 0.13, 0.12])
@@ -280,12 +271,12 @@ def _boot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         trim = fur(rng, palette[3]) if not rain and rng.random() < 0.4 else plain(palette[1])
         upper = banded([upper, trim], [sole + top - rng.uniform(0.08, 0.3)])
     if rng.random() < 0.4:
-        cap_paint = plain(palette[int(rng.choice([1, 4]))])
+        cap_paint = plain_among(rng, palette, 1, 4)
         upper = masked(upper, cap_paint, lambda p, _: (p[:, 1] < -0.65) & (p[:, 2] < 0.7))
-    dark = plain(palette[4]) if rng.random() < 0.6 else plain(np.array([0.6, 0.42, 0.22]))
+    dark = plain(palette[4]) if rng.random() < 0.6 else plain((0.6, 0.42, 0.22))
     pieces = [
         Piece(shaft, upper),
-        Piece(room, plain(palette[int(rng.choice([3, 4]))]), cut=True),
+        Piece(room, plain_among(rng, palette, 3, 4), cut=True),
         Piece(sole_shape(last, 0.04), dark),
     ]
     if not rain and rng.random() < 0.6:
@@ -294,30 +285,25 @@ def _boot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             half = row[4] * 0.5
             y, z = row[0] - 0.015, row[1] + 0.01
             path = curve([(-half, y + 0.09, z - 0.02), (0, y, z), (half, y + 0.09, z - 0.02)], 8)
-            pieces.append(Piece(tube(path, 0.03, sides=8), plain(palette[int(rng.choice([3, 4]))])))
+            pieces.append(Piece(tube(path, 0.03, sides=8), plain_among(rng, palette, 3, 4)))
     return with_heel(last, lifted(last, pieces), dark)
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, Palette], list[Piece]]] = {
-    "sneaker": _sneaker,
-    "boot": _boot,
-    "pump": _pump,
-    "loafer": _loafer,
-    "slipper": _slipper,
-    "sandal": _sandal,
-}
+_SINGLE = Family(
+    {
+        "sneaker": (_sneaker, 0.42),
+        "boot": (_boot, 0.17),
+        "pump": (_pump, 0.13),
+        "loafer": (_loafer, 0.1),
+        "slipper": (_slipper, 0.1),
+        "sandal": (_sandal, 0.08),
+    }
+)
 
 
 def shoe(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """A shoe or, one time in four, a pair side by side.
-
-    Args:
-        rng: drawn from.
-        palette: of the object.
-        kind: "sneaker", "boot", "pump", "loafer", "slipper" or "sandal"; drawn if empty.
-    """
-    kind = kind or str(rng.choice(list(_KINDS), p=[0.42, 0.17, 0.13, 0.1, 0.1, 0.08]))
-    pieces = _KINDS[kind](rng, palette)
+    """A shoe of that kind (drawn if empty) or, one time in four, a pair side by side."""
+    pieces = _SINGLE(rng, palette, kind)
     if rng.random() < 0.25:
         return pair(pieces)
     left = rng.random() < 0.5

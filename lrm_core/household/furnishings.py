@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real, deformations
-from lrm_core.modeling.artwork import (
-    canvas,
-    package_front,
-    photo,
-    readable,
-    write,
-)
-from lrm_core.modeling.assembly import Piece
-from lrm_core.modeling.materials import (
-    fabric,
-    leather,
-    plastic,
-    wicker,
-)
-from lrm_core.modeling.paints import (
-    gradient,
-    masked,
-    picture,
-    plain,
-)
-from lrm_core.modeling.palettes import random_wood
+from lrm_core.modeling.artwork import canvas, package_front, photo, readable, write
+from lrm_core.modeling.assembly import Piece, turned
+from lrm_core.modeling.families import Family
+from lrm_core.modeling.materials import fabric, leather, plastic, wicker
+from lrm_core.modeling.paints import gradient, masked, picture, plain
+from lrm_core.modeling.palettes import Palette, random_wood
 from lrm_core.modeling.sections import arch, hollow, rounded_plate, stack, standing_box
-from lrm_core.modeling.shapes import (
-    Shape,
-    box,
-    curve,
-    ellipsoid,
-    lathe,
-    torus,
-    tube,
-)
+from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, ring, torus, tube
 
-Palette = Float[np.ndarray, "5 3"]
-Maker = Callable[[np.random.Generator, Palette], list[Piece]]
 _CLAY = np.array([0.75, 0.4, 0.26])
 
 
@@ -54,10 +25,8 @@ def _flower_pot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     pot = plain(_CLAY * rng.uniform(0.85, 1.1)) if rng.random() < 0.5 else fabric(rng, palette)
     exponent = float(rng.choice([2.0, 2.0, 6.0]))
     pieces = [Piece(lathe(hollow(side, 0.06), segments=44, exponent=exponent), pot)]
-    earth = lathe(
-        np.array([[low * 0.9, 0.08], [rim * 1.0, high * 0.88]]), segments=36, exponent=exponent
-    )
-    pieces.append(Piece(earth, plain(np.array([0.2, 0.13, 0.08]))))
+    earth = lathe([[low * 0.9, 0.08], [rim * 1.0, high * 0.88]], segments=36, exponent=exponent)
+    pieces.append(Piece(earth, plain((0.2, 0.13, 0.08))))
     kind = int(rng.integers(4))
     green = np.array([0.2, 0.5, 0.18]) * rng.uniform(0.7, 1.2)
     if kind == 0:
@@ -98,7 +67,7 @@ def _flower_pot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         pieces += [
             Piece(stalk, plain(green)),
             Piece(bloom, plain(palette[k % 2 + 1])),
-            Piece(heart, plain(np.array([0.95, 0.8, 0.2]))),
+            Piece(heart, plain((0.95, 0.8, 0.2))),
         ]
     return pieces
 
@@ -121,7 +90,7 @@ def _basket(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     weave = wicker(rng, straw if rng.random() < 0.6 else palette[0])
     if kind == 2 and rng.random() < 0.6:
         weave = plastic(rng, palette)
-    rim = ring_around(wide, deep, exponent, 0.045).moved(z=high)
+    rim = _rim(wide, deep, exponent, 0.045).moved(z=high)
     pieces = [Piece(body, weave), Piece(rim, weave)]
     if kind == 0:
         bow = arch(
@@ -145,17 +114,14 @@ def _basket(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     return pieces
 
 
-def ring_around(wide: Real, deep: Real, exponent: Real, thickness: Real) -> Shape:
+def _rim(wide: Real, deep: Real, exponent: Real, thickness: Real) -> Shape:
     """A bar along a superellipse in the xy-plane."""
-    angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    norm = (np.abs(circle) ** exponent).sum(axis=1, keepdims=True) ** (1 / exponent)
-    path = np.column_stack([circle / norm * [wide, deep], 0 * angle])
+    path = np.column_stack([ring(60, exponent) * [wide, deep], np.zeros(60)])
     return tube(path, thickness, sides=8, closed=True)
 
 
 def _shelf(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """An organiser: compartments open towards -y, some with drawers, books or boxes."""
+    """An organizer: compartments open towards -y, some with drawers, books or boxes."""
     width, height, depth = rng.uniform([1.2, 0.9, 0.4], [1.8, 1.8, 0.8]).tolist()
     columns, rows = int(rng.integers(1, 4)), int(rng.integers(2, 4))
     wood = random_wood(rng, 0) if rng.random() < 0.5 else plastic(rng, palette)
@@ -207,10 +173,8 @@ def _frame(rng: np.random.Generator, palette: Palette) -> list[Piece]:
                 (mark[0] - 0.06, mark[1] - 0.06, mark[0] + 0.06, mark[1] + 0.06),
                 text=str(k or 12),
             )
-        dial = lathe(np.array([[size, 0], [size, 0.12], [size * 0.95, 0.16]]), segments=48).rotated(
-            "x", 90
-        )
-        dial = replace(dial, rest=dial.vertices)
+        dial = lathe([[size, 0], [size, 0.12], [size * 0.95, 0.16]], segments=48).rotated("x", 90)
+        dial = dial.settled()
         paint = picture(wood, face, (0, 0), (1.7, 1.7))
         hands = [
             box([0.05, 0.04, long]).moved(z=long * 0.4).rotated("y", turn).moved(0, -0.17, 0)
@@ -231,21 +195,19 @@ def _frame(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         post = box([0.13, 0.16, height + 0.12], rounding=0.03).moved(sign * width / 2)
         pieces += [Piece(bar, wood), Piece(post, wood)]
     tilt = rng.uniform(0, 15)
-    return [replace(piece, shape=piece.shape.rotated("x", -tilt)) for piece in pieces]
+    return turned(pieces, "x", -tilt)
 
 
 def _sign(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A mat, a towel roll, a board game's board or a sign: flat with a print."""
     kind = int(rng.integers(3))
     if kind == 0:
-        roll = lathe(
-            np.array([[0.45, -0.8], [0.48, -0.78], [0.48, 0.78], [0.45, 0.8]]), segments=40
-        )
-        hole = lathe(np.array([[0.16, -1.0], [0.16, 1.0]]), segments=24)
+        roll = lathe([[0.45, -0.8], [0.48, -0.78], [0.48, 0.78], [0.45, 0.8]], segments=40)
+        hole = lathe([[0.16, -1.0], [0.16, 1.0]], segments=24)
         paper = fabric(rng, palette)
-        pieces = [Piece(roll, paper), Piece(hole, plain(np.array([0.65, 0.5, 0.35])), cut=True)]
+        pieces = [Piece(roll, paper), Piece(hole, plain((0.65, 0.5, 0.35)), cut=True)]
         if rng.random() < 0.5:
-            return [replace(p, shape=p.shape.rotated("y", 90)) for p in pieces]
+            return turned(pieces, "y", 90)
         return pieces
     width, height = rng.uniform(1.4, 2.0), rng.uniform(0.8, 1.4)
     if kind == 1:
@@ -270,12 +232,13 @@ def _sign(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     ]
 
 
-_HOME: dict[str, Maker] = {
-    "flower_pot": _flower_pot, "basket": _basket, "shelf": _shelf, "frame": _frame, "sign": _sign,
-}  # fmt: skip
-
-
-def furnishing(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """Something that stands in a home; `kind` is a key of the table above, drawn if empty."""
-    weights = [0.26, 0.24, 0.24, 0.16, 0.1]
-    return _HOME[kind or str(rng.choice(list(_HOME), p=weights))](rng, palette)
+# Things that stand in a home.
+furnishing = Family(
+    {
+        "flower_pot": (_flower_pot, 0.26),
+        "basket": (_basket, 0.24),
+        "shelf": (_shelf, 0.24),
+        "frame": (_frame, 0.16),
+        "sign": (_sign, 0.1),
+    }
+)

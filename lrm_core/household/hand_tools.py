@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Numbers, Real, deformations
 from lrm_core.modeling.artwork import package_front
-from lrm_core.modeling.assembly import Piece
+from lrm_core.modeling.assembly import Piece, turned
+from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import metal
 from lrm_core.modeling.paints import banded, gradient, picture, plain, stripes
-from lrm_core.modeling.palettes import random_wood
+from lrm_core.modeling.palettes import Palette, random_wood
 from lrm_core.modeling.sections import rounded_plate, stack
 from lrm_core.modeling.shapes import Shape, box, extrude, lathe, tube
 
-Palette = Float[np.ndarray, "5 3"]
 _ALONG = np.linspace(-1.0, 1.0, 24)
 
 
@@ -52,10 +48,10 @@ def _spanner(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     steel = metal(rng)
     pieces = [Piece(box([1.5, 0.2, 0.09], rounding=0.03), steel)]
     for sign in (-1.0, 1.0):
-        end = lathe(np.array([[0.24, -0.06], [0.24, 0.06]]), segments=28)
+        end = lathe([[0.24, -0.06], [0.24, 0.06]], segments=28)
         pieces.append(Piece(end.moved(sign * 0.8), steel))
     jaw = box([0.4, 0.2, 0.4]).rotated("z", 15).moved(-0.95)
-    eye = lathe(np.array([[0.13, -0.2], [0.13, 0.2]]), segments=6).moved(0.8)
+    eye = lathe([[0.13, -0.2], [0.13, 0.2]], segments=6).moved(0.8)
     return [*pieces, Piece(jaw, steel, cut=True), Piece(eye, steel, cut=True)]
 
 
@@ -90,9 +86,9 @@ def _saw(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     hole = rounded_plate([0.22, 0.5, 0.3], 0.1).rotated("y", 20).moved(-0.42, 0, 0.06)
     grip = random_wood(rng, 0) if rng.random() < 0.5 else plain(palette[0])
     pieces = [
-        Piece(blade, plain(np.full(3, 0.72))), Piece(plate, grip), Piece(hole, grip, cut=True)
+        Piece(blade, plain(0.72)), Piece(plate, grip), Piece(hole, grip, cut=True)
     ]  # fmt: skip
-    return [replace(piece, shape=piece.shape.rotated("x", 80)) for piece in pieces]
+    return turned(pieces, "x", 80)
 
 
 def _tape_measure(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -101,8 +97,8 @@ def _tape_measure(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     paint = picture(plain(palette[0]), package_front(rng, palette, 1.0), (0, 0), (0.6, 0.6))
     out = rng.uniform(0.4, 1.0)
     lip = box([out + 0.3, 0.3, 0.03]).moved(0.25 + out / 2, 0, -0.44)
-    yellow = plain(np.array([0.98, 0.85, 0.1]))
-    scale = stripes(yellow, plain(np.full(3, 0.05)), [1, 0, 0], 0.05, 0.2)
+    yellow = plain((0.98, 0.85, 0.1))
+    scale = stripes(yellow, plain(0.05), [1, 0, 0], 0.05, 0.2)
     hook = box([0.03, 0.3, 0.12]).moved(0.39 + out, 0, -0.48)
     return [Piece(case, paint), Piece(lip, scale), Piece(hook, metal(rng))]
 
@@ -118,17 +114,15 @@ def _toothbrush(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     return [Piece(_bar(_ALONG, radii), grip), Piece(hair, banded(colors, [-0.08, 0.08], axis=0))]
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, Palette], list[Piece]]] = {
-    "hammer": _hammer,
-    "spanner": _spanner,
-    "screwdriver": _screwdriver,
-    "paint_brush": _paint_brush,
-    "saw": _saw,
-    "tape_measure": _tape_measure,
-    "toothbrush": _toothbrush,
-}
-
-
-def hand_tool(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """A tool; `kind` is a key of the table above, drawn if empty."""
-    return _KINDS[kind or str(rng.choice(list(_KINDS)))](rng, palette)
+# Hand tools.
+hand_tool = Family(
+    {
+        "hammer": (_hammer, 1.0),
+        "spanner": (_spanner, 1.0),
+        "screwdriver": (_screwdriver, 1.0),
+        "paint_brush": (_paint_brush, 1.0),
+        "saw": (_saw, 1.0),
+        "tape_measure": (_tape_measure, 1.0),
+        "toothbrush": (_toothbrush, 1.0),
+    }
+)

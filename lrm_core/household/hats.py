@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import deformations
 from lrm_core.modeling.artwork import logo
 from lrm_core.modeling.assembly import Piece
+from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, fur, wicker
 from lrm_core.modeling.paints import Paint, masked, picture, plain, stripes
+from lrm_core.modeling.palettes import Palette, plain_among
 from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe
-
-Palette = Float[np.ndarray, "5 3"]
 
 
 def _hollow(dome: Shape, paint: Paint, lining: Paint) -> list[Piece]:
@@ -41,7 +38,7 @@ def _cap(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     badge = picture(fabric(rng, palette), logo(rng, palette[2], 1.4), (0, 0.36), (0.6, 0.42))
     pieces = _hollow(ellipsoid([0.78, 0.9, 0.7]), badge, plain(palette[4]))
     button = ellipsoid([0.06, 0.06, 0.04], divisions=6).moved(z=0.7)
-    peak = plain(palette[int(rng.choice([0, 1, 2]))])
+    peak = plain_among(rng, palette, 0, 1, 2)
     return [*pieces, Piece(_visor(rng.uniform(0.75, 0.95)), peak), Piece(button, plain(palette[1]))]
 
 
@@ -53,7 +50,7 @@ def _helmet(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         second = plain(palette[1])
         paint = masked(paint, second, lambda p, _: np.abs(np.abs(p[:, 0]) - at) < 0.09)
     pieces = _hollow(ellipsoid([0.78, 0.9, 0.85]), paint, plain(palette[4]))
-    return [*pieces, Piece(_visor(0.4), plain(palette[int(rng.choice([0, 1]))]))]
+    return [*pieces, Piece(_visor(0.4), plain_among(rng, palette, 0, 1))]
 
 
 def _brimmed(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -75,7 +72,7 @@ def _brimmed(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     levels = np.linspace(0.6, wide, 8)
     under, over = np.full(8, -0.02), np.full(8, 0.03)
     rim = np.concatenate([np.stack([levels, under], 1), np.stack([levels, over], 1)[::-1]])
-    band = lathe(np.array([[0.69, 0.03], [0.68, 0.2]]), segments=48)
+    band = lathe([[0.69, 0.03], [0.68, 0.2]], segments=48)
     return [
         Piece(lathe(rim, segments=52).warped(curl), felt),
         Piece(lathe(outline, segments=48).warped(oval), felt),
@@ -98,14 +95,12 @@ def _beanie(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     return pieces
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, Palette], list[Piece]]] = {
-    "cap": _cap,
-    "helmet": _helmet,
-    "brimmed": _brimmed,
-    "beanie": _beanie,
-}
-
-
-def hat(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """A hat; `kind` is a key of the table above, drawn if empty."""
-    return _KINDS[kind or str(rng.choice(list(_KINDS)))](rng, palette)
+# Hats.
+hat = Family(
+    {
+        "cap": (_cap, 1.0),
+        "helmet": (_helmet, 1.0),
+        "brimmed": (_brimmed, 1.0),
+        "beanie": (_beanie, 1.0),
+    }
+)

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.artwork import logo, photo
-from lrm_core.modeling.assembly import Piece
+from lrm_core.modeling.assembly import Piece, turned
+from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, metal, patched, plastic
-from lrm_core.modeling.paints import (
-    Paint,
-    banded,
-    gradient,
-    masked,
-    picture,
-    plain,
-    wrapped,
-)
-from lrm_core.modeling.palettes import random_wood
+from lrm_core.modeling.paints import Paint, banded, gradient, masked, picture, plain, wrapped
+from lrm_core.modeling.palettes import Palette, plain_among, random_wood
 from lrm_core.modeling.sections import arch, hollow, pair, rounded_plate
 from lrm_core.modeling.shapes import Shape, curve, ellipsoid, extrude, lathe, tube
-
-Palette = Float[np.ndarray, "5 3"]
 
 
 def _ware(rng: np.random.Generator, palette: Palette, low: Real, high: Real) -> Paint:
@@ -44,7 +31,7 @@ def _ware(rng: np.random.Generator, palette: Palette, low: Real, high: Real) -> 
         return picture(plain(palette[0]), mark, (0, middle), (size * 1.2, size))
     if kind == 4:
         return gradient([palette[0], palette[1]], 2, low, high)
-    return plain(palette[int(rng.choice([0, 3]))])
+    return plain_among(rng, palette, 0, 3)
 
 
 def _ear(top: Real, bottom: Real, radius: Real, reach: Real, thickness: Real) -> Shape:
@@ -72,7 +59,7 @@ def _pan(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     flare = rng.uniform(0.78, 0.95)
     outline = curve([(0.62 * flare, 0), (0.66 * flare, 0.03), (0.66, depth)], 10)
     body = lathe(hollow(outline, 0.035), segments=52)
-    outside = metal(rng) if rng.random() < 0.5 else plain(palette[int(rng.choice([0, 4]))])
+    outside = metal(rng) if rng.random() < 0.5 else plain_among(rng, palette, 0, 4)
     inside = plain(palette[4] * 1.2) if rng.random() < 0.6 else metal(rng)
     # the inside looks up or towards the axis
     paint = masked(
@@ -104,7 +91,7 @@ def _lid(rng: np.random.Generator, palette: Palette, radius: Real, z: Real) -> l
     rise = rng.uniform(0.08, 0.22)
     dome = curve([(radius * 1.02, z - 0.03), (radius * 0.9, z + rise * 0.5), (0.05, z + rise)], 12)
     dome = np.concatenate([[[radius * 1.03, z - 0.04]], dome])
-    glass = plain(np.array([0.75, 0.8, 0.82])) if rng.random() < 0.4 else metal(rng)
+    glass = plain((0.75, 0.8, 0.82)) if rng.random() < 0.4 else metal(rng)
     knob = curve(
         [
             (0.05, z + rise - 0.03),
@@ -116,7 +103,7 @@ def _lid(rng: np.random.Generator, palette: Palette, radius: Real, z: Real) -> l
     )
     return [
         Piece(lathe(dome, segments=48), glass),
-        Piece(lathe(knob, segments=20), plain(palette[int(rng.choice([1, 4]))])),
+        Piece(lathe(knob, segments=20), plain_among(rng, palette, 1, 4)),
     ]
 
 
@@ -162,7 +149,7 @@ def _kettle(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             0.05,
         )
         knob = ellipsoid([0.09, 0.09, 0.08]).moved(z=height + 0.08)
-        lid = lathe(np.array([[0.3, height - 0.05], [0.3, height], [0.1, height + 0.04]]))
+        lid = lathe([[0.3, height - 0.05], [0.3, height], [0.1, height + 0.04]])
         return [
             Piece(lathe(outline, segments=48), paint),
             Piece(tube(spout, np.linspace(0.14, 0.07, 14)), paint),
@@ -177,7 +164,7 @@ def _electric_kettle(rng: np.random.Generator, palette: Palette, paint: Paint) -
     low, high = rng.uniform(0.48, 0.58), rng.uniform(0.34, 0.44)
     outline = curve([(low, 0.1), (low * 0.96, height * 0.4), (high, height)], 16)
     lid = curve([(high, height - 0.02), (high * 0.8, height + 0.08), (0.04, height + 0.1)], 8)
-    base = lathe(np.array([[low * 1.05, 0.0], [low * 1.05, 0.07], [low * 0.9, 0.13]]), segments=40)
+    base = lathe([[low * 1.05, 0.0], [low * 1.05, 0.07], [low * 0.9, 0.13]], segments=40)
     beak = ellipsoid([0.2, 0.13, 0.16], exponent=1.6).moved(-high * 0.95, 0, height * 0.93)
     handle = _ear(height * 0.95, height * 0.25, low * 0.8, 0.36, 0.065)
     accent = patched(paint, plain(palette[2]), 2, 0.2, 0.26)
@@ -202,17 +189,17 @@ def _mug(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         16,
     )
     ware = _ware(rng, palette, height * 0.1, height * 0.9)
-    inside = plain(palette[int(rng.choice([1, 3, 3]))])
+    inside = plain_among(rng, palette, 1, 3, 3)
     paint = masked(ware, inside, lambda p, n: (n[:, :2] * p[:, :2]).sum(1) < -1e-3)
     ear = _ear(height * 0.82, height * 0.25, min(foot, radius) * 0.98, 0.34, 0.06)
-    grip = plain(palette[int(rng.choice([0, 1, 3]))])
+    grip = plain_among(rng, palette, 0, 1, 3)
     pieces = [Piece(lathe(hollow(outline, 0.045), segments=48), paint), Piece(ear, grip)]
     if rng.random() < 0.25:
         dish = curve([(0.35, -0.06), (0.5, -0.03), (0.8, 0.07)], 10)
         pieces.append(Piece(lathe(hollow(dish, 0.03), segments=48), ware))
-        pieces.append(Piece(lathe(np.array([[foot, -0.05], [foot, 0.03]])), grip))
+        pieces.append(Piece(lathe([[foot, -0.05], [foot, 0.03]]), grip))
     elif rng.random() < 0.2:
-        return pair([replace(piece, shape=piece.shape.rotated("z", 180)) for piece in pieces])
+        return pair(turned(pieces, "z", 180))
     return pieces
 
 
@@ -239,9 +226,7 @@ def _stacked(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         pieces.append(Piece(shape.moved(z=level), paint))
         if k:  # the foot of this one stands in the one below
             pieces.append(
-                Piece(
-                    lathe(np.array([[foot * 0.9, level - step], [foot * 0.9, level + 0.02]])), paint
-                )
+                Piece(lathe([[foot * 0.9, level - step], [foot * 0.9, level + 0.02]]), paint)
             )
         level += step
     return pieces
@@ -264,7 +249,7 @@ def _pitcher(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 
     ear = _ear(height * 0.92, height * 0.35, neck, 0.4, 0.05)
     paint = _ware(rng, palette, height * 0.1, height * 0.7)
-    return [Piece(body.warped(lip), paint), Piece(ear, plain(palette[int(rng.choice([0, 1]))]))]
+    return [Piece(body.warped(lip), paint), Piece(ear, plain_among(rng, palette, 0, 1))]
 
 
 def _board(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -272,7 +257,7 @@ def _board(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     width, depth = rng.uniform(1.3, 1.7), rng.uniform(0.7, 1.1)
     plate = rounded_plate([width, 0.09, depth], 0.12).rotated("x", 90)
     wood = random_wood(rng, 0) if rng.random() < 0.7 else plastic(rng, palette)
-    hole = lathe(np.array([[0.08, -0.2], [0.08, 0.2]])).moved(width * 0.42)
+    hole = lathe([[0.08, -0.2], [0.08, 0.2]]).moved(width * 0.42)
     pieces = [Piece(plate, wood), Piece(hole, wood, cut=True)]
     if rng.random() < 0.6:
         loaf = ellipsoid([0.42, 0.2, 0.18], exponent=2.4).moved(-0.2, 0.1, 0.17)
@@ -281,29 +266,20 @@ def _board(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     if rng.random() < 0.6:
         blade = np.array([(-0.5, -0.09), (0.3, -0.09), (0.3, 0.06), (-0.3, 0.05)])
         steel = extrude(blade, 0.03).rotated("x", 90).moved(0, -0.22, 0.05)
-        grip = tube(np.array([[0.25, -0.23, 0.07], [0.75, -0.23, 0.07]]), 0.05, flatness=1.3)
-        pieces += [Piece(steel, plain(np.full(3, 0.75))), Piece(grip, plain(palette[4]))]
+        grip = tube([[0.25, -0.23, 0.07], [0.75, -0.23, 0.07]], 0.05, flatness=1.3)
+        pieces += [Piece(steel, plain(0.75)), Piece(grip, plain(palette[4]))]
     return pieces
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, Palette], list[Piece]]] = {
-    "pan": _pan,
-    "pot": _pot,
-    "kettle": _kettle,
-    "mug": _mug,
-    "stacked": _stacked,
-    "pitcher": _pitcher,
-    "board": _board,
-}
-
-
-def kitchenware(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """Something for cooking or eating.
-
-    Args:
-        rng: drawn from.
-        palette: of the object.
-        kind: a key of the table above; drawn if empty.
-    """
-    weights = [0.2, 0.16, 0.12, 0.18, 0.16, 0.1, 0.08]
-    return _KINDS[kind or str(rng.choice(list(_KINDS), p=weights))](rng, palette)
+# Things for cooking or eating.
+kitchenware = Family(
+    {
+        "pan": (_pan, 0.2),
+        "pot": (_pot, 0.16),
+        "kettle": (_kettle, 0.12),
+        "mug": (_mug, 0.18),
+        "stacked": (_stacked, 0.16),
+        "pitcher": (_pitcher, 0.1),
+        "board": (_board, 0.08),
+    }
+)

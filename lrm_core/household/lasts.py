@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.assembly import Piece
@@ -13,7 +12,6 @@ from lrm_core.modeling.paints import Paint
 from lrm_core.modeling.sections import side_plate, strip
 from lrm_core.modeling.shapes import Shape, curve, loft, tube
 
-Palette = Float[np.ndarray, "5 3"]
 # half width and middle of a right foot over t: 0 at the toe, 1 at the heel
 _T = [0.0, 0.03, 0.1, 0.3, 0.5, 0.7, 0.88, 0.97, 1.0]
 _HALF = [0.05, 0.15, 0.25, 0.35, 0.31, 0.265, 0.27, 0.19, 0.06]
@@ -45,12 +43,12 @@ class Last:
     wall: float = 0.05
 
     def half_width(self, t: np.ndarray) -> np.ndarray:
-        """Of the foot at t."""
+        """Half width of the foot at t (0 toe, 1 heel)."""
         half: np.ndarray = np.interp(t, _T, _HALF) * self.slim
         return half
 
     def across(self, t: Real) -> tuple[float, float]:
-        """Half width and middle of the foot at t."""
+        """Half width and middle (x) of the foot at t."""
         return float(np.interp(t, _T, _HALF)) * self.slim, float(np.interp(t, _T, _SIDE))
 
     def lifted(self, shape: Shape) -> Shape:

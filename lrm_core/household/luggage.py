@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real, deformations
 from lrm_core.modeling.artwork import logo, package_front
 from lrm_core.modeling.assembly import Piece, mirrored
+from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, leather, metal, patched, plastic
 from lrm_core.modeling.paints import Paint, masked, picture, plain, stripes
-from lrm_core.modeling.sections import (
-    arch,
-    rounded_plate,
-    stack,
-    standing_box,
-)
+from lrm_core.modeling.palettes import Palette, plain_among
+from lrm_core.modeling.sections import arch, rounded_plate, stack, standing_box
 from lrm_core.modeling.shapes import curve, ellipsoid, lathe, torus, tube
-
-Palette = Float[np.ndarray, "5 3"]
 
 
 def _cover(rng: np.random.Generator, palette: Palette) -> Paint:
@@ -91,12 +83,11 @@ def _tote(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     cover = plain(palette[0]) if paper else fabric(rng, palette)
     if paper and rng.random() < 0.5:
         front = package_front(rng, palette, width / (height / 2))
-        for facing in ("-y", "+y"):
-            cover = picture(cover, front, (0, height / 2), (2 * width, height), facing=facing)
+        cover = picture(cover, front, (0, height / 2), (2 * width, height), facing="-y +y")
     else:
         cover = _branded(rng, palette, cover, height * 0.5, width * 1.1)
     pieces = [Piece(stack(levels, 14.0 if paper else 5.0, segments=64), cover)]
-    strap, reach = plain(palette[int(rng.choice([1, 2, 3]))]), width * rng.uniform(0.35, 0.5)
+    strap, reach = plain_among(rng, palette, 1, 2, 3), width * rng.uniform(0.35, 0.5)
     lift = rng.uniform(0.3, 0.6)
     for sign in (-1, 1):
         y = sign * (depth * 0.9 - 0.01)
@@ -117,7 +108,7 @@ def _backpack(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         (0.0, width * 0.85, depth * 0.8), (0.08, width, depth), (height * 0.6, width, depth),
         (height * 0.85, width * 0.9, depth * 0.85), (height, width * 0.5, depth * 0.5),
     ]  # fmt: skip
-    cover, second = fabric(rng, palette), plain(palette[int(rng.choice([1, 2, 4]))])
+    cover, second = fabric(rng, palette), plain_among(rng, palette, 1, 2, 4)
     dark = plain(palette[4])
     zipped = patched(cover, dark, 1, -depth * 0.5, -depth * 0.5 + 0.05)
     zipped = _branded(rng, palette, zipped, height * 0.78, 0.35)
@@ -193,7 +184,7 @@ def _suitcase(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     pieces = [Piece(body.moved(z=low), shell)]
     dark = plain(palette[4])
     if trolley:
-        wheel = lathe(np.array([[0.08, -0.04], [0.08, 0.04]]), segments=18).rotated("y", 90)
+        wheel = lathe([[0.08, -0.04], [0.08, 0.04]], segments=18).rotated("y", 90)
         for y in (-depth * 0.36, depth * 0.36):
             pieces += mirrored([Piece(wheel.moved(width * 0.4, y, 0.08), dark)])
         lift, y = rng.uniform(0.1, 0.8), depth * 0.3
@@ -221,11 +212,11 @@ def _duffel(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         (0, radius * 1.02, radius * 1.06), (length * 0.97, radius, radius),
         (length, radius * 0.85, radius * 0.85),
     ]  # fmt: skip
-    ends = plain(palette[int(rng.choice([1, 4]))])
+    ends = plain_among(rng, palette, 1, 4)
     cover = masked(fabric(rng, palette), ends, lambda p, _: np.abs(p[:, 2]) > length * 0.72)
     body = stack(outline, 2.8, samples=20).rotated("y", 90)
     pieces = [Piece(body.moved(z=radius), cover)]
-    strap = plain(palette[int(rng.choice([2, 3, 4]))])
+    strap = plain_among(rng, palette, 2, 3, 4)
     lift, span = rng.uniform(0.15, 0.5), length * 0.42
     for y in (-radius * 0.8, radius * 0.8):
         low = (span, y * 1.27, radius * 0.9)
@@ -252,29 +243,19 @@ def _sack(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     cover = _branded(rng, palette, fabric(rng, palette), height * 0.35, 0.5)
     cord = torus(neck * 1.15, 0.04, 24, 8).moved(z=height * 0.78)
     bow = torus(0.14, 0.03, 20, 8).rotated("x", 75).moved(0.13, -neck * 1.2, height * 0.78)
-    string = plain(palette[int(rng.choice([1, 2]))])
+    string = plain_among(rng, palette, 1, 2)
     return [Piece(body, cover), Piece(cord, string), *mirrored([Piece(bow, string)])]
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, Palette], list[Piece]]] = {
-    "handbag": _handbag,
-    "tote": _tote,
-    "backpack": _backpack,
-    "pouch": _pouch,
-    "suitcase": _suitcase,
-    "duffel": _duffel,
-    "sack": _sack,
-}
-
-
-def bag(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """A bag, its front towards -y.
-
-    Args:
-        rng: drawn from.
-        palette: of the object.
-        kind: "handbag", "tote", "backpack", "pouch", "suitcase", "duffel" or "sack"; drawn if
-            empty.
-    """
-    kind = kind or str(rng.choice(list(_KINDS), p=[0.28, 0.16, 0.2, 0.12, 0.1, 0.08, 0.06]))
-    return _KINDS[kind](rng, palette)
+# Bags, their fronts towards -y.
+bag = Family(
+    {
+        "handbag": (_handbag, 0.28),
+        "tote": (_tote, 0.16),
+        "backpack": (_backpack, 0.2),
+        "pouch": (_pouch, 0.12),
+        "suitcase": (_suitcase, 0.1),
+        "duffel": (_duffel, 0.08),
+        "sack": (_sack, 0.06),
+    }
+)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.artwork import logo
 from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.creature_parts import eyes
+from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, fur
 from lrm_core.modeling.paints import Paint, picture, plain, spots
+from lrm_core.modeling.palettes import Palette
 from lrm_core.modeling.sections import stack
 from lrm_core.modeling.shapes import Shape, curve, ellipsoid, torus, tube
 from lrm_core.modeling.skins import Body, ball, balls, bone, bones, skin
 
-Palette = Float[np.ndarray, "5 3"]
 _SKINS = [(0.96, 0.8, 0.68), (0.88, 0.66, 0.5), (0.6, 0.4, 0.27), (0.38, 0.24, 0.16)]
 _FURS = [
     (0.62, 0.42, 0.24),
@@ -117,7 +115,7 @@ def _head(rng: np.random.Generator, head: Real, z: Real, ears: str) -> Body:
 
 def _face(palette: Palette, head: Real, z: Real, size: Real) -> list[Piece]:
     """Eyes and a nose of buttons."""
-    black = plain(np.full(3, 0.05))
+    black = plain(0.05)
     nose = ellipsoid([head * 0.16, head * 0.1, head * 0.11], divisions=8)
     eye = (head * 0.4, -0.04 - head * 0.8, z + head * 0.16)
     look = eyes(palette, eye, head * size, white=False)
@@ -185,7 +183,7 @@ def _round_toy(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             "coat", (wide * 0.4, 0, tall * 1.7), (wide * 0.7, 0, tall * 2.15), (0.16, 0.04)
         )
     coat, pale = _pelt(rng, palette)
-    orange = plain(np.array([0.95, 0.6, 0.12]))
+    orange = plain((0.95, 0.6, 0.12))
     paints = {"coat": coat, "pale": pale, "beak": orange if kind < 2 else plain(palette[2])}
     pieces = [skin(body, paints, 0.06)]
     big = rng.uniform(0.1, 0.2)
@@ -200,7 +198,7 @@ def _round_toy(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             ),
         ]
         mouth = ellipsoid([wide * 0.4, 0.1, 0.08]).moved(0, -wide * 0.87, tall * 0.95)
-        pieces.append(Piece(mouth, plain(np.array([0.5, 0.08, 0.1]))))
+        pieces.append(Piece(mouth, plain((0.5, 0.08, 0.1))))
     else:
         pieces += eyes(palette, eye, big, white=rng.random() < 0.7)
         beak = ellipsoid([0.1, 0.2, 0.08], exponent=1.4).moved(0, -wide * 0.86, tall * 1.25)
@@ -287,9 +285,7 @@ def _doll(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     pieces = [skin(body, paints, 0.035, 56)]
     pieces += eyes(palette, (head * 0.36, -head * 0.86, z + head * 0.02), head * 0.13, white=False)
     mouth = ellipsoid([head * 0.2, head * 0.08, head * 0.06], divisions=6)
-    pieces.append(
-        Piece(mouth.moved(0, -head * 0.86, z - head * 0.42), plain(np.array([0.8, 0.2, 0.25])))
-    )
+    pieces.append(Piece(mouth.moved(0, -head * 0.86, z - head * 0.42), plain((0.8, 0.2, 0.25))))
     if long_hair and rng.random() < 0.8:
         skirt = _skirt(rng, girth, hip, leg)
         pieces.append(Piece(skirt, top if rng.random() < 0.5 else fabric(rng, palette, 1)))
@@ -315,22 +311,13 @@ def _cushion(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     return [Piece(body.warped(pinch).rotated("x", rng.uniform(-30, 0)), paint)]
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, Palette], list[Piece]]] = {
-    "animal": _animal,
-    "round_toy": _round_toy,
-    "octopus": _octopus,
-    "doll": _doll,
-    "cushion": _cushion,
-}
-
-
-def plush(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """A soft toy.
-
-    Args:
-        rng: drawn from.
-        palette: of the object.
-        kind: "animal", "round_toy", "octopus", "doll" or "cushion"; drawn if empty.
-    """
-    kind = kind or str(rng.choice(list(_KINDS), p=[0.48, 0.16, 0.06, 0.24, 0.06]))
-    return _KINDS[kind](rng, palette)
+# Soft toys.
+plush = Family(
+    {
+        "animal": (_animal, 0.48),
+        "round_toy": (_round_toy, 0.16),
+        "octopus": (_octopus, 0.06),
+        "doll": (_doll, 0.24),
+        "cushion": (_cushion, 0.06),
+    }
+)

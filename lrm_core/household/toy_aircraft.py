@@ -5,32 +5,19 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.household.vehicle_parts import GLASS, TYRE, side_windows
+from lrm_core.household.vehicle_parts import GLASS, TIRE, side_windows
 from lrm_core.modeling import Real
 from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.materials import patched
 from lrm_core.modeling.paints import masked, plain
-from lrm_core.modeling.sections import (
-    side_plate,
-    stack,
-    strip,
-)
-from lrm_core.modeling.shapes import (
-    Shape,
-    box,
-    ellipsoid,
-    extrude,
-    lathe,
-    torus,
-    tube,
-)
-
-Palette = Float[np.ndarray, "5 3"]
+from lrm_core.modeling.palettes import Palette, plain_among
+from lrm_core.modeling.sections import side_plate, stack, strip
+from lrm_core.modeling.shapes import Shape, box, ellipsoid, extrude, lathe, torus, tube
 
 
 def _rocket(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A rocket on three fins with a porthole."""
-    color, second = plain(palette[0]), plain(palette[int(rng.choice([1, 2]))])
+    color, second = plain(palette[0]), plain_among(rng, palette, 1, 2)
     fat = rng.uniform(0.26, 0.36)
     rows = [
         (0.25, fat * 0.65, fat * 0.65), (0.8, fat, fat), (1.4, fat * 0.85, fat * 0.85),
@@ -65,13 +52,13 @@ def _fuselage(palette: Palette, fat: Real, end: Real) -> Piece:
 def _helicopter(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A cabin with a boom, a rotor above and skids below."""
     fat = rng.uniform(0.24, 0.34)
-    color, second = plain(palette[0]), plain(palette[int(rng.choice([1, 2]))])
+    color, second = plain(palette[0]), plain_among(rng, palette, 1, 2)
     dark = plain(palette[4])
     fin = side_plate([(0.68, 0.08), (0.85, 0.48), (1.0, 0.48), (0.98, 0.08)], 0.05)
-    boom = tube(np.array([[0, 0.0, 0.05], [0, 0.95, 0.12]]), np.array([0.14, 0.05]))
-    mast = tube(np.array([[0, -0.35, 0.1], [0, -0.35, fat + 0.16]]), 0.05)
-    skid = tube(np.array([[0.22, -0.8, -fat - 0.16], [0.22, 0.1, -fat - 0.16]]), 0.03)
-    leg = tube(np.array([[0.1, -0.35, -fat * 0.5], [0.22, -0.35, -fat - 0.16]]), 0.035)
+    boom = tube([[0, 0.0, 0.05], [0, 0.95, 0.12]], np.array([0.14, 0.05]))
+    mast = tube([[0, -0.35, 0.1], [0, -0.35, fat + 0.16]], 0.05)
+    skid = tube([[0.22, -0.8, -fat - 0.16], [0.22, 0.1, -fat - 0.16]], 0.03)
+    leg = tube([[0.1, -0.35, -fat * 0.5], [0.22, -0.35, -fat - 0.16]], 0.035)
     pieces = [_fuselage(palette, fat, 0.3), Piece(boom, color), Piece(mast, dark)]
     pieces.append(Piece(fin, second))
     for k in range(2):
@@ -83,7 +70,7 @@ def _helicopter(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 def _plane(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """An airliner with engines, or a propeller plane, with two decks of wings now and then."""
     airliner = rng.random() < 0.5
-    color, second = plain(palette[0]), plain(palette[int(rng.choice([1, 2]))])
+    color, second = plain(palette[0]), plain_among(rng, palette, 1, 2)
     swept = 0.35 if airliner else 0.05
     outline = np.array([(0.0, -0.2), (0.95, -0.05 + swept), (0.95, 0.12 + swept), (0.0, 0.25)])
     wing = _flat(outline, 0.05)
@@ -92,22 +79,22 @@ def _plane(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     pieces = [_fuselage(palette, rng.uniform(0.13, 0.2), 0.95), Piece(fin, second)]
     pieces += mirrored([Piece(wing.moved(z=-0.03), color), Piece(tail.moved(z=0.03), second)])
     if airliner:
-        engine = lathe(np.array([[0.06, -0.15], [0.09, 0.0], [0.085, 0.16]]), segments=20)
+        engine = lathe([[0.06, -0.15], [0.09, 0.0], [0.085, 0.16]], segments=20)
         return pieces + mirrored([Piece(engine.rotated("x", 90).moved(0.42, 0.0, -0.11), second)])
     blade = box([0.6, 0.03, 0.07]).moved(0, -0.96, 0)
     cone = ellipsoid([0.06, 0.12, 0.06]).moved(0, -0.95, 0)
     pieces += [Piece(blade, plain(palette[4])), Piece(cone, second)]
     if rng.random() < 0.4:
-        strut = tube(np.array([[0.5, 0.05, -0.05], [0.5, 0.05, 0.38]]), 0.03)
+        strut = tube([[0.5, 0.05, -0.05], [0.5, 0.05, 0.38]], 0.03)
         pieces += mirrored([Piece(wing.moved(z=0.36), color), Piece(strut, plain(palette[4]))])
     return pieces + _under_wheels(palette)
 
 
 def _under_wheels(palette: Palette) -> list[Piece]:
-    leg = tube(np.array([[0.06, -0.3, 0.0], [0.22, -0.35, -0.3]]), 0.03)
-    disc = lathe(np.array([[0.1, -0.04], [0.1, 0.04]]), segments=18).rotated("y", 90)
+    leg = tube([[0.06, -0.3, 0.0], [0.22, -0.35, -0.3]], 0.03)
+    disc = lathe([[0.1, -0.04], [0.1, 0.04]], segments=18).rotated("y", 90)
     return mirrored(
-        [Piece(leg, plain(palette[4])), Piece(disc.moved(0.24, -0.35, -0.3), plain(TYRE))]
+        [Piece(leg, plain(palette[4])), Piece(disc.moved(0.24, -0.35, -0.3), plain(TIRE))]
     )
 
 

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.household.animal_parts import IVORY, coat_paint, four_legs
 from lrm_core.household.toy_wildlife import bird, crawler, dinosaur, swimmer
 from lrm_core.modeling import Real
 from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.creature_parts import eyes
-from lrm_core.modeling.paints import (
-    clouds,
-    plain,
-    spots,
-)
+from lrm_core.modeling.families import Family
+from lrm_core.modeling.paints import clouds, plain, spots
+from lrm_core.modeling.palettes import Palette, plain_among
 from lrm_core.modeling.shapes import curve, tube
-from lrm_core.modeling.skins import (
-    Body,
-    Point,
-    ball,
-    balls,
-    bone,
-    bones,
-    chain,
-    skin,
-)
-
-Palette = Float[np.ndarray, "5 3"]
+from lrm_core.modeling.skins import Body, Point, ball, balls, bone, bones, chain, skin
 
 
 def _horse(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -63,12 +47,10 @@ def _horse(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         body += chain("mane", mane, [0.06, 0.07, 0.06])
     coat = coat_paint(rng, palette, (0.5, 0.32, 0.18))
     if giraffe:
-        coat = spots(
-            rng, plain(np.array([0.92, 0.78, 0.5])), plain(np.array([0.6, 0.36, 0.15])), 0.14
-        )
+        coat = spots(rng, plain((0.92, 0.78, 0.5)), plain((0.6, 0.36, 0.15)), 0.14)
     paints = {
         "coat": coat,
-        "mane": plain(palette[int(rng.choice([3, 4]))]),
+        "mane": plain_among(rng, palette, 3, 4),
         "feet": plain(palette[4]),
         "muzzle": plain(palette[4] + 0.15),
     }
@@ -156,9 +138,9 @@ def _dog(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     paints = {
         "coat": coat,
         "muzzle": pale,
-        "feet": plain(palette[int(rng.choice([3, 4]))]),
+        "feet": plain_among(rng, palette, 3, 4),
         "ears": coat,
-        "mane": plain(np.array([0.45, 0.25, 0.1])),
+        "mane": plain((0.45, 0.25, 0.1)),
     }
     black = skin(
         ball("nose", (0, nose[1] - head * 0.35, nose[2] + 0.05), (0.06, 0.05, 0.045)),
@@ -174,24 +156,15 @@ def _dog(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     ]
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, Palette], list[Piece]]] = {
-    "horse": _horse,
-    "elephant": _elephant,
-    "dog": _dog,
-    "dinosaur": dinosaur,
-    "swimmer": swimmer,
-    "bird": bird,
-    "crawler": crawler,
-}
-
-
-def toy_animal(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """A figurine of an animal.
-
-    Args:
-        rng: drawn from.
-        palette: of the object.
-        kind: a key of the table above; drawn if empty.
-    """
-    weights = [0.17, 0.11, 0.2, 0.2, 0.13, 0.1, 0.09]
-    return _KINDS[kind or str(rng.choice(list(_KINDS), p=weights))](rng, palette)
+# Figurines of animals.
+toy_animal = Family(
+    {
+        "horse": (_horse, 0.17),
+        "elephant": (_elephant, 0.11),
+        "dog": (_dog, 0.2),
+        "dinosaur": (dinosaur, 0.2),
+        "swimmer": (swimmer, 0.13),
+        "bird": (bird, 0.1),
+        "crawler": (crawler, 0.09),
+    }
+)

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.household.toy_aircraft import aircraft
-from lrm_core.household.vehicle_parts import GLASS, TYRE, lamps, side_windows, wheels
+from lrm_core.household.vehicle_parts import GLASS, TIRE, lamps, side_windows, wheels
 from lrm_core.modeling import Real
 from lrm_core.modeling.artwork import canvas, logo, package_front, readable, write
-from lrm_core.modeling.assembly import Piece, mirrored
+from lrm_core.modeling.assembly import Piece, mirrored, placed
+from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import metal, patched
 from lrm_core.modeling.paints import Paint, masked, picture, plain, stripes
-from lrm_core.modeling.sections import (
-    arch,
-    placed,
-    side_plate,
-    standing_box,
-    strip,
-)
-from lrm_core.modeling.shapes import (
-    box,
-    curve,
-    ellipsoid,
-    lathe,
-    torus,
-    tube,
-)
-
-Palette = Float[np.ndarray, "5 3"]
+from lrm_core.modeling.palettes import Palette, plain_among
+from lrm_core.modeling.sections import arch, side_plate, standing_box, strip
+from lrm_core.modeling.shapes import box, curve, ellipsoid, lathe, torus, tube
 
 
 def _livery(rng: np.random.Generator, palette: Palette, middle: Real) -> Paint:
@@ -52,8 +37,7 @@ def _livery(rng: np.random.Generator, palette: Palette, middle: Real) -> Paint:
             (0, 0, 1, 1),
             text=str(rng.integers(1, 99)),
         )
-        for facing in ("-x", "+x"):
-            paint = picture(paint, number, (0.05, middle), (0.3, 0.26), facing=facing)
+        paint = picture(paint, number, (0.05, middle), (0.3, 0.26), facing="-x +x")
     return paint
 
 
@@ -117,9 +101,7 @@ def _bus(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A bus, camper or delivery van."""
     wide, high, long = rng.uniform(0.36, 0.42), rng.uniform(0.75, 1.0), 1.0
     body = standing_box([2 * wide, 2 * long, high], 0.1, 12)
-    paint = patched(
-        plain(palette[0]), plain(palette[int(rng.choice([1, 3]))]), 2, -1.0, high * 0.45
-    )
+    paint = patched(plain(palette[0]), plain_among(rng, palette, 1, 3), 2, -1.0, high * 0.45)
     count = int(rng.integers(3, 7))
     cuts = np.linspace(-0.8, 0.9, count + 1)
     van = rng.random() < 0.35
@@ -131,11 +113,10 @@ def _bus(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         lambda p, n: (n[:, 1] < -0.6) & (p[:, 2] > high * 0.48) & (p[:, 2] < high * 0.88),
     )
     sign = package_front(rng, palette, 1.6) if van else logo(rng, palette[2], 2.0)
-    for facing in ("-x", "+x"):
-        spot, size = (
-            ((0.2, high * 0.5), (1.0, high * 0.6)) if van else ((0.3, high * 0.25), (0.6, 0.25))
-        )
-        paint = picture(paint, sign, spot, size, facing=facing)
+    spot, size = (
+        ((0.2, high * 0.5), (1.0, high * 0.6)) if van else ((0.3, high * 0.25), (0.6, 0.25))
+    )
+    paint = picture(paint, sign, spot, size, facing="-x +x")
     pieces = [Piece(body.moved(z=0.13), paint)]
     for y in (-0.62, 0.62):
         pieces += wheels(wide - 0.05, y, 0.17, 0.14, np.full(3, 0.7))
@@ -147,8 +128,7 @@ def _cargo(rng: np.random.Generator, palette: Palette, wide: Real) -> list[Piece
     load = standing_box([2 * wide, 1.35, 0.85], 0.02).moved(0, 0.27, 0.24)
     paint: Paint = plain(palette[3])
     image = package_front(rng, palette, 1.6)
-    for facing in ("-x", "+x"):
-        paint = picture(paint, image, (0, 0.42), (1.25, 0.75), facing=facing)
+    paint = picture(paint, image, (0, 0.42), (1.25, 0.75), facing="-x +x")
     return [Piece(load, paint)]
 
 
@@ -173,10 +153,10 @@ def _ladder(rng: np.random.Generator, palette: Palette, wide: Real) -> list[Piec
     load = standing_box([2 * wide, 1.35, 0.55], 0.03).moved(0, 0.27, 0.24)
     rungs = box([0.28, 1.7, 0.05]).rotated("x", rng.uniform(0, 22)).moved(0, 0.15, 0.98)
     post = standing_box([0.22, 0.22, 0.35]).moved(0, 0.25, 0.72)
-    steps = stripes(plain(np.full(3, 0.85)), plain(np.full(3, 0.35)), [0, 1, 0], 0.12, 0.55)
+    steps = stripes(plain(0.85), plain(0.35), [0, 1, 0], 0.12, 0.55)
     band = patched(red, plain(palette[3]), 2, 0.2, 0.28)
     light = ellipsoid([0.1, 0.08, 0.08]).moved(0, -0.7, 0.95)
-    blue = plain(np.array([0.1, 0.3, 0.9]))
+    blue = plain((0.1, 0.3, 0.9))
     return [Piece(load, band), Piece(rungs, steps), Piece(post, red), Piece(light, blue)]
 
 
@@ -216,7 +196,7 @@ def _digger(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     color, dark = plain(palette[0]), plain(palette[4])
     base = standing_box([1.0, 1.2, 0.3], 0.1, 8).moved(z=0.05)
     track = standing_box([0.26, 1.35, 0.34], 0.16, 10).moved(0.45, 0, 0)
-    tread = stripes(plain(TYRE), plain(np.full(3, 0.25)), [0, 1, 0], 0.1, 0.4)
+    tread = stripes(plain(TIRE), plain(0.25), [0, 1, 0], 0.1, 0.4)
     rear = standing_box([0.85, 0.9, 0.35], 0.08, 8).moved(0, 0.25, 0.28)
     high = rng.uniform(1.0, 1.4)
     path = curve([(0, -0.05, 0.55), (0, -0.7, high), (0, -1.15, 0.95), (0, -1.2, 0.4)], 16)
@@ -236,8 +216,8 @@ def _tractor(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     dark = plain(palette[4])
     hood = standing_box([0.5, 0.95, 0.42], 0.1, 10).moved(0, -0.45, 0.38)
     axle = standing_box([0.55, 1.3, 0.2]).moved(0, 0, 0.25)
-    pipe = tube(np.array([[0.12, -0.55, 0.7], [0.12, -0.55, 1.15]]), 0.045)
-    bars = stripes(dark, plain(np.full(3, 0.4)), [0, 0, 1], 0.07)
+    pipe = tube([[0.12, -0.55, 0.7], [0.12, -0.55, 1.15]], 0.045)
+    bars = stripes(dark, plain(0.4), [0, 0, 1], 0.07)
     grille = masked(plain(palette[0]), bars, lambda p, n: n[:, 1] < -0.7)
     pieces = [_glazed_cab(palette), Piece(axle, dark), Piece(hood, grille), Piece(pipe, dark)]
     pieces += wheels(0.42, 0.4, rng.uniform(0.36, 0.45), 0.26, palette[1])
@@ -249,17 +229,15 @@ def _motorcycle(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     color, dark, steel = plain(palette[0]), plain(palette[4]), metal(rng)
     radius = rng.uniform(0.28, 0.36)
     wheel = torus(radius - 0.07, 0.085, 32, 10).rotated("y", 90)
-    disc = lathe(np.array([[radius - 0.06, -0.02], [radius - 0.06, 0.02]]), segments=28).rotated(
-        "y", 90
-    )
+    disc = lathe([[radius - 0.06, -0.02], [radius - 0.06, 0.02]], segments=28).rotated("y", 90)
     pieces: list[Piece] = []
     for y in (-0.68, 0.68):
         pieces += [
-            Piece(wheel.moved(0, y, radius), plain(TYRE)),
+            Piece(wheel.moved(0, y, radius), plain(TIRE)),
             Piece(disc.moved(0, y, radius), steel),
         ]
-    fork = tube(np.array([[0.1, -0.68, radius], [0.1, -0.38, 1.1]]), 0.045)
-    swing = tube(np.array([[0.1, 0.68, radius], [0.1, 0.1, radius + 0.08]]), 0.05)
+    fork = tube([[0.1, -0.68, radius], [0.1, -0.38, 1.1]], 0.045)
+    swing = tube([[0.1, 0.68, radius], [0.1, 0.1, radius + 0.08]], 0.05)
     bar = arch((-0.42, -0.25, 1.02), (0, -0.42, 1.12), (0.42, -0.25, 1.02), 0.035)
     engine = standing_box([0.34, 0.55, 0.36], 0.08, 8).moved(0, 0.0, 0.2)
     tank = ellipsoid([0.2, 0.36, 0.17], exponent=2.4).moved(0, -0.15, 0.78)
@@ -276,7 +254,7 @@ def _motorcycle(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         Piece(tank, color),
         Piece(seat, dark),
         Piece(bar, dark),
-        Piece(lamp, plain(np.array([0.95, 0.93, 0.75]))),
+        Piece(lamp, plain((0.95, 0.93, 0.75))),
         Piece(pipe, steel),
         Piece(post, dark),
         Piece(mudguard, color),
@@ -284,17 +262,14 @@ def _motorcycle(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     ]
 
 
-_KINDS: dict[str, Callable[[np.random.Generator, Palette], list[Piece]]] = {
-    "car": _car,
-    "bus": _bus,
-    "lorry": _lorry,
-    "tractor": _tractor,
-    "aircraft": aircraft,
-    "motorcycle": _motorcycle,
-}
-
-
-def toy_vehicle(rng: np.random.Generator, palette: Palette, kind: str = "") -> list[Piece]:
-    """A toy vehicle; `kind` is a key of the table above, drawn if empty."""
-    weights = [0.3, 0.14, 0.2, 0.12, 0.15, 0.09]
-    return _KINDS[kind or str(rng.choice(list(_KINDS), p=weights))](rng, palette)
+# Toy vehicles.
+toy_vehicle = Family(
+    {
+        "car": (_car, 0.3),
+        "bus": (_bus, 0.14),
+        "lorry": (_lorry, 0.2),
+        "tractor": (_tractor, 0.12),
+        "aircraft": (aircraft, 0.15),
+        "motorcycle": (_motorcycle, 0.09),
+    }
+)

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.household.animal_parts import IVORY, coat_paint, four_legs
 from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.creature_parts import eyes, ridge
-from lrm_core.modeling.paints import (
-    masked,
-    plain,
-    spots,
-)
+from lrm_core.modeling.paints import masked, plain, spots
+from lrm_core.modeling.palettes import Palette, plain_among
 from lrm_core.modeling.shapes import curve, extrude, lathe
-from lrm_core.modeling.skins import (
-    Body,
-    ball,
-    balls,
-    bone,
-    bones,
-    chain,
-    skin,
-)
-
-Palette = Float[np.ndarray, "5 3"]
+from lrm_core.modeling.skins import Body, ball, balls, bone, bones, chain, skin
 
 
 def dinosaur(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -73,7 +59,7 @@ def dinosaur(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         pieces += ridge(palette, line, 0.22 if kind == 2 else 0.1, int(rng.choice([1, 2])))
     if kind == 3:
         for x, y, z, length in ((0.16, -0.9, 0.78, 0.4), (0.0, -1.1, 0.62, 0.18)):
-            horn = lathe(np.array([[0.05, 0.0], [0.012, length]]), segments=10)
+            horn = lathe([[0.05, 0.0], [0.012, length]], segments=10)
             pieces += mirrored([Piece(horn.rotated("x", 40).moved(x, y, z - 0.03), plain(IVORY))])
     return pieces
 
@@ -148,12 +134,12 @@ def bird(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     )
     body += bones("beak", (0.13, 0.05, back - 0.2), (0.13, 0.02, 0.05), (0.05, 0.04))
     body += balls("beak", (0.14, -0.08, 0.035), (0.11, 0.18, 0.035))
-    orange = plain(np.array([0.95, 0.6, 0.1]))
-    main = plain(palette[0]) if rng.random() < 0.6 else plain(np.array([0.98, 0.85, 0.2]))
+    orange = plain((0.95, 0.6, 0.1))
+    main = plain(palette[0]) if rng.random() < 0.6 else plain((0.98, 0.85, 0.2))
     paints = {
         "coat": main,
         "head": main if rng.random() < 0.5 else plain(palette[1]),
-        "wings": plain(palette[int(rng.choice([0, 1, 2]))]),
+        "wings": plain_among(rng, palette, 0, 1, 2),
         "beak": orange,
     }
     wide = 1.6 if leg < 0.2 else 0.8
@@ -164,13 +150,10 @@ def bird(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     pieces += eyes(palette, (0.14, skull[1] - 0.12, skull[2] + 0.07), 0.04, white=False)
     if rng.random() < 0.3:
         comb = extrude(
-            np.array(
-                [(-0.12, 0), (-0.08, 0.12), (-0.02, 0.05), (0.03, 0.14), (0.08, 0.04), (0.12, 0)]
-            ),
-            0.06,
+            [(-0.12, 0), (-0.08, 0.12), (-0.02, 0.05), (0.03, 0.14), (0.08, 0.04), (0.12, 0)], 0.06
         )
         comb = comb.rotated("z", 90).moved(0, skull[1], skull[2] + 0.16)
-        pieces.append(Piece(comb, plain(np.array([0.85, 0.1, 0.1]))))
+        pieces.append(Piece(comb, plain((0.85, 0.1, 0.1))))
     return pieces
 
 

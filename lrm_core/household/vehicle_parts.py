@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.paints import Paint, masked, plain
-from lrm_core.modeling.shapes import (
-    ellipsoid,
-    lathe,
-)
+from lrm_core.modeling.shapes import ellipsoid, lathe
 
-Palette = Float[np.ndarray, "5 3"]
-GLASS = plain(np.array([0.2, 0.28, 0.36]))
-TYRE = np.full(3, 0.07)
+GLASS = plain((0.2, 0.28, 0.36))
+TIRE = np.full(3, 0.07)
 
 
 def wheels(x: Real, y: Real, radius: Real, width: Real, hub: np.ndarray) -> list[Piece]:
@@ -26,10 +21,10 @@ def wheels(x: Real, y: Real, radius: Real, width: Real, hub: np.ndarray) -> list
     outline = np.array(
         [[radius * 0.9, -half], [radius, -half * 0.6], [radius, half * 0.6], [radius * 0.9, half]]
     )
-    tyre = lathe(outline, segments=28).rotated("y", 90).moved(x, y, radius)
-    cap = lathe(np.array([[radius * 0.55, 0], [radius * 0.3, 0.04]]), segments=20)
+    tire = lathe(outline, segments=28).rotated("y", 90).moved(x, y, radius)
+    cap = lathe([[radius * 0.55, 0], [radius * 0.3, 0.04]], segments=20)
     cap = cap.rotated("y", 90).moved(x + half - 0.005, y, radius)
-    return mirrored([Piece(tyre, plain(TYRE)), Piece(cap, plain(hub))])
+    return mirrored([Piece(tire, plain(TIRE)), Piece(cap, plain(hub))])
 
 
 def side_windows(paint: Paint, spans: Sequence[tuple[Real, Real]], low: Real, high: Real) -> Paint:

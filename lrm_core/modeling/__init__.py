@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# runtime checkers take annotations at their word: to them an int is no float
+# runtime checkers take annotations literally: an int is not a float to them
 Real = float | int
 Numbers = Sequence[float] | Sequence[int] | Sequence[Real] | np.ndarray
+# rows of coordinates
+Points = Sequence[Numbers] | np.ndarray

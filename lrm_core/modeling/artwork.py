@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.paints import Paint, picture, plain
-from lrm_core.modeling.prints import back_label
+from lrm_core.modeling.prints import Image, back_label, texel
 
 Palette = Float[np.ndarray, "5 3"]
-Image = UInt8[np.ndarray, "H W 4"]
 _SYLLABLES = ["KO", "RA", "MIN", "TEL", "VO", "SUN", "LA", "DOR", "PEX", "NI", "BO", "ZEN", "CRI"]
 _SYLLABLES += ["STA", "FRE", "SH", "MAX", "PRO", "LU", "GEO", "TI", "OLA", "BAR", "ECO", "QUI"]
 _FONTS = [cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_SIMPLEX]
 
 
-def _texel(color: np.ndarray) -> tuple[int, int, int, int]:
-    red, green, blue = (np.clip(color, 0.0, 1.0) * 255).astype(int).tolist()
-    return red, green, blue, 255
-
-
 def canvas(rows: int, aspect: Real, color: np.ndarray | None = None) -> Image:
-    """An empty picture, transparent unless it has a colour; `aspect` is width over height."""
+    """An empty picture, transparent unless it has a color; `aspect` is width over height."""
     image = np.zeros((rows, int(np.clip(rows * aspect, 24, 640)), 4), dtype=np.uint8)
     if color is not None:
-        image[:] = _texel(color)
+        image[:] = texel(color)
     return image
 
 
@@ -63,16 +57,13 @@ def write(
     y = (top + bottom + tall * scale) / 2
     if outline is not None:
         cv2.putText(
-            image, text, (int(x), int(y)), font, scale, _texel(outline), bold * 3 + 1, cv2.LINE_AA
+            image, text, (int(x), int(y)), font, scale, texel(outline), bold * 3 + 1, cv2.LINE_AA
         )
-    cv2.putText(image, text, (int(x), int(y)), font, scale, _texel(ink), bold, cv2.LINE_AA)
+    cv2.putText(image, text, (int(x), int(y)), font, scale, texel(ink), bold, cv2.LINE_AA)
 
 
 def small_print(
-    rng: np.random.Generator,
-    image: np.ndarray,
-    ink: np.ndarray,
-    box: tuple[Real, Real, Real, Real],
+    rng: np.random.Generator, image: np.ndarray, ink: np.ndarray, box: tuple[Real, Real, Real, Real]
 ) -> None:
     """Lines of words too small to read, in a box (left, top, right, bottom) of shares."""
     rows, columns = image.shape[:2]
@@ -82,12 +73,12 @@ def small_print(
         while x < end:
             length = rng.uniform(1.0, 5.0) * step / 2
             stop = (int(min(x + length, end)), y + step // 2)
-            cv2.rectangle(image, (int(x), y), stop, _texel(ink), -1)
+            cv2.rectangle(image, (int(x), y), stop, texel(ink), -1)
             x += length + step / 2
 
 
 def photo(rng: np.random.Generator, palette: Palette, aspect: Real, rows: int = 128) -> Image:
-    """Something like a photograph: soft colours, a horizon or clutter, fine grain."""
+    """Something like a photograph: soft colors, a horizon or clutter, fine grain."""
     image = canvas(rows, aspect)
     columns = image.shape[1]
     value = np.zeros((rows, columns, 3), dtype=np.float32)
@@ -117,7 +108,7 @@ def _ground(rng: np.random.Generator, palette: Palette, aspect: Real, rows: int)
     elif kind == 1:
         y0, y1 = rng.uniform(0.2, 0.9, size=2) * rows
         corners = np.array([[0, y0], [columns, y1], [columns, rows], [0, rows]])
-        cv2.fillPoly(image, [corners.astype(np.int32)], _texel(second), cv2.LINE_AA)
+        cv2.fillPoly(image, [corners.astype(np.int32)], texel(second), cv2.LINE_AA)
     elif kind == 2:
         middle = np.array([columns * rng.uniform(0.3, 0.7), rows * rng.uniform(0.4, 0.7)])
         near = np.clip(first * 0.8 + 0.2 * second, 0, 1)
@@ -125,12 +116,12 @@ def _ground(rng: np.random.Generator, palette: Palette, aspect: Real, rows: int)
             ends = [angle, angle + np.pi / 12]
             far = np.stack([np.cos(ends), np.sin(ends)], axis=1) * (rows + columns) + middle
             corners = np.concatenate([middle[None], far]).astype(np.int32)
-            cv2.fillPoly(image, [corners], _texel(near), cv2.LINE_AA)
+            cv2.fillPoly(image, [corners], texel(near), cv2.LINE_AA)
     elif kind == 3:
         image = photo(rng, palette, aspect, rows)
     elif kind == 4:
-        centre = (int(columns * rng.random()), int(rows * rng.uniform(0.5, 1.0)))
-        cv2.circle(image, centre, int(0.7 * min(rows, columns)), _texel(second), -1, cv2.LINE_AA)
+        center = (int(columns * rng.random()), int(rows * rng.uniform(0.5, 1.0)))
+        cv2.circle(image, center, int(0.7 * min(rows, columns)), texel(second), -1, cv2.LINE_AA)
     return image
 
 
@@ -147,7 +138,7 @@ def _product(rng: np.random.Generator, image: np.ndarray, palette: Palette) -> N
             color = np.clip(tone * light + (0.08 if light > 1 else 0), 0, 1)
             spot = (int(x - size * (1 - shrink) * 0.4), int(y - size * (1 - shrink) * 0.4))
             axes = (max(1, int(size * shrink)), max(1, int(size * shrink * elongation)))
-            cv2.ellipse(image, spot, axes, turn, 0, 360, _texel(color), -1, cv2.LINE_AA)
+            cv2.ellipse(image, spot, axes, turn, 0, 360, texel(color), -1, cv2.LINE_AA)
 
 
 def _badge(rng: np.random.Generator, image: np.ndarray, palette: Palette) -> None:
@@ -163,9 +154,9 @@ def _badge(rng: np.random.Generator, image: np.ndarray, palette: Palette) -> Non
     if rng.random() < 0.4:
         middle = ((p0[0] + p1[0]) // 2, (p0[1] + p1[1]) // 2)
         axes = (max(1, (p1[0] - p0[0]) // 2), max(1, (p1[1] - p0[1]) // 2))
-        cv2.ellipse(image, middle, axes, 0, 0, 360, _texel(field), -1, cv2.LINE_AA)
+        cv2.ellipse(image, middle, axes, 0, 0, 360, texel(field), -1, cv2.LINE_AA)
     else:
-        cv2.rectangle(image, p0, p1, _texel(field), -1)
+        cv2.rectangle(image, p0, p1, texel(field), -1)
     inset = 0.12 * (right - left)
     box = (left + inset, top + tall * 0.15, right - inset, top + tall * 0.85)
     write(rng, image, readable(field, ink), box)
@@ -192,10 +183,10 @@ def package_front(
     write(rng, image, title, (0.06, top, 0.94, top + rng.uniform(0.12, 0.24)), outline=edge)
     if rng.random() < 0.5:
         spot = (int(columns * rng.uniform(0.15, 0.85)), int(rows * rng.uniform(0.6, 0.85)))
-        cv2.circle(image, spot, max(6, rows // 12), _texel(palette[2]), -1, cv2.LINE_AA)
+        cv2.circle(image, spot, max(6, rows // 12), texel(palette[2]), -1, cv2.LINE_AA)
     if rng.random() < 0.6:
         strip = palette[rng.integers(5)]
-        image[int(rows * 0.88) :] = _texel(strip)
+        image[int(rows * 0.88) :] = texel(strip)
         ink = readable(strip, palette[rng.integers(5)])
         small_print(rng, image, ink, (0.05, 0.9, 0.95, 0.98))
     return image
@@ -213,9 +204,9 @@ def package_side(
     if rng.random() < 0.6:
         columns = image.shape[1]
         corner = (int(0.9 * columns), int(0.72 * rows))
-        cv2.rectangle(image, (int(0.1 * columns), int(0.3 * rows)), corner, _texel(ink), 1)
+        cv2.rectangle(image, (int(0.1 * columns), int(0.3 * rows)), corner, texel(ink), 1)
         for y in range(int(0.34 * rows), int(0.72 * rows), max(6, rows // 18)):
-            cv2.line(image, (int(0.1 * columns), y), (corner[0], y), _texel(ink), 1)
+            cv2.line(image, (int(0.1 * columns), y), (corner[0], y), texel(ink), 1)
     small_print(rng, image, ink, (0.1, 0.3, 0.85, 0.95))
     return image
 
@@ -229,8 +220,8 @@ def printed_box(
     """All six sides of a package about the origin: front like back or a back with a bar code.
 
     Args:
-        rng: drawn from.
-        palette: of the object.
+        rng: source of the draws.
+        palette: the colors to print with.
         size: full extents along x, y, z.
         base: what lies under the prints.
     """
@@ -251,7 +242,7 @@ def logo(rng: np.random.Generator, color: np.ndarray, aspect: Real = 1.6) -> Ima
     """A mark on nothing: swoosh, bars, star, ring, letters, arrow, wave."""
     rows = 96
     image = canvas(rows, aspect)
-    columns, ink = image.shape[1], _texel(color)
+    columns, ink = image.shape[1], texel(color)
     kind = rng.integers(7)
     middle, size = (columns // 2, rows // 2), int(rows * 0.4)
     if kind == 0:

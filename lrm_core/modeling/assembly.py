@@ -2,7 +2,7 @@
 
 Pieces are joined and cut by constructive geometry (manifold3d), which carries rest positions and
 the piece that each triangle came from through every cut. The surface that remains is painted
-once: every texel of one atlas gets the colour of its paint at its own rest position.
+once: every texel of one atlas gets the color of its paint at its own rest position.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from jaxtyping import Float, Int
 
 from lrm_core.errors import InputError
 from lrm_core.geometry.mesh_geometry import weld
+from lrm_core.modeling import Real
 from lrm_core.modeling.atlas import build_atlas, paint_atlas
-from lrm_core.modeling.paints import Paint
+from lrm_core.modeling.paints import Paint, weathered
 from lrm_core.modeling.shapes import Shape
 from lrm_core.optional import require
 from lrm_core.structures.scene import Material, Scene, ScenePart
@@ -29,7 +30,7 @@ class Piece:
 
     Attributes:
         shape: where and what it is.
-        paint: its colours, as a function of rest positions.
+        paint: its colors, as a function of rest positions.
         cut: whether it is taken away from the pieces before it instead of added.
     """
 
@@ -53,6 +54,18 @@ class Surface:
     rest: Float[np.ndarray, "V 3"]
     faces: Int[np.ndarray, "F 3"]
     piece: Int[np.ndarray, " F"]
+
+
+def turned(pieces: Sequence[Piece], axis: str, degrees: Real) -> list[Piece]:
+    """The pieces turned about a world axis through the origin."""
+    return [replace(piece, shape=piece.shape.rotated(axis, degrees)) for piece in pieces]
+
+
+def placed(
+    pieces: Sequence[Piece], x: Real = 0.0, y: Real = 0.0, z: Real = 0.0, *, yaw: Real = 0.0
+) -> list[Piece]:
+    """The pieces turned about z (degrees), then moved."""
+    return [replace(piece, shape=piece.shape.rotated("z", yaw).moved(x, y, z)) for piece in pieces]
 
 
 def mirrored(pieces: Sequence[Piece]) -> list[Piece]:
@@ -101,8 +114,8 @@ def join(pieces: Sequence[Piece]) -> Surface:
     return Surface(properties[:, :3], properties[:, 3:6], faces, piece_of_face)
 
 
-def normalised(surface: Surface, rotation: Float[np.ndarray, "3 3"]) -> Surface:
-    """The surface turned, centred at the origin and scaled to a longest side of 2, in float32.
+def normalized(surface: Surface, rotation: Float[np.ndarray, "3 3"]) -> Surface:
+    """The surface turned, centered at the origin and scaled to a longest side of 2, in float32.
 
     Triangles that collapse to a line in float32 are dropped; the surface stays closed without them.
     """
@@ -119,9 +132,9 @@ def bake(surface: Surface, paints: Sequence[Paint], texels: int) -> Scene:
     """Paints a surface into one texture.
 
     Args:
-        surface: normalised.
+        surface: normalized.
         paints: one per piece.
-        texels: of the texture, about.
+        texels: approximate number of texels.
     """
     corners = surface.rest[surface.faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -144,3 +157,22 @@ def bake(surface: Surface, paints: Sequence[Paint], texels: int) -> Scene:
         uv=atlas.uv.astype(np.float32),
     )
     return Scene((part,))
+
+
+def worn(rng: np.random.Generator, pieces: Sequence[Piece], amount: Real) -> list[Piece]:
+    """The pieces with their paints weathered, each paint once."""
+    paints = {
+        paint: weathered(rng, paint, amount) for paint in dict.fromkeys(p.paint for p in pieces)
+    }
+    return [replace(piece, paint=paints[piece.paint]) for piece in pieces]
+
+
+def assemble(pieces: Sequence[Piece], rotation: Float[np.ndarray, "3 3"], texels: int) -> Scene:
+    """Pieces to one textured solid: joined, turned, normalized and baked.
+
+    Raises:
+        InputError: nothing is left of the pieces.
+        MissingDependencyError: manifold3d is not installed.
+    """
+    surface = normalized(join(pieces), rotation)
+    return bake(surface, [piece.paint for piece in pieces], texels)

@@ -28,8 +28,8 @@ class Atlas:
         vertex: (U,) which vertex of the mesh each texture vertex is; one per chart that uses it.
         faces: (F, 3) triangles over texture vertices, in the order of the mesh.
         texels: (U, 2) texture coordinates in texels, x right and y down.
-        width: of the texture.
-        height: of the texture.
+        width: width of the texture, in texels.
+        height: height of the texture, in texels.
     """
 
     vertex: Int[np.ndarray, " U"]
@@ -60,8 +60,8 @@ def build_atlas(
         vertices: positions.
         faces: triangles.
         group: (F,) triangles of different groups never share a chart.
-        texels: of the texture, about.
-        width: of the texture.
+        texels: approximate number of texels.
+        width: width of the texture, in texels.
     """
     corners = vertices[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -125,33 +125,32 @@ def _pack(sizes: Int[np.ndarray, "C 2"], width: int) -> tuple[Int[np.ndarray, "C
 
 
 def paint_atlas(
-    atlas: Atlas,
-    color: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    atlas: Atlas, color: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> UInt8[np.ndarray, "H W 4"]:
     """Fill a texture.
 
     Args:
         atlas: charts.
-        color: (P,) faces and (P, 3) barycentric coordinates -> (P, 3) sRGB in [0, 1].
+        color: function of (P,) faces and (P, 3) barycentric coordinates -> (P, 3) sRGB in [0, 1].
 
     Returns:
         Texels; charts spread into their padding, the rest is transparent (no weight in mipmaps).
     """
-    face = _rasterise(atlas)
+    face = _rasterize(atlas)
     place = np.flatnonzero(face.ravel() >= 0)
     owner = face.ravel()[place]
-    centres = np.stack([place % atlas.width, place // atlas.width], axis=1) + 0.5
-    weights = _barycentric(atlas.texels[atlas.faces[owner]], centres)
+    centers = np.stack([place % atlas.width, place // atlas.width], axis=1) + 0.5
+    weights = _barycentric(atlas.texels[atlas.faces[owner]], centers)
     texture = np.zeros((atlas.height * atlas.width, 4), dtype=np.uint8)
     texture[place, :3] = np.clip(color(owner, weights) * 255.0 + 0.5, 0, 255).astype(np.uint8)
     texture[place, 3] = 255
     return _spread(texture.reshape(atlas.height, atlas.width, 4))
 
 
-def _rasterise(atlas: Atlas) -> Int[np.ndarray, "H W"]:
+def _rasterize(atlas: Atlas) -> Int[np.ndarray, "H W"]:
     """(H, W) face that covers each texel, -1 for none."""
     image = np.full((atlas.height, atlas.width), -1, dtype=np.int32)
-    # OpenCV counts from pixel centres, in fixed point
+    # OpenCV counts from pixel centers, in fixed point
     corners = np.rint((atlas.texels - 0.5) * 2**_SUBTEXEL_BITS).astype(np.int32)[atlas.faces]
     for index, triangle in enumerate(corners):
         cv2.fillConvexPoly(image, triangle, index, cv2.LINE_8, _SUBTEXEL_BITS)
@@ -174,7 +173,7 @@ def _barycentric(
 
 
 def _spread(texture: UInt8[np.ndarray, "H W 4"]) -> UInt8[np.ndarray, "H W 4"]:
-    """Copies colours outwards into transparent texels, by as many texels as charts are padded."""
+    """Copies colors outwards into transparent texels, by as many texels as charts are padded."""
     packed = texture.reshape(-1, 4).view(np.uint32).reshape(texture.shape[:2]).copy()
     for _ in range(_PADDING):
         grown = packed.copy()

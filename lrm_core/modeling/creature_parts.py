@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.paints import gradient, plain
-from lrm_core.modeling.shapes import (
-    Shape,
-    curve,
-    ellipsoid,
-    extrude,
-    lathe,
-    tube,
-)
-
-Palette = Float[np.ndarray, "5 3"]
+from lrm_core.modeling.palettes import Palette, plain_among
+from lrm_core.modeling.shapes import curve, ellipsoid, extrude, lathe, tube
 
 
 def eyes(
-    palette: Palette, centre: tuple[Real, Real, Real], radius: Real, *, white: bool
+    palette: Palette, center: tuple[Real, Real, Real], radius: Real, *, white: bool
 ) -> list[Piece]:
-    """A pair of eyes that look towards -y; `centre` is the one at +x."""
+    """A pair of eyes that look towards -y; `center` is the one at +x."""
     ball = ellipsoid([radius] * 3, divisions=8)
     eyes = []
     if white:
-        eyes.append(Piece(ball.moved(*centre), plain(np.array([0.96, 0.96, 0.94]))))
+        eyes.append(Piece(ball.moved(*center), plain((0.96, 0.96, 0.94))))
         pupil = ellipsoid([radius * 0.6] * 3, divisions=6)
-        x, y, z = centre
+        x, y, z = center
         eyes.append(Piece(pupil.moved(x, y - radius * 0.6, z), plain(palette[4] * 0.5)))
     else:
-        eyes.append(Piece(ball.moved(*centre), plain(palette[4] * 0.4)))
+        eyes.append(Piece(ball.moved(*center), plain(palette[4] * 0.4)))
     return mirrored(eyes)
 
 
@@ -46,7 +37,7 @@ def horns(
         [root, (x + away, y + back * 0.4, z + size * 0.6), (x + away, y + back, z + size)], 14
     )
     horn = tube(path, np.linspace(0.24, 0.04, 14) * size, sides=10)
-    return mirrored([Piece(horn, plain(palette[int(rng.choice([2, 3]))]))])
+    return mirrored([Piece(horn, plain_among(rng, palette, 2, 3))])
 
 
 def wings(
@@ -59,9 +50,7 @@ def wings(
     edge = [(span * 1.05, span * 0.1), (span * 0.55, span * 0.5), (0.0, span * 0.12)]
     outline = np.array([(0.0, -span * 0.2), *trailing[1:], *edge])
     membrane = extrude(outline, 0.05).rotated("z", turn).moved(*root)
-    bone = tube(
-        np.array([[0, 0, span * 0.1], [span * 0.55, 0, span * 0.5], [span, 0, span * 0.1]]), 0.035
-    )
+    bone = tube([[0, 0, span * 0.1], [span * 0.55, 0, span * 0.5], [span, 0, span * 0.1]], 0.035)
     paint = gradient([palette[2], palette[1]], 0, 0.0, span)
     return mirrored(
         [Piece(membrane, paint), Piece(bone.rotated("z", turn).moved(*root), plain(palette[1]))]
@@ -70,6 +59,6 @@ def wings(
 
 def ridge(palette: Palette, path: np.ndarray, size: Real, color: int) -> list[Piece]:
     """Spikes along a line on the back, embedded in it."""
-    spike = lathe(np.array([[size * 0.6, -size * 0.6], [0.015, size]]), segments=8)
-    flat = Shape(spike.vertices * [0.4, 1.0, 1.0], spike.faces, spike.rest)
+    spike = lathe([[size * 0.6, -size * 0.6], [0.015, size]], segments=8)
+    flat = spike.scaled([0.4, 1.0, 1.0])
     return [Piece(flat.moved(*spot), plain(palette[color])) for spot in path]

@@ -1,4 +1,4 @@
-"""What made things are made of: product colours, cloth, leather, fur, metal, plastic, wicker."""
+"""What made things are made of: product colors, cloth, leather, fur, metal, plastic, wicker."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from lrm_core.modeling import Real
+from lrm_core.modeling.draws import draw
 from lrm_core.modeling.paints import (
     Paint,
     clouds,
@@ -20,15 +21,15 @@ from lrm_core.modeling.paints import (
     stripes,
     weathered,
 )
-from lrm_core.modeling.palettes import random_wood
+from lrm_core.modeling.palettes import Palette, random_wood
+from lrm_core.modeling.prints import texel
 
-Palette = Float[np.ndarray, "5 3"]
 _LEATHERS = [(0.35, 0.2, 0.11), (0.55, 0.33, 0.17), (0.1, 0.09, 0.09), (0.72, 0.52, 0.33)]
 _METALS = [(0.72, 0.73, 0.75), (0.5, 0.51, 0.53), (0.83, 0.66, 0.3), (0.72, 0.43, 0.29)]
 
 
 def product_palette(rng: np.random.Generator) -> Palette:
-    """Five sRGB colours as goods have them: main, second, accent, light, dark."""
+    """Five sRGB colors as goods have them: main, second, accent, light, dark."""
     rows = [_product_color(rng) for _ in range(3)]
     if np.abs(rows[1] - rows[0]).sum() < 0.5:
         rows[1] = np.ones(3) * 0.95 if rows[0].sum() < 1.5 else np.ones(3) * 0.12
@@ -73,18 +74,13 @@ def tiled(image: UInt8[np.ndarray, "H W 3"], period: Real) -> Paint:
     return paint
 
 
-def _bytes(color: np.ndarray) -> tuple[int, int, int]:
-    red, green, blue = (np.clip(color, 0.0, 1.0) * 255).astype(int).tolist()
-    return red, green, blue
-
-
 def _texels(colors: np.ndarray) -> UInt8[np.ndarray, "H W 3"]:
     texels: np.ndarray = (np.clip(colors, 0.0, 1.0) * 255).astype(np.uint8)
     return texels
 
 
 def _plaid(rng: np.random.Generator, palette: Palette) -> np.ndarray:
-    """Bands of colour crossing each other at right angles."""
+    """Bands of color crossing each other at right angles."""
     band = np.zeros((64, 3)) + palette[0]
     for _ in range(int(rng.integers(2, 5))):
         start, width = int(rng.integers(60)), int(rng.integers(2, 16))
@@ -95,11 +91,11 @@ def _plaid(rng: np.random.Generator, palette: Palette) -> np.ndarray:
 def _motifs(rng: np.random.Generator, palette: Palette) -> np.ndarray:
     """Flowers, leaves, hearts or stars scattered over a ground; wraps around."""
     image = np.empty((96, 96, 3), dtype=np.uint8)
-    image[:] = _bytes(palette[0])
+    image[:] = texel(palette[0])[:3]
     petals, size = int(rng.choice([1, 2, 3, 5, 6])), float(rng.uniform(5, 14))
     for _ in range(int(rng.integers(5, 14))):
         x, y = rng.integers(96, size=2)
-        first, second = _bytes(palette[rng.integers(1, 5)]), _bytes(palette[rng.integers(1, 5)])
+        first, second = texel(palette[rng.integers(1, 5)]), texel(palette[rng.integers(1, 5)])
         turn = rng.uniform(0, 360)
         for dx in (-96, 0, 96):
             for dy in (-96, 0, 96):
@@ -142,15 +138,14 @@ def fabric(rng: np.random.Generator, palette: Palette, main: int = 0) -> Paint:
     colors = np.roll(palette, -main, axis=0)
     first, second = plain(colors[0]), plain(colors[rng.integers(1, 5)])
     shade = colors[0] * 0.88
-    choices: list[tuple[float, Callable[[], Paint]]] = [
-        (2.0, lambda: clouds(rng, [shade, colors[0]], 0.12)),
-        (2.0, lambda: first),
-        (3.0, lambda: tiled(_weave(rng, colors), float(rng.uniform(0.1, 0.25)))),
-        (1.3, lambda: tiled(_plaid(rng, colors), float(rng.uniform(0.25, 0.7)))),
-        (2.0, lambda: tiled(_motifs(rng, colors), float(rng.uniform(0.4, 0.9)))),
-        (0.8, lambda: tiled(_quilt(rng, colors), float(rng.uniform(0.2, 0.4)))),
+    choices: list[tuple[Callable[[], Paint], float]] = [
+        (lambda: clouds(rng, [shade, colors[0]], 0.12), 2.0),
+        (lambda: first, 2.0),
+        (lambda: tiled(_weave(rng, colors), float(rng.uniform(0.1, 0.25))), 3.0),
+        (lambda: tiled(_plaid(rng, colors), float(rng.uniform(0.25, 0.7))), 1.3),
+        (lambda: tiled(_motifs(rng, colors), float(rng.uniform(0.4, 0.9))), 2.0),
+        (lambda: tiled(_quilt(rng, colors), float(rng.uniform(0.2, 0.4))), 0.8),
         (
-            1.2,
             lambda: stripes(
                 first,
                 second,
@@ -158,11 +153,11 @@ def fabric(rng: np.random.Generator, palette: Palette, main: int = 0) -> Paint:
                 float(rng.uniform(0.06, 0.3)),
                 rng.uniform(0.2, 0.6),
             ),
+            1.2,
         ),
-        (0.6, lambda: spots(rng, spots(rng, first, second, 0.2), plain(colors[4]), 0.17)),
+        (lambda: spots(rng, spots(rng, first, second, 0.2), plain(colors[4]), 0.17), 0.6),
     ]
-    weights = np.array([weight for weight, _ in choices])
-    return choices[rng.choice(len(choices), p=weights / weights.sum())][1]()
+    return draw(rng, choices)()
 
 
 def leather(rng: np.random.Generator, palette: Palette, main: int = 0) -> Paint:
@@ -185,13 +180,13 @@ def metal(rng: np.random.Generator) -> Paint:
 
 
 def fur(rng: np.random.Generator, color: np.ndarray) -> Paint:
-    """Short plush of one colour, light and dark by tufts."""
+    """Short plush of one color, light and dark by tufts."""
     light = np.clip(color * 1.12 + 0.02, 0, 1)
     return clouds(rng, [color * 0.86, color, light], float(rng.uniform(0.04, 0.08)), octaves=2)
 
 
 def plastic(rng: np.random.Generator, palette: Palette, main: int = 0) -> Paint:
-    """Smooth and even; now and then fading from colour to colour or like wood."""
+    """Smooth and even; now and then fading from color to color or like wood."""
     kind = rng.random()
     if kind < 0.8:
         return plain(palette[main])

@@ -1,4 +1,4 @@
-"""Solid textures: a paint gives every point of a surface its colour.
+"""Solid textures: a paint gives every point of a surface its color.
 
 A paint is a function of rest position and rest normal, both (P, 3), to sRGB (P, 3) in [0, 1]. As
 nothing is unwrapped, patterns have neither seams nor stretch, and cut faces show the inside.
@@ -23,13 +23,14 @@ def _mix(first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> np.ndarra
     return mixed
 
 
-def plain(color: Color) -> Paint:
-    """One colour."""
-    return lambda points, normals: np.broadcast_to(color, points.shape)
+def plain(color: Real | Numbers) -> Paint:
+    """One color: sRGB in [0, 1], or a gray level."""
+    value = np.asarray(color, dtype=np.float64)
+    return lambda points, normals: np.broadcast_to(value, points.shape)
 
 
 def gradient(colors: Sequence[Color], axis: int, low: Real, high: Real) -> Paint:
-    """Colours blended evenly along an axis from `low` to `high`."""
+    """Colors blended evenly along an axis from `low` to `high`."""
     stops = np.stack(colors)
     at = np.linspace(low, high, len(stops))
 
@@ -95,7 +96,7 @@ def _facing_plane(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
 def clouds(
     rng: np.random.Generator, colors: Sequence[Color], scale: Real, octaves: int = 3
 ) -> Paint:
-    """Fractal noise between colours."""
+    """Fractal noise between colors."""
     fields = [lattice_noise(rng, scale / 2**k) for k in range(octaves)]
     weights = 0.5 ** np.arange(octaves)
     stops = np.stack(colors)
@@ -119,14 +120,14 @@ def spots(rng: np.random.Generator, first: Paint, second: Paint, scale: Real) ->
 def wood(rng: np.random.Generator, light: Color, dark: Color, grain: int = 0) -> Paint:
     """Year rings along an axis (`grain`: 0 x, 1 y, 2 z), slightly wavy."""
     wobble, fine = lattice_noise(rng, 0.5), lattice_noise(rng, 0.05)
-    period, centre = rng.uniform(0.05, 0.12), rng.uniform(0.3, 0.9, size=2)
+    period, center = rng.uniform(0.05, 0.12), rng.uniform(0.3, 0.9, size=2)
     across = [axis for axis in range(3) if axis != grain]
     squeeze = np.ones(3)
     squeeze[grain] = 0.15
 
     def paint(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
         local = points * squeeze
-        radius = np.linalg.norm(points[:, across] + centre, axis=1) + 0.25 * wobble(local)
+        radius = np.linalg.norm(points[:, across] + center, axis=1) + 0.25 * wobble(local)
         rings = (radius / period) % 1.0
         weight = 0.75 * rings**2 + 0.25 * fine(local)
         return _mix(light, dark, weight)
@@ -186,7 +187,7 @@ def weathered(rng: np.random.Generator, paint: Paint, amount: Real) -> Paint:
 def picture(
     paint: Paint,
     image: UInt8[np.ndarray, "H W 4"],
-    centre: tuple[Real, Real],
+    center: tuple[Real, Real],
     size: tuple[Real, Real],
     *,
     facing: str = "-y",
@@ -196,10 +197,18 @@ def picture(
     Args:
         paint: what lies under and around it.
         image: straight alpha, row 0 at the top.
-        centre: (across, up) of its middle in rest coordinates.
+        center: (across, up) of its middle in rest coordinates.
         size: (width, height) in rest units.
-        facing: the direction seen by its reader: "-y", "+y", "-x", "+x" or "+z".
+        facing: the side it is read from: "-y", "+y", "-x", "+x" or "+z", or several ("-x +x").
     """
+    for side in facing.split():
+        paint = _picture_on(paint, image, center, size, side)
+    return paint
+
+
+def _picture_on(
+    paint: Paint, image: np.ndarray, center: tuple[Real, Real], size: tuple[Real, Real], facing: str
+) -> Paint:
     axis, sign = "xyz".index(facing[1]), 1.0 if facing[0] == "+" else -1.0
     across, flip = {"-y": (0, 1.0), "+y": (0, -1.0), "-x": (1, -1.0), "+x": (1, 1.0)}.get(
         facing, (0, 1.0)
@@ -207,8 +216,8 @@ def picture(
     up = 1 if axis == 2 else 2
 
     def apply(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        u = flip * (points[:, across] - centre[0]) / size[0] + 0.5
-        v = (points[:, up] - centre[1]) / size[1] + 0.5
+        u = flip * (points[:, across] - center[0]) / size[0] + 0.5
+        v = (points[:, up] - center[1]) / size[1] + 0.5
         return _stamp(paint(points, normals), image, u, v, normals[:, axis] * sign > 0.4)
 
     return apply
@@ -234,7 +243,7 @@ def _stamp(
     """Texels of `image` at (u, v) in [0, 1] (v up) over `under`, where allowed."""
     height, width = image.shape[:2]
     hit = np.flatnonzero(where & (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1))
-    # colours weighted by alpha, so that transparent texels do not darken the rims of opaque ones
+    # colors weighted by alpha, so that transparent texels do not darken the rims of opaque ones
     layer = image / np.float32(255.0)
     layer[..., :3] *= layer[..., 3:]
     x = np.clip(u[hit] * width - 0.5, 0.0, width - 1.001)

@@ -1,4 +1,4 @@
-"""Colours that go together, and paints drawn at random from them."""
+"""Colors that go together, and paints drawn at random from them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
+from lrm_core.modeling.draws import draw
 from lrm_core.modeling.paints import (
     Paint,
     bricks,
@@ -22,6 +23,9 @@ from lrm_core.modeling.paints import (
     wood,
 )
 
+# sRGB colors of one object: main, second, accent, light, dark
+Palette = Float[np.ndarray, "5 3"]
+
 _EARTHS = np.array(
     [
         (0.55, 0.36, 0.2), (0.36, 0.22, 0.13), (0.82, 0.66, 0.45), (0.93, 0.87, 0.76),
@@ -31,8 +35,8 @@ _EARTHS = np.array(
 )  # fmt: skip
 
 
-def random_palette(rng: np.random.Generator) -> Float[np.ndarray, "5 3"]:
-    """Five sRGB colours that go together: main, second, accent, light, dark."""
+def random_palette(rng: np.random.Generator) -> Palette:
+    """Five sRGB colors that go together: main, second, accent, light, dark."""
     hue = rng.random()
     schemes = [(0.0, 0.0), (0.06, -0.06), (0.5, 0.06), (0.33, 0.66), (0.42, 0.58), (0.1, 0.5)]
     second, accent = schemes[rng.integers(len(schemes))]
@@ -46,10 +50,10 @@ def random_palette(rng: np.random.Generator) -> Float[np.ndarray, "5 3"]:
     rows.append(colorsys.hsv_to_rgb(hue, rng.uniform(0.0, 0.5), rng.uniform(0.05, 0.25)))
     palette = np.array(rows)
     if rng.random() < 0.3:
-        # the colours of fur, leather, clay, stone and bread
+        # the colors of fur, leather, clay, stone and bread
         palette[:3] = _EARTHS[rng.choice(len(_EARTHS), size=3, replace=False)]
         palette[:3] *= rng.uniform(0.8, 1.15, size=(3, 1))
-    # neutrals are as common in things as colours
+    # neutrals are as common in things as colors
     for row in range(3):
         if rng.random() < 0.15:
             palette[row] = rng.choice([0.95, 0.8, 0.5, 0.15]) + rng.uniform(-0.04, 0.04, size=3)
@@ -57,7 +61,7 @@ def random_palette(rng: np.random.Generator) -> Float[np.ndarray, "5 3"]:
     return clipped
 
 
-# light and dark of each: oak, walnut, pine, mahogany, grey driftwood
+# light and dark of each: oak, walnut, pine, mahogany, gray driftwood
 _WOODS = [
     ((0.80, 0.62, 0.40), (0.58, 0.40, 0.22)),
     ((0.48, 0.32, 0.20), (0.28, 0.17, 0.10)),
@@ -73,13 +77,13 @@ def random_wood(rng: np.random.Generator, grain: int = 0) -> Paint:
     return wood(rng, np.array(light), np.array(dark), grain)
 
 
-def random_paint(rng: np.random.Generator, palette: Float[np.ndarray, "5 3"], main: int) -> Paint:
+def random_paint(rng: np.random.Generator, palette: Palette, main: int) -> Paint:
     """A paint for one part: mostly plain or softly varied, sometimes patterned.
 
     Args:
-        rng: drawn from.
-        palette: of the object.
-        main: row of the palette that dominates.
+        rng: source of the draws.
+        palette: the colors of the object.
+        main: the row of the palette that dominates.
     """
     color = palette[main]
     other = palette[(main + rng.integers(1, 5)) % 5]
@@ -88,21 +92,25 @@ def random_paint(rng: np.random.Generator, palette: Float[np.ndarray, "5 3"], ma
     direction = np.eye(3)[rng.choice(3, p=[0.3, 0.1, 0.6])]
     if rng.random() < 0.2:
         direction = rng.normal(size=3)
-    choices: list[tuple[float, Callable[[], Paint]]] = [
-        (6.0, lambda: plain(color)),
-        (3.0, lambda: clouds(rng, [color, near], scale)),
-        (2.0, lambda: gradient([color, other], int(rng.choice([0, 2])), -0.7, 0.7)),
+    choices: list[tuple[Callable[[], Paint], float]] = [
+        (lambda: plain(color), 6.0),
+        (lambda: clouds(rng, [color, near], scale), 3.0),
+        (lambda: gradient([color, other], int(rng.choice([0, 2])), -0.7, 0.7), 2.0),
         (
-            2.0,
             lambda: stripes(plain(color), plain(other), direction, scale, rng.uniform(0.15, 0.6)),
+            2.0,
         ),
-        (0.8, lambda: checks(plain(color), plain(other), scale)),
-        (1.0, lambda: dots(plain(color), plain(other), scale, rng.uniform(0.2, 0.4))),
-        (1.0, lambda: spots(rng, plain(color), plain(other), scale)),
-        (0.7, lambda: clouds(rng, [color, other, near], scale)),
-        (0.7, lambda: marble(rng, color, other)),
-        (1.0, lambda: random_wood(rng, int(rng.integers(3)))),
-        (0.6, lambda: bricks(plain(color), plain(other), scale, scale / 2)),
+        (lambda: checks(plain(color), plain(other), scale), 0.8),
+        (lambda: dots(plain(color), plain(other), scale, rng.uniform(0.2, 0.4)), 1.0),
+        (lambda: spots(rng, plain(color), plain(other), scale), 1.0),
+        (lambda: clouds(rng, [color, other, near], scale), 0.7),
+        (lambda: marble(rng, color, other), 0.7),
+        (lambda: random_wood(rng, int(rng.integers(3))), 1.0),
+        (lambda: bricks(plain(color), plain(other), scale, scale / 2), 0.6),
     ]
-    weights = np.array([weight for weight, _ in choices])
-    return choices[rng.choice(len(choices), p=weights / weights.sum())][1]()
+    return draw(rng, choices)()
+
+
+def plain_among(rng: np.random.Generator, palette: Palette, *rows: int) -> Paint:
+    """One color, drawn from those rows of the palette; a row named twice is twice as likely."""
+    return plain(palette[int(rng.choice(rows))])

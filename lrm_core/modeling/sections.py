@@ -8,24 +8,20 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.modeling import Numbers, Real
+from lrm_core.modeling import Numbers, Points, Real
 from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.shapes import Shape, box, curve, extrude, loft, ring, tube
 
 
 def stack(
-    levels: Sequence[Numbers] | np.ndarray,
-    exponent: Real | Numbers = 2.0,
-    *,
-    samples: int = 0,
-    segments: int = 40,
+    levels: Points, exponent: Real | Numbers = 2.0, *, samples: int = 0, segments: int = 40
 ) -> Shape:
     """A body of superelliptic cross-sections one above the other.
 
     Args:
         levels: rows (z, half extent in x, half extent in y), from one end to the other; down
             again inside for an open vessel.
-        exponent: of the cross-section (2 round, 4 a rounded square), one or one per level.
+        exponent: superellipse exponent (2 round, 4 a rounded square): one, or one per level.
         samples: levels of a smooth curve through the rows; 0 keeps the rows.
         segments: points around.
     """
@@ -65,8 +61,8 @@ def strip(
 
     Args:
         profile: rows (upper y, upper z, lower y, lower z, half width, middle x).
-        exponent: of the cross-sections.
-        narrowing: share of the width lost at the upper outline, one or one per row.
+        exponent: superellipse exponent of the cross-sections.
+        narrowing: share of the width lost at the upper outline: one, or one per row.
         segments: points around.
         floor: no point lies below.
     """
@@ -82,11 +78,10 @@ def strip(
     return loft(rings)
 
 
-def side_plate(outline: Sequence[Numbers] | np.ndarray, width: Real) -> Shape:
+def side_plate(outline: Points, width: Real) -> Shape:
     """A plate whose side view (y, z) is a polygon, from x = -width/2 to width/2."""
     corners = np.asarray(outline, dtype=np.float64) * [-1.0, 1.0]
-    turned = extrude(corners, width).rotated("z", -90)
-    return replace(turned, rest=turned.vertices)
+    return extrude(corners, width).rotated("z", -90).settled()
 
 
 def arch(
@@ -106,20 +101,14 @@ def rounded_plate(size: Numbers, corner: Real) -> Shape:
     corners = [
         np.stack([np.cos(angles + turn), np.sin(angles + turn)], axis=1) * radius
         + [sx * (width / 2 - radius), sz * (height / 2 - radius)]
-        for sx, sz, turn in (
-            (1, 1, 0.0),
-            (-1, 1, np.pi / 2),
-            (-1, -1, np.pi),
-            (1, -1, 1.5 * np.pi),
-        )
+        for sx, sz, turn in ((1, 1, 0.0), (-1, 1, np.pi / 2), (-1, -1, np.pi), (1, -1, 1.5 * np.pi))
     ]
     return extrude(np.concatenate(corners), depth)
 
 
 def standing_box(size: Numbers, rounding: Real = 0.0, divisions: int = 1) -> Shape:
     """A box on z = 0; rest positions too."""
-    shape = box(size, rounding, divisions).moved(z=float(np.asarray(size)[2]) / 2)
-    return replace(shape, rest=shape.vertices)
+    return box(size, rounding, divisions).moved(z=float(np.asarray(size)[2]) / 2).settled()
 
 
 def pair(pieces: Sequence[Piece], overlap: Real = 0.01) -> list[Piece]:
@@ -129,15 +118,3 @@ def pair(pieces: Sequence[Piece], overlap: Real = 0.01) -> list[Piece]:
         replace(piece, shape=piece.shape.moved(x=-float(reach) + overlap)) for piece in pieces
     ]
     return mirrored(beside)
-
-
-def placed(
-    pieces: Sequence[Piece],
-    x: Real = 0.0,
-    y: Real = 0.0,
-    z: Real = 0.0,
-    *,
-    yaw: Real = 0.0,
-) -> list[Piece]:
-    """The pieces turned about z (degrees), then moved."""
-    return [replace(piece, shape=piece.shape.rotated("z", yaw).moved(x, y, z)) for piece in pieces]

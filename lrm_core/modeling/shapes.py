@@ -1,7 +1,7 @@
 """Closed primitive shapes: boxes, ellipsoids, lathes, tubes, extrusions, blends of round limbs.
 
 Every shape is a watertight, outward-facing triangle mesh. It remembers where each vertex lay when
-the shape was made (`rest`): paints are functions of rest positions, so that colours stick to a
+the shape was made (`rest`): paints are functions of rest positions, so that colors stick to a
 surface however it is moved or bent afterwards.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from skimage.measure import marching_cubes
 
-from lrm_core.modeling import Numbers, Real
+from lrm_core.modeling import Numbers, Points, Real
 from lrm_core.optional import require
 
 _AXES = {"x": 0, "y": 1, "z": 2}
@@ -52,6 +52,10 @@ class Shape:
         """Every vertex v replaced by rotation @ v."""
         return replace(self, vertices=self.vertices @ rotation.T)
 
+    def scaled(self, factor: Real | Numbers) -> Shape:
+        """Scaled about the origin, evenly or by a factor per axis."""
+        return replace(self, vertices=self.vertices * factor)
+
     def mirrored(self) -> Shape:
         """Reflected in x."""
         return replace(self, vertices=self.vertices * [-1.0, 1.0, 1.0], faces=self.faces[:, ::-1])
@@ -59,6 +63,10 @@ class Shape:
     def warped(self, deformation: Callable[[np.ndarray], np.ndarray]) -> Shape:
         """Every vertex passed through `deformation` ((V, 3) -> (V, 3)); rest stays."""
         return replace(self, vertices=deformation(self.vertices))
+
+    def settled(self) -> Shape:
+        """The same with its present vertices as rest positions: paints follow where it stands."""
+        return replace(self, rest=self.vertices)
 
 
 def make_shape(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Shape:
@@ -154,14 +162,14 @@ def ring(segments: int, exponent: Real = 2.0) -> Float[np.ndarray, "N 2"]:
     return unit
 
 
-def lathe(profile: Float[np.ndarray, "K 2"], segments: int = 40, exponent: Real = 2.0) -> Shape:
+def lathe(profile: Points, segments: int = 40, exponent: Real = 2.0) -> Shape:
     """A turned body about the z axis.
 
     Args:
-        profile: rows (radius, z) along the outline, radius > 0; both ends are capped towards the
+        profile: (K, 2) rows (radius, z) of the outline, radius > 0; both ends are capped at the
             axis. A cup runs up outside, over the rim and down inside.
         segments: points around the axis.
-        exponent: of the superellipse swept around; 2 is round.
+        exponent: superellipse exponent of the cross-section; 2 is round.
     """
     outline = np.asarray(profile, dtype=np.float64)
     around = ring(segments, exponent)
@@ -171,7 +179,7 @@ def lathe(profile: Float[np.ndarray, "K 2"], segments: int = 40, exponent: Real 
     return loft(rings)
 
 
-def curve(points: Sequence[Numbers] | np.ndarray, samples: int) -> Float[np.ndarray, "K D"]:
+def curve(points: Points, samples: int) -> Float[np.ndarray, "K D"]:
     """A smooth (Catmull-Rom) curve through points, as `samples` points."""
     knots = np.asarray(points, dtype=np.float64)
     padded = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
@@ -189,7 +197,7 @@ def curve(points: Sequence[Numbers] | np.ndarray, samples: int) -> Float[np.ndar
 
 
 def tube(
-    path: Float[np.ndarray, "K 3"],
+    path: Points,
     radius: Real | Float[np.ndarray, " K"],
     *,
     sides: int = 12,
@@ -200,29 +208,29 @@ def tube(
     """A round bar along a path, without twist.
 
     Args:
-        path: (K, 3) centres.
-        radius: one for all, or one per centre.
+        path: (K, 3) centers.
+        radius: one for all, or one per center.
         sides: points around.
         closed: joins the ends.
-        exponent: of the superellipse cross-section.
+        exponent: superellipse exponent of the cross-section.
         flatness: thickness of the cross-section's second direction, relative to the first.
     """
-    path = np.asarray(path, dtype=np.float64)
+    centers = np.asarray(path, dtype=np.float64)
     if closed:
-        tangents = np.roll(path, -1, axis=0) - np.roll(path, 1, axis=0)
+        tangents = np.roll(centers, -1, axis=0) - np.roll(centers, 1, axis=0)
     else:
-        tangents = np.gradient(path, axis=0)
+        tangents = np.gradient(centers, axis=0)
     tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
     normal = np.eye(3)[np.argmin(np.abs(tangents[0]))]
-    frames = np.empty((len(path), 2, 3))
+    frames = np.empty((len(centers), 2, 3))
     for k, tangent in enumerate(tangents):
         normal = normal - tangent * (normal @ tangent)
         normal /= np.linalg.norm(normal)
         frames[k] = normal, np.cross(tangent, normal) * flatness
-    radii = np.broadcast_to(np.asarray(radius, dtype=np.float64), (len(path),))
+    radii = np.broadcast_to(np.asarray(radius, dtype=np.float64), (len(centers),))
     around = ring(sides, exponent)
     offsets = np.einsum("nc,kcd->knd", around, frames) * radii[:, None, None]
-    return loft(path[:, None] + offsets, closed=closed)
+    return loft(centers[:, None] + offsets, closed=closed)
 
 
 def torus(radius: Real, thickness: Real, segments: int = 36, sides: int = 12) -> Shape:
@@ -231,11 +239,11 @@ def torus(radius: Real, thickness: Real, segments: int = 36, sides: int = 12) ->
     return tube(path, thickness, sides=sides, closed=True)
 
 
-def extrude(outline: Float[np.ndarray, "K 2"], depth: Real, divisions: int = 0) -> Shape:
+def extrude(outline: Points, depth: Real, divisions: int = 0) -> Shape:
     """A plate whose front view (x, z) is a simple polygon, from y = -depth/2 to depth/2.
 
     Args:
-        outline: corners, counter-clockwise or clockwise, concave or convex.
+        outline: (K, 2) corners, counter-clockwise or clockwise, concave or convex.
         depth: thickness.
         divisions: extra cuts through the depth, for bending.
     """
@@ -253,8 +261,8 @@ class Limb:
     """A round cone from `start` to `end`, one member of a blend.
 
     Attributes:
-        start: centre of the first ball.
-        end: centre of the second ball; equal to `start` for a single ball.
+        start: center of the first ball.
+        end: center of the second ball; equal to `start` for a single ball.
         radii: radius at each end.
         stretch: factors along x, y, z that make balls into ellipsoids (about the middle).
     """
@@ -267,9 +275,7 @@ class Limb:
     def mirrored(self) -> Limb:
         """Reflected in x."""
         return replace(
-            self,
-            start=(-self.start[0], *self.start[1:]),
-            end=(-self.end[0], *self.end[1:]),
+            self, start=(-self.start[0], *self.start[1:]), end=(-self.end[0], *self.end[1:])
         )
 
     def distance(self, points: Float[np.ndarray, "P 3"]) -> Float[np.ndarray, " P"]:

@@ -30,14 +30,14 @@ def bones(
     return [(name, limb), (name, limb.mirrored())]
 
 
-def ball(name: str, centre: Point, radii: Point) -> Body:
+def ball(name: str, center: Point, radii: Point) -> Body:
     """An ellipsoid in the middle."""
-    return [(name, Limb(centre, centre, (1.0, 1.0), radii))]
+    return [(name, Limb(center, center, (1.0, 1.0), radii))]
 
 
-def balls(name: str, centre: Point, radii: Point) -> Body:
+def balls(name: str, center: Point, radii: Point) -> Body:
     """An ellipsoid and its mirror image in x."""
-    limb = Limb(centre, centre, (1.0, 1.0), radii)
+    limb = Limb(center, center, (1.0, 1.0), radii)
     return [(name, limb), (name, limb.mirrored())]
 
 

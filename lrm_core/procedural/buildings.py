@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.assembly import Piece, mirrored
-from lrm_core.modeling.paints import (
-    Paint,
-    banded,
-    bricks,
-    clouds,
-    picture,
-    plain,
-    stripes,
-    wrapped,
-)
-from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.paints import Paint, banded, bricks, clouds, picture, plain, stripes, wrapped
+from lrm_core.modeling.palettes import Palette, plain_among, random_paint, random_wood
 from lrm_core.modeling.prints import control_panel, label, windows
-from lrm_core.modeling.shapes import (
-    Shape,
-    box,
-    curve,
-    ellipsoid,
-    extrude,
-    lathe,
-    torus,
-    tube,
-)
-
-Palette = Float[np.ndarray, "5 3"]
+from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, extrude, lathe, torus, tube
 
 
 def _wall_paint(rng: np.random.Generator, palette: Palette) -> tuple[Paint, np.ndarray]:
-    """Brick, stone, boards or plaster, and its main colour."""
+    """Brick, stone, boards or plaster, and its main color."""
     color = palette[int(rng.choice([0, 3]))]
     kind = rng.integers(4)
     if kind == 0:
         color = np.array([0.65, 0.3, 0.2]) * rng.uniform(0.7, 1.2)
-        return bricks(plain(color), plain(np.full(3, 0.8)), 0.16, 0.07), color
+        return bricks(plain(color), plain(0.8), 0.16, 0.07), color
     if kind == 1:
         color = np.full(3, rng.uniform(0.45, 0.75))
         return bricks(clouds(rng, [color * 0.8, color], 0.2), plain(color * 0.6), 0.24, 0.14), color
@@ -59,7 +38,7 @@ def _glazed(
     wall: Paint,
     color: np.ndarray,
     size: tuple[Real, Real, Real],
-    storeys: int,
+    stories: int,
     *,
     door: bool = True,
 ) -> Paint:
@@ -72,9 +51,9 @@ def _glazed(
     paint = wall
     for facing in ("-y", "+y", "-x", "+x"):
         span = width if facing[1] == "y" else depth
-        columns = max(1, round(span / (height / storeys)))
+        columns = max(1, round(span / (height / stories)))
         front = door and facing == "-y"
-        facade = windows(rng, color, glass, frame, columns, storeys, door=front)
+        facade = windows(rng, color, glass, frame, columns, stories, door=front)
         paint = picture(paint, facade, (0.0, 0.0), (span * 0.94, height), facing=facing)
     return paint
 
@@ -82,11 +61,11 @@ def _glazed(
 def house(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """Walls, a pitched roof, chimney, porch or wing, on a plot of land."""
     width, depth = rng.uniform(0.8, 1.5), rng.uniform(0.7, 1.1)
-    storeys = int(rng.integers(1, 4))
-    height, rise = storeys * rng.uniform(0.38, 0.5), rng.uniform(0.3, 0.8)
+    stories = int(rng.integers(1, 4))
+    height, rise = stories * rng.uniform(0.38, 0.5), rng.uniform(0.3, 0.8)
     wall, color = _wall_paint(rng, palette)
     walls = box([width, depth, height]).moved(z=height / 2)
-    pieces = [Piece(walls, _glazed(rng, palette, wall, color, (width, depth, height), storeys))]
+    pieces = [Piece(walls, _glazed(rng, palette, wall, color, (width, depth, height), stories))]
     roof = _roof_paint(rng, palette)
     eave, thick = rng.uniform(0.06, 0.15), 0.07
     across = rng.random() < 0.5
@@ -97,13 +76,11 @@ def house(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     gable_outline = [(half, -0.02), (half, 0.02), (0.0, rise + 0.02), (-half, 0.02), (-half, -0.02)]
     gable = extrude(np.array(gable_outline), run * 0.99)
     tiles = extrude(
-        np.array(
-            [
+        [
                 (-half - eave, -eave * slope), (0, rise), (half + eave, -eave * slope),
                 (half + eave, -eave * slope + thick), (0, rise + thick * 1.3),
                 (-half - eave, -eave * slope + thick),
-            ]
-        ),
+            ],
         run + 2 * eave,
     )  # fmt: skip
     for shape, paint in ((gable, wall), (tiles, roof)):
@@ -123,10 +100,7 @@ def house(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     if rng.random() < 0.4:
         canopy = box([0.4, 0.3, 0.05]).rotated("x", -12).moved(0, -depth / 2 - 0.08, 0.42)
         posts = [
-            tube(
-                np.array([[s * 0.17, -depth / 2 - 0.2, 0], [s * 0.17, -depth / 2 - 0.2, 0.4]]),
-                0.025,
-            )
+            tube([[s * 0.17, -depth / 2 - 0.2, 0], [s * 0.17, -depth / 2 - 0.2, 0.4]], 0.025)
             for s in (-1, 1)
         ]
         pieces += [Piece(canopy, roof), *(Piece(post, plain(palette[3])) for post in posts)]
@@ -150,8 +124,8 @@ def tower(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     kind = rng.integers(3)
     if kind == 0:
         width, depth = rng.uniform(0.4, 0.8), rng.uniform(0.4, 0.8)
-        storeys = int(rng.integers(4, 9))
-        paint = _glazed(rng, palette, wall, color, (width, depth, height), storeys)
+        stories = int(rng.integers(4, 9))
+        paint = _glazed(rng, palette, wall, color, (width, depth, height), stories)
         block = box([width, depth, height]).moved(z=height / 2)
         pieces = [Piece(block, paint)]
         if rng.random() < 0.5:
@@ -166,23 +140,23 @@ def tower(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     shaft = lathe(curve([(low, 0), ((low + high) / 2 * 0.95, height / 2), (high, height)], 20))
     if kind == 1:
         body = stripes(plain(palette[0]), plain(palette[3]), [0, 0, 1], height / rng.integers(3, 7))
-        gallery = lathe(np.array([[high, 0], [high * 1.4, 0.06], [high * 1.4, 0.1]]))
-        lantern = lathe(np.array([[high * 0.65, 0], [high * 0.65, 0.25]]))
+        gallery = lathe([[high, 0], [high * 1.4, 0.06], [high * 1.4, 0.1]])
+        lantern = lathe([[high * 0.65, 0], [high * 0.65, 0.25]])
         dome = lathe(curve([(high * 0.85, 0), (high * 0.6, 0.13), (0.03, 0.25)], 12))
-        glow = plain(np.array([1.0, 0.92, 0.6]))
+        glow = plain((1.0, 0.92, 0.6))
         return [
             Piece(shaft, body),
             Piece(gallery.moved(z=height - 0.03), plain(palette[4])),
             Piece(lantern.moved(z=height), glow),
             Piece(dome.moved(z=height + 0.22), plain(palette[0])),
-            Piece(lathe(np.array([[low * 1.5, -0.1], [low * 1.4, 0.04]])), wall),
+            Piece(lathe([[low * 1.5, -0.1], [low * 1.4, 0.04]]), wall),
         ]
     facade = windows(rng, color, palette[4], palette[3], 5, 4, door=True)
     pieces = [Piece(shaft, wrapped(wall, facade, 0.0, height * 0.95))]
-    crown = lathe(np.array([[high, 0], [high * 1.25, 0.1], [high * 1.25, 0.2]]))
+    crown = lathe([[high, 0], [high * 1.25, 0.1], [high * 1.25, 0.2]])
     pieces.append(Piece(crown.moved(z=height - 0.1), wall))
     if rng.random() < 0.5:
-        cone = lathe(np.array([[high * 1.4, 0], [0.02, rng.uniform(0.4, 0.8)]]), segments=28)
+        cone = lathe([[high * 1.4, 0], [0.02, rng.uniform(0.4, 0.8)]], segments=28)
         pieces.append(Piece(cone.moved(z=height + 0.08), _roof_paint(rng, palette)))
     else:
         for k in range(8):
@@ -225,12 +199,11 @@ def temple(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     cella = box([width * 0.6, depth * 0.6, height]).moved(z=height / 2 + 0.12)
     pieces.append(Piece(cella, random_paint(rng, palette, 0)))
     beam = box([width + 0.06, depth + 0.06, 0.16]).moved(z=height + 0.17)
-    pieces.append(Piece(beam, plain(palette[int(rng.choice([1, 3]))])))
+    pieces.append(Piece(beam, plain_among(rng, palette, 1, 3)))
     roof = _roof_paint(rng, palette)
     if rng.random() < 0.65:
         gable = extrude(
-            np.array([(-width * 0.55, 0), (width * 0.55, 0), (0, rng.uniform(0.2, 0.4))]),
-            depth + 0.12,
+            [(-width * 0.55, 0), (width * 0.55, 0), (0, rng.uniform(0.2, 0.4))], depth + 0.12
         )
         pieces.append(Piece(gable.moved(z=height + 0.23), roof))
     else:
@@ -243,7 +216,7 @@ def hydrant(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A hydrant, bollard or pillar box: a turned post with outlets or a slot."""
     radius, height = rng.uniform(0.24, 0.36), rng.uniform(1.0, 1.6)
     paint = plain(palette[0]) if rng.random() < 0.6 else random_paint(rng, palette, 0)
-    other = plain(palette[int(rng.choice([1, 2]))])
+    other = plain_among(rng, palette, 1, 2)
     outline = [(radius * 1.35, 0.0), (radius * 1.35, 0.08), (radius, 0.1), (radius, height * 0.8)]
     rim = [(radius * 1.25, height * 0.8), (radius * 1.25, height * 0.86)]
     dome = curve(
@@ -253,25 +226,25 @@ def hydrant(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     if rng.random() < 0.5:
         pieces = [Piece(body, paint)]
         outlet = lathe(
-            np.array([[0.14, 0], [0.14, radius + 0.1], [0.18, radius + 0.1], [0.18, radius + 0.2]])
+            [[0.14, 0], [0.14, radius + 0.1], [0.18, radius + 0.1], [0.18, radius + 0.2]]
         )
         pieces += mirrored([Piece(outlet.rotated("y", 90).moved(z=height * 0.58), other)])
-        front = lathe(np.array([[0.16, 0], [0.16, radius + 0.1], [0.1, radius + 0.16]]))
+        front = lathe([[0.16, 0], [0.16, radius + 0.1], [0.1, radius + 0.16]])
         pieces.append(Piece(front.rotated("x", 90).moved(z=height * 0.5), other))
-        cap = lathe(np.array([[0.08, 0], [0.08, 0.1], [0.05, 0.13]]), segments=6)
+        cap = lathe([[0.08, 0], [0.08, 0.1], [0.05, 0.13]], segments=6)
         pieces.append(Piece(cap.moved(z=height * 1.04), other))
         return pieces
     sign = label(rng, palette, 0.8)
     printed = picture(paint, sign, (0, height * 0.45), (radius * 1.1, height * 0.3))
     slot = box([radius * 1.2, radius, 0.07]).moved(0, -radius, height * 0.7)
-    return [Piece(body, printed), Piece(slot, plain(np.full(3, 0.05)), cut=True)]
+    return [Piece(body, printed), Piece(slot, plain(0.05), cut=True)]
 
 
 def street_sign(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A post with a board, a traffic light, or a lantern."""
     height = rng.uniform(1.0, 1.6)
-    pole = tube(np.array([[0, 0, 0], [0, 0, height]]), rng.uniform(0.03, 0.06))
-    foot = lathe(np.array([[0.25, 0], [0.25, 0.05], [0.1, 0.1]]))
+    pole = tube([[0, 0, 0], [0, 0, height]], rng.uniform(0.03, 0.06))
+    foot = lathe([[0.25, 0], [0.25, 0.05], [0.1, 0.1]])
     metal = plain(palette[4]) if rng.random() < 0.6 else random_wood(rng, 2)
     pieces = [Piece(pole, metal), Piece(foot, metal)]
     kind = rng.integers(3)
@@ -283,13 +256,13 @@ def street_sign(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         sides = int(rng.choice([4, 4, 8, 40]))
         board: Shape = box([width, 0.06, tall])
         if sides != 4:
-            board = lathe(np.array([[tall / 2, -0.03], [tall / 2, 0.03]]), segments=sides)
+            board = lathe([[tall / 2, -0.03], [tall / 2, 0.03]], segments=sides)
             board = board.rotated("z", 180 / sides).rotated("x", 90)
             board = Shape(board.vertices, board.faces, board.vertices)
         pieces.append(Piece(board.moved(0, -0.04, height), board_paint))
     elif kind == 1:
         case = box([0.3, 0.24, 0.82], rounding=0.05).moved(0, -0.02, height)
-        pieces.append(Piece(case, plain(palette[int(rng.choice([0, 4]))])))
+        pieces.append(Piece(case, plain_among(rng, palette, 0, 4)))
         for k, color in enumerate(([0.9, 0.1, 0.1], [0.95, 0.75, 0.1], [0.1, 0.75, 0.3])):
             lens = ellipsoid([0.1, 0.05, 0.1], divisions=8).moved(
                 0, -0.14, height + 0.25 - 0.25 * k
@@ -299,22 +272,22 @@ def street_sign(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             )
             pieces += [Piece(lens, plain(np.array(color))), Piece(visor, plain(palette[4]))]
     else:
-        body = lathe(np.array([[0.12, 0], [0.2, 0.35]]), segments=6).moved(z=height - 0.05)
-        cap = lathe(np.array([[0.26, 0], [0.03, 0.2]]), segments=6).moved(z=height + 0.28)
-        pieces += [Piece(body, plain(np.array([1.0, 0.9, 0.6]))), Piece(cap, metal)]
+        body = lathe([[0.12, 0], [0.2, 0.35]], segments=6).moved(z=height - 0.05)
+        cap = lathe([[0.26, 0], [0.03, 0.2]], segments=6).moved(z=height + 0.28)
+        pieces += [Piece(body, plain((1.0, 0.9, 0.6))), Piece(cap, metal)]
     return pieces
 
 
 def machine(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A cabinet with a front panel: vending machine, stove, washing machine, fridge."""
     width, depth, height = rng.uniform(0.6, 1.0), rng.uniform(0.5, 0.8), rng.uniform(0.8, 1.8)
-    base: Paint = plain(palette[int(rng.choice([0, 3]))])
+    base: Paint = plain_among(rng, palette, 0, 3)
     panel = control_panel(rng, palette, width / (0.45 * height))
     front = picture(base, panel, (0, 0.2 * height), (width * 0.9, height * 0.45))
     pieces = [Piece(box([width, depth, height], rounding=0.03), front)]
     kind = rng.integers(3)
     if kind == 0:
-        drum = lathe(np.array([[0.26, 0], [0.26, 0.05], [0.2, 0.07]])).rotated("x", 90)
+        drum = lathe([[0.26, 0], [0.26, 0.05], [0.2, 0.07]]).rotated("x", 90)
         glass = ellipsoid([0.19, 0.08, 0.19], divisions=10)
         pieces.append(Piece(drum.moved(0, -depth / 2 + 0.02, -height * 0.22), plain(palette[2])))
         pieces.append(Piece(glass.moved(0, -depth / 2 - 0.03, -height * 0.22), plain(palette[4])))

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.assembly import Piece
-from lrm_core.modeling.paints import (
-    Paint,
-    dots,
-    plain,
-    stripes,
-)
-from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.paints import Paint, dots, plain, stripes
+from lrm_core.modeling.palettes import Palette, random_paint, random_wood
 from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, tube
-
-Palette = Float[np.ndarray, "5 3"]
 
 
 def _frame_paint(rng: np.random.Generator, palette: Palette, grain: int) -> Paint:
@@ -66,7 +58,7 @@ def table(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     )
     if rng.random() < 0.3:
         radius = depth * 0.8
-        top = lathe(np.array([[radius, 0], [radius, thickness]]), segments=48).moved(z=height)
+        top = lathe([[radius, 0], [radius, thickness]], segments=48).moved(z=height)
         knots = np.stack([rng.uniform(0.06, 0.2, size=5), np.linspace(0, height + 0.02, 5)], 1)
         knots[0, 0] = radius * 0.6
         pieces = [Piece(lathe(curve(knots, 24), segments=28), frame), Piece(top, top_paint)]
@@ -81,7 +73,7 @@ def table(rng: np.random.Generator, palette: Palette) -> list[Piece]:
                 knob = ellipsoid([0.04] * 3, divisions=6).moved(x, -depth * 0.45, height - 0.1)
                 pieces.append(Piece(knob, plain(palette[4])))
     if rng.random() < 0.35:
-        pot = lathe(np.array([[0.12, 0], [0.2, 0.15], [0.13, 0.35]])).moved(
+        pot = lathe([[0.12, 0], [0.2, 0.15], [0.13, 0.35]]).moved(
             rng.uniform(-0.25, 0.25), 0, height + thickness - 0.03
         )
         pieces.append(Piece(pot, random_paint(rng, palette, 2)))

@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real, deformations
-from lrm_core.modeling.assembly import Piece, mirrored
-from lrm_core.modeling.paints import (
-    Paint,
-    banded,
-    picture,
-    plain,
-    stripes,
-)
-from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.assembly import Piece, mirrored, placed, turned
+from lrm_core.modeling.paints import Paint, banded, picture, plain, stripes
+from lrm_core.modeling.palettes import Palette, plain_among, random_paint, random_wood
 from lrm_core.modeling.prints import back_label, control_panel, label
-from lrm_core.modeling.shapes import (
-    box,
-    curve,
-    ellipsoid,
-    extrude,
-    lathe,
-    loft,
-    ring,
-    torus,
-    tube,
-)
-
-Palette = Float[np.ndarray, "5 3"]
+from lrm_core.modeling.shapes import box, curve, ellipsoid, extrude, lathe, loft, ring, torus, tube
 
 
 def _printed(
@@ -42,9 +23,7 @@ def _printed(
         paint, back_label(rng, palette, width / height), (0, 0), (width, height), facing="+y"
     )
     side = label(rng, palette, depth / height)
-    for facing in ("-x", "+x"):
-        paint = picture(paint, side, (0, 0), (depth, height), facing=facing)
-    return paint
+    return picture(paint, side, (0, 0), (depth, height), facing="-x +x")
 
 
 def package(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -59,8 +38,7 @@ def package(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     if kind == 0:
         # the edges meet the carton slightly inside it, so that the join is a solid one
         roof = extrude(
-            np.array([(-depth / 2, 0), (depth / 2, 0), (0.02, depth * 0.5), (-0.02, depth * 0.5)]),
-            width,
+            [(-depth / 2, 0), (depth / 2, 0), (0.02, depth * 0.5), (-0.02, depth * 0.5)], width
         )
         roof = roof.rotated("z", 90).moved(z=height / 2 - 0.005)
         fin = box([width, 0.03, depth * 0.3]).moved(z=height / 2 + depth * 0.55)
@@ -101,9 +79,7 @@ def bag(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 
 def book(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """One book standing or a pile of books."""
-    paper = stripes(
-        plain(np.array([0.95, 0.93, 0.86])), plain(np.array([0.8, 0.77, 0.7])), [0, 0, 1], 0.03, 0.3
-    )
+    paper = stripes(plain((0.95, 0.93, 0.86)), plain((0.8, 0.77, 0.7)), [0, 0, 1], 0.03, 0.3)
     pieces: list[Piece] = []
     count = int(rng.choice([1, 2, 3, 5], p=[0.4, 0.2, 0.2, 0.2]))
     level = 0.0
@@ -121,11 +97,10 @@ def book(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         ]
         yaw = rng.uniform(-25, 25)
         level += thick / 2 + 0.01
-        for piece in block:
-            pieces.append(Piece(piece.shape.rotated("z", yaw).moved(z=level), piece.paint))
+        pieces += placed(block, z=level, yaw=yaw)
         level += thick / 2 + 0.01
     if count == 1:
-        pieces = [Piece(piece.shape.rotated("x", 90), piece.paint) for piece in pieces]
+        pieces = turned(pieces, "x", 90)
     return pieces
 
 
@@ -143,9 +118,9 @@ def device(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     body = box([width, depth, height], rounding=rng.uniform(0.02, 0.12), divisions=10)
     pieces = [Piece(body, front)]
     kind = rng.integers(5)
-    dark, bright = plain(palette[4]), plain(palette[int(rng.choice([2, 3]))])
+    dark, bright = plain(palette[4]), plain_among(rng, palette, 2, 3)
     if kind == 0:
-        base = lathe(np.array([[0.35, 0], [0.3, 0.05]]), exponent=3).moved(z=-height / 2 - 0.25)
+        base = lathe([[0.35, 0], [0.3, 0.05]], exponent=3).moved(z=-height / 2 - 0.25)
         neck = box([0.15, 0.1, 0.35]).moved(0, 0, -height / 2 - 0.08)
         pieces += [Piece(base, dark), Piece(neck, dark)]
     elif kind == 1:
@@ -157,9 +132,7 @@ def device(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             x, -depth / 2 - 0.2, 0
         )
         top = box([0.3 * width, depth * 0.7, 0.16], rounding=0.04).moved(x, 0, height / 2 + 0.05)
-        button = lathe(np.array([[0.06, 0], [0.06, 0.08]])).moved(
-            -0.35 * width, 0, height / 2 - 0.02
-        )
+        button = lathe([[0.06, 0], [0.06, 0.08]]).moved(-0.35 * width, 0, height / 2 - 0.02)
         pieces += [
             Piece(lens, dark),
             Piece(glass, plain(palette[1] * 0.4)),
@@ -174,7 +147,7 @@ def device(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             )
             pieces += [Piece(dome, dark), Piece(cone, bright)]
     elif kind == 3:
-        aerial = tube(np.array([[0.3 * width, 0, 0], [0.55 * width, 0.05, height]]), 0.02)
+        aerial = tube([[0.3 * width, 0, 0], [0.55 * width, 0.05, height]], 0.02)
         handle = curve(
             [
                 (-0.3 * width, 0, height * 0.4),
@@ -186,7 +159,7 @@ def device(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         )
         pieces += [Piece(aerial, bright), Piece(tube(handle, 0.04), dark)]
     else:
-        dial = lathe(np.array([[height * 0.42, 0], [height * 0.42, 0.05]]), segments=44)
+        dial = lathe([[height * 0.42, 0], [height * 0.42, 0.05]], segments=44)
         face = dial.rotated("x", 90).moved(0, -depth / 2 + 0.01, 0)
         hand = box([0.035, 0.02, height * 0.34]).moved(z=height * 0.14)
         pieces.append(Piece(face, plain(palette[3])))
@@ -218,8 +191,7 @@ def shoe(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         axis=1,
     )
     mark = label(rng, palette, 1.6)
-    for facing in ("-x", "+x"):
-        upper_paint = picture(upper_paint, mark, (0.1, 0.28), (0.4, 0.2), facing=facing)
+    upper_paint = picture(upper_paint, mark, (0.1, 0.28), (0.4, 0.2), facing="-x +x")
     sole_rings = rings[:, :, :].copy()
     sole_rings[..., 0] *= 1.08
     sole_rings[..., 1] *= 1.03
@@ -236,9 +208,7 @@ def shoe(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         y = -0.32 + 0.13 * k
         height = float(np.interp((y / length + 1) / 2, t, top)) + 0.08
         lace = tube(
-            np.array([[-0.15, y, height - 0.05], [0, y, height], [0.15, y, height - 0.05]]),
-            0.028,
-            sides=8,
+            [[-0.15, y, height - 0.05], [0, y, height], [0.15, y, height - 0.05]], 0.028, sides=8
         )
         pieces.append(Piece(lace, plain(palette[3])))
     return pieces
@@ -253,12 +223,10 @@ def tool(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     if rng.random() < 0.3:
         handle_paint = banded([handle_paint, plain(palette[2])], [length * 0.35])
     pieces = [Piece(lathe(profile, segments=20), handle_paint)]
-    metal = plain(np.full(3, rng.uniform(0.35, 0.75))) if rng.random() < 0.6 else plain(palette[1])
+    metal = plain(rng.uniform(0.35, 0.75)) if rng.random() < 0.6 else plain(palette[1])
     kind = rng.integers(5)
     if kind == 0:
-        head = lathe(
-            np.array([[0.16, -0.35], [0.16, -0.2], [0.11, -0.1], [0.12, 0.3]]), segments=28
-        )
+        head = lathe([[0.16, -0.35], [0.16, -0.2], [0.11, -0.1], [0.12, 0.3]], segments=28)
         pieces.append(Piece(head.rotated("y", 90).moved(z=length), metal))
     elif kind == 1:
         outline = np.array(
@@ -285,10 +253,10 @@ def tool(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         hollow = ellipsoid([0.21, 0.08, 0.32], exponent=2.6).moved(0, -0.07, length + 0.28)
         pieces += [Piece(blade, metal), Piece(hollow, metal, cut=True)]
     else:
-        grip = lathe(np.array([[0.13, 0], [0.15, 0.2], [0.1, 0.5]]), exponent=3.0)
+        grip = lathe([[0.13, 0], [0.15, 0.2], [0.1, 0.5]], exponent=3.0)
         pieces.append(Piece(grip, plain(palette[0])))
         tip = box([0.14, 0.04, 0.16]).moved(z=length + 0.05)
         pieces.append(Piece(tip, metal))
     if rng.random() < 0.5:
-        pieces = [Piece(p.shape.rotated("y", 90), p.paint, p.cut) for p in pieces]
+        pieces = turned(pieces, "y", 90)
     return pieces

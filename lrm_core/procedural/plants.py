@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Real, deformations
-from lrm_core.modeling.assembly import Piece
-from lrm_core.modeling.paints import (
-    Paint,
-    clouds,
-    dots,
-    gradient,
-    plain,
-    stripes,
-)
-from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.assembly import Piece, placed
+from lrm_core.modeling.paints import Paint, clouds, dots, gradient, plain, stripes
+from lrm_core.modeling.palettes import Palette, random_paint, random_wood
 from lrm_core.modeling.sections import hollow
 from lrm_core.modeling.shapes import Shape, curve, ellipsoid, lathe, tube
-
-Palette = Float[np.ndarray, "5 3"]
 
 
 def _foliage(rng: np.random.Generator) -> Paint:
@@ -43,7 +35,7 @@ def _pot(rng: np.random.Generator, palette: Palette) -> tuple[list[Piece], float
     clay = plain(np.array([0.78, 0.42, 0.27]) * rng.uniform(0.7, 1.1))
     paint = clay if rng.random() < 0.4 else random_paint(rng, palette, 0)
     soil_level = height * 0.85
-    soil = lathe(np.array([[low * 0.8, 0.08], [high - 0.03, soil_level]]), exponent=exponent)
+    soil = lathe([[low * 0.8, 0.08], [high - 0.03, soil_level]], exponent=exponent)
     earth = clouds(rng, [np.array([0.2, 0.13, 0.08]), np.array([0.35, 0.24, 0.15])], 0.06)
     pot = lathe(hollow(outline, 0.05), segments=44, exponent=exponent)
     return [Piece(pot, paint), Piece(soil, earth)], soil_level
@@ -72,7 +64,7 @@ def potted_plant(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         core = ellipsoid([0.12, 0.12, 0.14], divisions=6).moved(z=soil)
         pieces.append(Piece(core, green))
     elif kind == 1:
-        stem = tube(np.array([[0, 0, soil - 0.1], [0, 0, soil + 0.4]]), 0.06)
+        stem = tube([[0, 0, soil - 0.1], [0, 0, soil + 0.4]], 0.06)
         pieces.append(Piece(stem, random_wood(rng, 2)))
         pieces += _crown(rng, soil + rng.uniform(0.3, 0.6), rng.uniform(0.35, 0.5), green)
     elif kind == 2:
@@ -85,15 +77,10 @@ def potted_plant(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             )
             path = curve([(0, 0, soil - 0.05), tuple(top * [0.3, 0.3, 0.6]), tuple(top)], 12)
             pieces.append(Piece(tube(path, 0.03, sides=8), green))
-            pieces += [piece_at(piece, top) for piece in _blossom(rng, palette)]
+            pieces += placed(_blossom(rng, palette), *top)
             leaf = _leaf(rng.uniform(0.3, 0.6), 0.08, 0.3).rotated("y", -30)
             pieces.append(Piece(leaf.rotated("z", 137.5 * k).moved(z=soil - 0.04), green))
     return pieces
-
-
-def piece_at(piece: Piece, spot: Float[np.ndarray, "3"]) -> Piece:
-    """The piece moved to a place."""
-    return Piece(piece.shape.moved(*spot), piece.paint, piece.cut)
 
 
 def _blossom(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -131,7 +118,7 @@ def _cactus_body(rng: np.random.Generator, soil: Real) -> list[Piece]:
     height, radius = rng.uniform(0.35, 1.1), rng.uniform(0.16, 0.28)
     ribs = int(rng.integers(8, 15))
     green = np.array([0.25, 0.5, 0.28]) * rng.uniform(0.7, 1.2)
-    skin = dots(plain(green), plain(np.array([0.9, 0.88, 0.7])), 0.09, 0.16)
+    skin = dots(plain(green), plain((0.9, 0.88, 0.7)), 0.09, 0.16)
 
     def ribbed(points: np.ndarray) -> np.ndarray:
         angle = np.arctan2(points[:, 1], points[:, 0])
@@ -153,7 +140,7 @@ def _cactus_body(rng: np.random.Generator, soil: Real) -> list[Piece]:
             pieces.append(Piece(tube(path, radii), skin))
     if rng.random() < 0.4:
         bud = ellipsoid([0.09, 0.09, 0.08], divisions=8).moved(z=soil + height)
-        pieces.append(Piece(bud, plain(np.array([0.95, 0.35, 0.5]))))
+        pieces.append(Piece(bud, plain((0.95, 0.35, 0.5))))
     return pieces
 
 
@@ -169,14 +156,12 @@ def tree(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     kind = rng.integers(3)
     if kind == 0:
         crown = _crown(rng, trunk + 0.3, rng.uniform(0.4, 0.6), green)
-        pieces += [piece_at(piece, np.array([lean, 0, 0])) for piece in crown]
+        pieces += placed(crown, lean)
     elif kind == 1:
         layers, width = int(rng.integers(1, 5)), rng.uniform(0.45, 0.75)
         for k in range(layers):
             radius = width * (1 - 0.65 * k / layers)
-            cone = lathe(
-                np.array([[radius * 0.3, 0.04], [radius, 0], [0.03, 1.3 * width]]), segments=24
-            )
+            cone = lathe([[radius * 0.3, 0.04], [radius, 0], [0.03, 1.3 * width]], segments=24)
             cone = cone.warped(deformations.roughen(rng, 0.2, 0.03))
             pieces.append(Piece(cone.moved(lean, 0, trunk * 0.5 + k * width * 0.62), green))
     else:
@@ -213,7 +198,7 @@ def mushroom(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             (stem, gradient([palette[3], palette[1]], 2, 0, 2)),
             (dome.moved(z=height - 0.06), cap_paint),
         ):
-            small = Shape(shape.vertices * scale, shape.faces, shape.rest)
+            small = shape.scaled(scale)
             pieces.append(Piece(small.moved(x, -0.1 * k), paint))
     mound = ellipsoid([0.55, 0.45, 0.1], divisions=10)
     return [*pieces, Piece(mound, _foliage(rng))]
@@ -228,7 +213,7 @@ def fruit(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     skin = gradient([second, first, first], 2, -0.1, 1.0)
     if rng.random() < 0.4:
         skin = clouds(rng, [first, first * 0.8, second], rng.uniform(0.2, 0.6))
-    brown = plain(np.array([0.35, 0.22, 0.1]))
+    brown = plain((0.35, 0.22, 0.1))
     kind = rng.integers(4)
     if kind == 3:
         path = curve([(-0.7, 0, 0.3), (-0.3, 0, 0.0), (0.3, 0, 0.0), (0.75, 0, 0.4)], 30)
@@ -273,31 +258,23 @@ def fruit(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     if rng.random() < 0.2:
         # one half eaten: flesh shows where the cutter went
         bite = ellipsoid([0.4, 0.4, 0.4]).moved(0.5, -0.4, 0.6)
-        pieces.insert(1, Piece(bite, plain(np.array([0.97, 0.93, 0.75])), cut=True))
+        pieces.insert(1, Piece(bite, plain((0.97, 0.93, 0.75)), cut=True))
     return pieces
 
 
 def cake(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """Layers on a plate with icing, decorations, perhaps a slice cut out."""
-    plate = lathe(np.array([[0.5, 0.0], [0.95, 0.06], [0.95, 0.1], [0.4, 0.08]]), segments=48)
+    plate = lathe([[0.5, 0.0], [0.95, 0.06], [0.95, 0.1], [0.4, 0.08]], segments=48)
     pieces: list[Piece] = []
     level, radius = 0.05, rng.uniform(0.6, 0.8)
     sponge = stripes(plain(palette[3]), plain(palette[1]), [0, 0, 1], rng.uniform(0.15, 0.3))
     for tier in range(int(rng.integers(1, 4))):
         height = rng.uniform(0.25, 0.5)
-        body = lathe(
-            np.array([[radius, 0], [radius, height - 0.04], [radius - 0.04, height]]), segments=48
-        )
+        body = lathe([[radius, 0], [radius, height - 0.04], [radius - 0.04, height]], segments=48)
         icing = random_paint(rng, palette, tier % 2)
         pieces.append(Piece(body.moved(z=level), sponge if rng.random() < 0.4 else icing))
         drips = lathe(
-            np.array(
-                [
-                    [radius + 0.03, height - 0.12],
-                    [radius + 0.03, height],
-                    [radius * 0.9, height + 0.03],
-                ]
-            )
+            [[radius + 0.03, height - 0.12], [radius + 0.03, height], [radius * 0.9, height + 0.03]]
         )
 
         def wavy(points: np.ndarray, height: Real = height) -> np.ndarray:
@@ -317,7 +294,7 @@ def cake(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         x, y = 0.75 * top_radius * np.cos(angle), 0.75 * top_radius * np.sin(angle)
         pieces.append(Piece(berry.moved(x, y, level + 0.06), topping))
     if rng.random() < 0.4:
-        wedge = tube(np.array([[0, 0, 0.08], [0, 0, level + 0.5]]), 2.0, sides=3).moved(2.0, 0, 0)
+        wedge = tube([[0, 0, 0.08], [0, 0, level + 0.5]], 2.0, sides=3).moved(2.0, 0, 0)
         pieces.append(Piece(wedge.rotated("z", -90), sponge, cut=True))
     return [*pieces, Piece(plate, plain(palette[3]))]
 
@@ -330,7 +307,7 @@ def sandwich(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         np.array([0.85, 0.2, 0.12]), np.array([0.95, 0.93, 0.85]),
     ]  # fmt: skip
     oval = rng.uniform(0.5, 1.0) if rng.random() < 0.3 else 1.0
-    base = lathe(np.array([[0.6, -0.1], [0.7, 0.0], [0.68, 0.12]]), segments=40)
+    base = lathe([[0.6, -0.1], [0.7, 0.0], [0.68, 0.12]], segments=40)
     pieces = [Piece(base, bread)]
     level = 0.1
     for _ in range(int(rng.integers(2, 6))):
@@ -347,10 +324,6 @@ def sandwich(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     dome = lathe(curve([(0.68, -0.05), (0.72, 0.08), (0.5, 0.33), (0.03, 0.42)], 18), segments=40)
     top: Paint = bread
     if rng.random() < 0.6:
-        top = dots(bread, plain(np.array([0.98, 0.94, 0.8])), 0.13, 0.15)
+        top = dots(bread, plain((0.98, 0.94, 0.8)), 0.13, 0.15)
     pieces.append(Piece(dome.moved(z=level), top))
-    stretch = np.array([1.0, oval, 1.0])
-    return [
-        Piece(Shape(p.shape.vertices * stretch, p.shape.faces, p.shape.rest), p.paint)
-        for p in pieces
-    ]
+    return [replace(piece, shape=piece.shape.scaled([1.0, oval, 1.0])) for piece in pieces]

@@ -10,11 +10,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.geometry.scene_conversion import normalise_scene, transform_scene
-from lrm_core.modeling.assembly import Piece, bake, join, normalised
-from lrm_core.modeling.palettes import random_paint, random_palette
+from lrm_core.modeling.assembly import Piece, assemble
+from lrm_core.modeling.palettes import Palette, random_paint, random_palette
+from lrm_core.modeling.rotations import yaw
 from lrm_core.modeling.sections import hollow
 from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, tube
 from lrm_core.procedural.objects import procedural_object
@@ -30,11 +30,11 @@ def procedural_set(seed: int, index: int) -> Scene:
     """One wide, low object of several parts.
 
     Args:
-        seed: of the collection.
-        index: within it; the same pair gives the same object, in any order and process.
+        seed: seed of the collection.
+        index: position in it; the same pair gives the same object, in any order and process.
 
     Returns:
-        A textured scene, z up, centred at the origin, longest side 2.
+        A textured scene, z up, centered at the origin, longest side 2.
 
     Raises:
         MissingDependencyError: manifold3d (extra `data`) is not installed.
@@ -45,8 +45,7 @@ def procedural_set(seed: int, index: int) -> Scene:
         return normalise_scene(_layout(seed, rng), 2.0)
     palette = random_palette(rng)
     pieces = _board(rng, palette) if kind == "board" else _pan(rng, palette)
-    surface = normalised(join(pieces), _yaw(rng.uniform(0, 2 * np.pi)))
-    return bake(surface, [piece.paint for piece in pieces], _TEXELS)
+    return assemble(pieces, yaw(rng.uniform(0, 2 * np.pi)), _TEXELS)
 
 
 @lru_cache(maxsize=_POOL)
@@ -73,13 +72,13 @@ def _layout(seed: int, rng: np.random.Generator) -> Scene:
             continue
         placed.append((spot, radius))
         matrix = np.eye(4)
-        matrix[:3, :3] = size * _yaw(rng.uniform(0, 2 * np.pi))
+        matrix[:3, :3] = size * yaw(rng.uniform(0, 2 * np.pi))
         matrix[:3, 3] = [*spot, -size * lower[2]]
         parts.extend(transform_scene(scene, matrix).parts)
     return Scene(tuple(parts))
 
 
-def _board(rng: np.random.Generator, palette: Float[np.ndarray, "5 3"]) -> list[Piece]:
+def _board(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A board, tray or disc with rows of pieces on it."""
     width, depth = 1.0, rng.uniform(0.35, 1.0)
     thick = rng.uniform(0.04, 0.2)
@@ -87,7 +86,7 @@ def _board(rng: np.random.Generator, palette: Float[np.ndarray, "5 3"]) -> list[
     round_board = rng.random() < 0.25
     if round_board:
         depth = width
-        base = lathe(np.array([[width, 0.0], [width, thick]]), segments=48)
+        base = lathe([[width, 0.0], [width, thick]], segments=48)
     else:
         base = box([2 * width, 2 * depth, thick], rounding=0.4 * thick).moved(z=thick / 2)
     pieces = [Piece(base, top)]
@@ -122,10 +121,10 @@ def _peg(rng: np.random.Generator, radius: float, height: float) -> Shape:
         return ellipsoid([radius, radius, height / 2], divisions=8).moved(z=height / 2)
     segments = int(rng.choice([3, 4, 6, 24]))
     upper = radius * (1.0 if kind == 2 else rng.uniform(0.1, 0.8))
-    return lathe(np.array([[radius, 0.0], [upper, height]]), segments=segments)
+    return lathe([[radius, 0.0], [upper, height]], segments=segments)
 
 
-def _pan(rng: np.random.Generator, palette: Float[np.ndarray, "5 3"]) -> list[Piece]:
+def _pan(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A shallow pan or plate, mostly with a long handle."""
     depth = rng.uniform(0.08, 0.35)
     outline = curve([(0.5, 0.0), (0.8, 0.02), (0.95, depth)], 10)
@@ -139,8 +138,3 @@ def _pan(rng: np.random.Generator, palette: Float[np.ndarray, "5 3"]) -> list[Pi
         handle = tube(path, rng.uniform(0.04, 0.11))
         pieces.append(Piece(handle, random_paint(rng, palette, 1)))
     return pieces
-
-
-def _yaw(angle: float) -> Float[np.ndarray, "3 3"]:
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])

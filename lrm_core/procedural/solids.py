@@ -13,29 +13,11 @@ from jaxtyping import Float
 from lrm_core.modeling import Real, deformations
 from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.paints import plain
-from lrm_core.modeling.palettes import random_paint
-from lrm_core.modeling.shapes import (
-    Shape,
-    box,
-    curve,
-    ellipsoid,
-    extrude,
-    lathe,
-    loft,
-    torus,
-    tube,
-)
+from lrm_core.modeling.palettes import Palette, plain_among, random_paint
+from lrm_core.modeling.rotations import random_rotation
+from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, extrude, lathe, loft, torus, tube
 
-Palette = Float[np.ndarray, "5 3"]
 _COUNT_WEIGHTS = np.array([4, 5, 5, 4, 4, 3, 2, 1, 1]) / 29
-
-
-def random_rotation(rng: np.random.Generator) -> Float[np.ndarray, "3 3"]:
-    """A proper rotation, uniform over all."""
-    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
-    q = q * np.sign(np.diag(r))
-    rotation: np.ndarray = q * np.sign(np.linalg.det(q))
-    return rotation
 
 
 def random_primitive(rng: np.random.Generator) -> Shape:
@@ -149,7 +131,7 @@ def assembly(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         elif rng.random() < 0.3:
             shape = shape.rotated("xy"[rng.integers(2)], 90)
         if k:
-            grow = Shape(shape.vertices * rng.uniform(0.35, 0.9), shape.faces, shape.rest)
+            grow = shape.scaled(rng.uniform(0.35, 0.9))
             host = anchors[rng.integers(len(anchors))]
             spot = host[rng.integers(len(host))]
             shape = grow.moved(*(spot - 0.8 * grow.vertices.mean(axis=0)))
@@ -164,7 +146,7 @@ def assembly(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         pieces.extend(Piece(bar, inside) for bar in _frame(rng))
     for _ in range(int(rng.choice([0, 1, 2], p=[0.55, 0.3, 0.15]))):
         bite = random_primitive(rng)
-        bite = Shape(bite.vertices * rng.uniform(0.4, 0.8), bite.faces, bite.rest)
+        bite = bite.scaled(rng.uniform(0.4, 0.8))
         spot = anchors[0][rng.integers(len(anchors[0]))]
         pieces.append(Piece(bite.moved(*spot), random_paint(rng, palette, 2), cut=True))
     return pieces
@@ -172,7 +154,7 @@ def assembly(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 
 def cage(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A wire frame with solids in or on it."""
-    wire = plain(palette[int(rng.choice([1, 4]))])
+    wire = plain_among(rng, palette, 1, 4)
     pieces = [Piece(bar, wire) for bar in _frame(rng)]
     core = random_primitive(rng)
     pieces.append(Piece(core, random_paint(rng, palette, 0)))
@@ -189,7 +171,7 @@ def tower_of_solids(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     height = 0.0
     for k in range(int(rng.integers(2, 7))):
         shape = random_primitive(rng)
-        shape = Shape(shape.vertices * rng.uniform(0.5, 1.0), shape.faces, shape.rest)
+        shape = shape.scaled(rng.uniform(0.5, 1.0))
         low, high = shape.vertices[:, 2].min(), shape.vertices[:, 2].max()
         middle = (shape.vertices.max(axis=0) + shape.vertices.min(axis=0)) / 2
         shape = shape.moved(-middle[0], -middle[1], height - low)
@@ -213,7 +195,7 @@ def ribbon(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     radius = 0.09 + 0.03 * np.sin(angle * rng.uniform(0.2, 1.0))
     flatness = float(rng.choice([1.0, 0.3]))
     body = tube(path, radius, sides=16, flatness=flatness)
-    foot = lathe(np.array([[0.4, 0.0], [0.4, 0.06], [0.1, 0.12]])).moved(*(knots[0] * [1, 1, 0]))
+    foot = lathe([[0.4, 0.0], [0.4, 0.06], [0.1, 0.12]]).moved(*(knots[0] * [1, 1, 0]))
     pieces = [Piece(body, random_paint(rng, palette, 0)), Piece(foot, plain(palette[1]))]
     for a, _ in pairwise(range(0, samples, 14)):
         ball = ellipsoid([rng.uniform(0.12, 0.22)] * 3).moved(*path[a + 7])

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling.assembly import Piece, mirrored
-from lrm_core.modeling.paints import (
-    Paint,
-    picture,
-    plain,
-)
-from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.paints import Paint, picture, plain
+from lrm_core.modeling.palettes import Palette, plain_among, random_paint, random_wood
 from lrm_core.modeling.prints import control_panel, label
-from lrm_core.modeling.shapes import (
-    Shape,
-    box,
-    curve,
-    ellipsoid,
-    extrude,
-    lathe,
-    torus,
-    tube,
-)
-
-Palette = Float[np.ndarray, "5 3"]
+from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, extrude, lathe, torus, tube
 
 
 def robot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -43,7 +27,7 @@ def robot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     pieces = [
         Piece(box([torso_w, torso_d, torso_h], rounding, 10).moved(z=middle), chest),
         Piece(box([head_w, torso_d * 1.1, head_h], rounding, 10).moved(z=crown), main),
-        Piece(tube(np.array([[0, 0, middle], [0, 0, crown]]), 0.09), second),
+        Piece(tube([[0, 0, middle], [0, 0, crown]], 0.09), second),
     ]
     visor = box([head_w * 0.8, 0.06, head_h * 0.5], rounding=0.03).moved(0, -torso_d * 0.55, crown)
     if rng.random() < 0.6:
@@ -51,7 +35,7 @@ def robot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     eye = ellipsoid([0.07, 0.05, 0.07], divisions=8).moved(
         head_w * 0.2, -torso_d * 0.58, crown + 0.03
     )
-    pieces += mirrored([Piece(eye, plain(palette[int(rng.choice([2, 3]))]))])
+    pieces += mirrored([Piece(eye, plain_among(rng, palette, 2, 3))])
     arm_z = leg + torso_h * 0.85
     hand = (
         torso_w / 2 + rng.uniform(0.12, 0.35),
@@ -66,20 +50,17 @@ def robot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         Piece(ellipsoid([limb * 1.5] * 3, divisions=8).moved(*shoulder), main),
         Piece(ellipsoid([limb * 1.6] * 3, exponent=3, divisions=8).moved(*hand), main),
         Piece(
-            tube(np.array([[torso_w * 0.27, 0, leg + 0.03], [torso_w * 0.3, 0, 0.08]]), limb * 1.1),
-            second,
+            tube([[torso_w * 0.27, 0, leg + 0.03], [torso_w * 0.3, 0, 0.08]], limb * 1.1), second
         ),
         Piece(box([limb * 3, 0.34, 0.14], 0.04).moved(torso_w * 0.3, -0.05, 0.07), main),
         Piece(
-            lathe(np.array([[0.08, 0], [0.05, 0.1]]))
-            .rotated("y", 90)
-            .moved(head_w / 2 - 0.02, 0, crown),
+            lathe([[0.08, 0], [0.05, 0.1]]).rotated("y", 90).moved(head_w / 2 - 0.02, 0, crown),
             second,
         ),
     ]
     pieces += mirrored(side)
     if rng.random() < 0.6:
-        aerial = tube(np.array([[0, 0, crown], [0, 0, crown + head_h / 2 + 0.2]]), 0.025)
+        aerial = tube([[0, 0, crown], [0, 0, crown + head_h / 2 + 0.2]], 0.025)
         bulb = ellipsoid([0.06] * 3, divisions=8).moved(z=crown + head_h / 2 + 0.2)
         pieces += [Piece(aerial, second), Piece(bulb, plain(palette[2]))]
     return pieces
@@ -100,7 +81,7 @@ def block_toy(rng: np.random.Generator, palette: Palette) -> list[Piece]:
                 color, level = plain(palette[int(rng.integers(5))]), 0.05
                 for _ in range(int(rng.integers(1, 5))):
                     solid = lathe(
-                        np.array([[0.18, 0], [0.19, 0.02], [0.19, 0.12], [0.18, 0.14]]),
+                        [[0.18, 0], [0.19, 0.02], [0.19, 0.12], [0.18, 0.14]],
                         segments=int(rng.choice([3, 4, 6, 28])),
                     ).rotated("z", 45)
                     x, y = (i - (columns - 1) / 2) * pitch, (j - (rows - 1) / 2) * pitch
@@ -110,13 +91,13 @@ def block_toy(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     elif kind == 1:
         count = int(rng.integers(3, 8))
         level = 0.1
-        pieces.append(Piece(lathe(np.array([[0.6, 0], [0.6, 0.1], [0.1, 0.14]])), board_paint))
+        pieces.append(Piece(lathe([[0.6, 0], [0.6, 0.1], [0.1, 0.14]]), board_paint))
         for k in range(count):
             thick = rng.uniform(0.08, 0.13)
             doughnut = torus(0.5 * (1 - 0.6 * k / count) - 0.02, thick, 36, 14)
             pieces.append(Piece(doughnut.moved(z=level + thick), plain(palette[k % 5])))
             level += 1.5 * thick
-        pieces.append(Piece(tube(np.array([[0, 0, 0], [0, 0, level + 0.1]]), 0.16), board_paint))
+        pieces.append(Piece(tube([[0, 0, 0], [0, 0, level + 0.1]], 0.16), board_paint))
         pieces.append(Piece(ellipsoid([0.22] * 3).moved(z=level + 0.15), plain(palette[2])))
     else:
         level = 0.0
@@ -137,7 +118,7 @@ def chest(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A treasure chest or suitcase with bands, corners and a lock."""
     width, depth, height = rng.uniform(0.9, 1.4), rng.uniform(0.5, 0.9), rng.uniform(0.4, 0.7)
     wood = random_wood(rng, 0) if rng.random() < 0.6 else random_paint(rng, palette, 0)
-    metal = plain(palette[int(rng.choice([1, 2, 4]))])
+    metal = plain_among(rng, palette, 1, 2, 4)
     angles = np.linspace(0, np.pi, 14)
     rise = rng.uniform(0.1, 0.5) * depth
     arc = np.stack([np.cos(angles) * depth / 2, np.sin(angles) * rise], axis=1)

@@ -5,31 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 
 from lrm_core.modeling import Numbers, Real
 from lrm_core.modeling.assembly import Piece, mirrored
-from lrm_core.modeling.paints import (
-    Paint,
-    banded,
-    picture,
-    plain,
-)
-from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.paints import Paint, banded, picture, plain
+from lrm_core.modeling.palettes import Palette, plain_among, random_paint, random_wood
 from lrm_core.modeling.prints import label, windows
-from lrm_core.modeling.shapes import (
-    Shape,
-    box,
-    curve,
-    ellipsoid,
-    extrude,
-    lathe,
-    loft,
-    ring,
-    tube,
-)
+from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, extrude, lathe, loft, ring, tube
 
-Palette = Float[np.ndarray, "5 3"]
 _GLASS = np.array([0.25, 0.35, 0.45])
 
 
@@ -39,28 +22,22 @@ def _side_view(outline: Sequence[tuple[Real, Real]], width: Real, divisions: int
 
 
 def _wheels(
-    rng: np.random.Generator,
-    palette: Palette,
-    stations: Numbers,
-    track: Real,
-    radius: Real,
+    rng: np.random.Generator, palette: Palette, stations: Numbers, track: Real, radius: Real
 ) -> list[Piece]:
     """Pairs of wheels with hubs at (±track / 2, y, radius) for y in stations."""
     width = radius * rng.uniform(0.5, 0.8)
-    tyre = lathe(
-        np.array(
-            [[radius * 0.9, 0], [radius, width * 0.2], [radius, width * 0.8], [radius * 0.9, width]]
-        ),
+    tire = lathe(
+        [[radius * 0.9, 0], [radius, width * 0.2], [radius, width * 0.8], [radius * 0.9, width]],
         segments=24,
     )
-    rim = lathe(np.array([[radius * 0.62, -0.02], [radius * 0.5, 0.03], [radius * 0.2, 0.05]]))
-    black, metal = plain(np.full(3, 0.09)), plain(palette[int(rng.choice([2, 3]))])
+    rim = lathe([[radius * 0.62, -0.02], [radius * 0.5, 0.03], [radius * 0.2, 0.05]])
+    black, metal = plain(0.09), plain_among(rng, palette, 2, 3)
     pieces = []
     for y in stations:
         inner = track / 2 - width
-        wheel = tyre.rotated("y", 90).moved(inner, y, radius)
+        wheel = tire.rotated("y", 90).moved(inner, y, radius)
         hub = rim.rotated("y", 90).moved(inner + width, y, radius)
-        axle = tube(np.array([[0.0, y, radius], [inner + 0.02, y, radius]]), radius * 0.25)
+        axle = tube([[0.0, y, radius], [inner + 0.02, y, radius]], radius * 0.25)
         pieces += [Piece(wheel, black), Piece(hub, metal), Piece(axle, black)]
     return mirrored(pieces)
 
@@ -69,12 +46,7 @@ def _lights(palette: Palette, x: Real, y: Real, z: Real, length: Real) -> list[P
     """Head lamps at (±x, y, z) and tail lamps `length` behind."""
     front = ellipsoid([0.07, 0.04, 0.055], divisions=6).moved(x, y, z)
     rear = box([0.12, 0.05, 0.08]).moved(x, y + length, z)
-    return mirrored(
-        [
-            Piece(front, plain(np.array([1.0, 0.97, 0.8]))),
-            Piece(rear, plain(np.array([0.8, 0.08, 0.08]))),
-        ]
-    )
+    return mirrored([Piece(front, plain((1.0, 0.97, 0.8))), Piece(rear, plain((0.8, 0.08, 0.08)))])
 
 
 def car(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -101,10 +73,8 @@ def car(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     body = _side_view(body_outline, width, 6)
     arches, stations = [], [-half * 0.62, half * 0.62]
     for y in stations:
-        arch = lathe(np.array([[radius * 1.15, -1.0], [radius * 1.15, 1.0]]), segments=24)
-        arches.append(
-            Piece(arch.rotated("y", 90).moved(0, y, radius), plain(np.full(3, 0.07)), cut=True)
-        )
+        arch = lathe([[radius * 1.15, -1.0], [radius * 1.15, 1.0]], segments=24)
+        arches.append(Piece(arch.rotated("y", 90).moved(0, y, radius), plain(0.07), cut=True))
     glass = _side_view(cabin_outline, width * 0.84)
     top = box([width * 0.8, (boot - bonnet) - 1.75 * rake, 0.05], rounding=0.02)
     top = top.moved(0, (boot + bonnet) / 2 + 0.1 * rake, roof)
@@ -118,7 +88,7 @@ def car(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     floor = box([width * 0.6, half * 1.96, 0.1]).moved(z=sill + 0.08)
     grille = box([width * 0.5, 0.05, 0.1]).moved(0, -half, (sill + nose) / 2)
     pieces = [
-        Piece(body, paint), *arches, Piece(floor, plain(np.full(3, 0.1))),
+        Piece(body, paint), *arches, Piece(floor, plain(0.1)),
         Piece(glass, plain(_GLASS * rng.uniform(0.4, 1.2))), Piece(top, paint), *mirrored(pillars),
         Piece(grille, plain(palette[4])),
         *_lights(palette, width * 0.36, -half, nose - 0.12, 2 * half),
@@ -145,7 +115,7 @@ def truck(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     glazed = picture(glazed, facade, (0.0, 0.1), (0.5, cab_height * 0.6), facing="-x")
     cab = box([width, 0.5, cab_height], rounding=0.05, divisions=10)
     pieces = [
-        Piece(chassis, plain(np.full(3, 0.13))),
+        Piece(chassis, plain(0.13)),
         Piece(cab.moved(0, -0.3, floor + cab_height / 2), glazed),
     ]
     kind = rng.integers(4)
@@ -180,10 +150,9 @@ def truck(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         count = max(2, round(rear / 0.25))
         side = windows(rng, palette[0], _GLASS, palette[3], count, 1, door=False)
         hull_paint: Paint = banded([plain(palette[0]), plain(palette[1])], [-0.1])
-        for facing in ("-x", "+x"):
-            hull_paint = picture(
-                hull_paint, side, (0, 0.15 * height), (rear * 0.95, height * 0.5), facing=facing
-            )
+        hull_paint = picture(
+            hull_paint, side, (0, 0.15 * height), (rear * 0.95, height * 0.5), facing="-x +x"
+        )
         hull = box([width, rear + 0.1, height], rounding=0.08, divisions=10)
         pieces.append(Piece(hull.moved(0, rear / 2 - 0.05, floor + height / 2), hull_paint))
     pieces += _lights(palette, width * 0.27, -0.55, floor + 0.12, length + 0.02)
@@ -197,14 +166,13 @@ def train(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     floor, boiler = radius * 1.5, rng.uniform(0.2, 0.28)
     main, accent = random_paint(rng, palette, 0), plain(palette[1])
     axis = floor + boiler
-    body = lathe(np.array([[boiler, 0.0], [boiler, 0.8], [boiler * 0.8, 0.86]]))
+    body = lathe([[boiler, 0.0], [boiler, 0.8], [boiler * 0.8, 0.86]])
     body = body.rotated("x", 90).moved(0, 0.2, axis)
-    stack = lathe(np.array([[0.07, 0], [0.07, 0.25], [0.13, 0.4], [0.13, 0.44]]))
+    stack = lathe([[0.07, 0], [0.07, 0.25], [0.13, 0.4], [0.13, 0.44]])
     cab_height = boiler * 2 + rng.uniform(0.15, 0.4)
     facade = windows(rng, palette[1], _GLASS, palette[3], 1, 1, door=False)
     glazed = accent
-    for facing in ("-x", "+x", "+y"):
-        glazed = picture(glazed, facade, (0, 0.08), (0.36, 0.36), facing=facing)
+    glazed = picture(glazed, facade, (0, 0.08), (0.36, 0.36), facing="-x +x +y")
     pieces = [
         Piece(box([width, 1.35, 0.12]).moved(0, -0.05, floor), plain(palette[4])),
         Piece(body, main),
@@ -241,11 +209,10 @@ def boat(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         tall = rng.uniform(0.2, 0.35)
         facade = windows(rng, palette[3], _GLASS, palette[4], 3, 1, door=False)
         cabin_paint: Paint = plain(palette[3])
-        for facing in ("-x", "+x", "-y"):
-            cabin_paint = picture(cabin_paint, facade, (0, 0), (0.6, tall * 0.7), facing=facing)
+        cabin_paint = picture(cabin_paint, facade, (0, 0), (0.6, tall * 0.7), facing="-x +x -y")
         cabin = box([beam * 1.2, 0.65, tall], rounding=0.03).moved(0, 0.1, tall / 2 - 0.02)
         roof = box([beam * 1.35, 0.75, 0.05]).moved(0, 0.1, tall)
-        funnel = lathe(np.array([[0.09, 0], [0.1, 0.3]])).moved(0, 0.2, tall)
+        funnel = lathe([[0.09, 0], [0.1, 0.3]]).moved(0, 0.2, tall)
         pieces += [
             Piece(cabin, cabin_paint),
             Piece(roof, plain(palette[2])),
@@ -253,7 +220,7 @@ def boat(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         ]
     else:
         mast = rng.uniform(0.9, 1.5)
-        pole = tube(np.array([[0, -0.1, -0.1], [0, -0.1, mast]]), 0.03)
+        pole = tube([[0, -0.1, -0.1], [0, -0.1, mast]], 0.03)
         pieces.append(Piece(pole, random_wood(rng, 2)))
         main = _side_view([(-0.09, 0.12), (-0.09, mast * 0.95), (0.7 * length, 0.15)], 0.03, 2)
         jib = _side_view([(-0.11, 0.15), (-0.11, mast * 0.8), (-0.8 * length, 0.15)], 0.03, 2)
@@ -300,7 +267,7 @@ def plane(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     )
     pieces.append(Piece(canopy, plain(_GLASS)))
     if rng.random() < 0.5:
-        engine = lathe(np.array([[0.07, -0.2], [0.09, 0.0], [0.06, 0.2]])).rotated("x", -90)
+        engine = lathe([[0.07, -0.2], [0.09, 0.0], [0.06, 0.2]]).rotated("x", -90)
         pieces += mirrored(
             [Piece(engine.moved(span * 0.4, -0.12 + sweep * 0.3, z - 0.04), plain(palette[3]))]
         )

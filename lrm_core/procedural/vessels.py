@@ -7,20 +7,11 @@ from jaxtyping import Float
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.assembly import Piece
-from lrm_core.modeling.paints import (
-    Paint,
-    banded,
-    gradient,
-    plain,
-    stripes,
-    wrapped,
-)
-from lrm_core.modeling.palettes import random_paint, random_wood
+from lrm_core.modeling.paints import Paint, banded, gradient, plain, stripes, wrapped
+from lrm_core.modeling.palettes import Palette, random_paint, random_wood
 from lrm_core.modeling.prints import label
 from lrm_core.modeling.sections import hollow
 from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, loft, tube
-
-Palette = Float[np.ndarray, "5 3"]
 
 
 def _glaze(rng: np.random.Generator, palette: Palette, height: Real) -> Paint:
@@ -92,7 +83,7 @@ def bottle(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     glass = random_paint(rng, palette, 0) if rng.random() < 0.3 else plain(palette[0])
     image = label(rng, palette, aspect=2.5)
     paint = wrapped(glass, image, 0.15 * height, shoulder * 0.9, turns=float(rng.choice([0.4, 1])))
-    cap = lathe(np.array([[neck * 1.25, 0.0], [neck * 1.25, 0.16], [neck * 1.1, 0.19]]))
+    cap = lathe([[neck * 1.25, 0.0], [neck * 1.25, 0.16], [neck * 1.1, 0.19]])
     return [
         Piece(lathe(outline, segments=44, exponent=exponent), paint),
         Piece(cap.moved(z=height + 0.1), plain(palette[2])),
@@ -131,7 +122,7 @@ def bowl(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             ball = ellipsoid([radius, radius, radius * rng.uniform(0.8, 1.2)])
             ball = ball.moved(distance * np.cos(angle), distance * np.sin(angle), depth * 0.5 + 0.1)
             pieces.append(Piece(ball, random_paint(rng, palette, k % 3)))
-        fill = lathe(np.array([[0.35, 0.08], [0.72, 0.5 * depth + 0.06]]))
+        fill = lathe([[0.35, 0.08], [0.72, 0.5 * depth + 0.06]])
         pieces.append(Piece(fill, inside))
     return pieces
 
@@ -177,7 +168,7 @@ def lamp(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     bars = [
         box([reach, 0.04, 0.04]).moved(z=stem + 0.2),
         box([0.04, reach, 0.04]).moved(z=stem + 0.2),
-        tube(np.array([[0, 0, stem - 0.1], [0, 0, stem + 0.3]]), 0.05),
+        tube([[0, 0, stem - 0.1], [0, 0, stem + 0.3]], 0.05),
     ]
     wood = random_wood(rng, 2) if rng.random() < 0.3 else _glaze(rng, palette, stem)
     return [
@@ -211,6 +202,6 @@ def can(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     )
     pieces = [Piece(lathe(outline, segments=48), paint)]
     if rng.random() < 0.5:
-        lid = lathe(np.array([[radius * 1.03, 0], [radius * 1.03, 0.14], [radius * 0.95, 0.18]]))
+        lid = lathe([[radius * 1.03, 0], [radius * 1.03, 0.14], [radius * 0.95, 0.18]])
         pieces.append(Piece(lid.moved(z=height - 0.06), random_paint(rng, palette, 1)))
     return pieces

@@ -38,3 +38,11 @@ def test_rounded_box_has_the_volume_of_steiner():
     steiner += np.pi * r**2 * (x + y + z) + 4 / 3 * np.pi * r**3
     assert mesh.is_watertight
     assert mesh.volume == pytest.approx(steiner, rel=0.02)
+
+
+def test_paint_sticks_to_a_shape_until_it_is_settled():
+    shape = shapes.box([1.0, 2.0, 3.0])
+    moved = shape.scaled([2.0, 1.0, 1.0]).moved(z=5.0)
+    np.testing.assert_array_equal(moved.rest, shape.rest)
+    np.testing.assert_allclose(np.ptp(moved.vertices, axis=0), [2.0, 2.0, 3.0])
+    np.testing.assert_array_equal(moved.settled().rest, moved.vertices)

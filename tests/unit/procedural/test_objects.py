@@ -96,7 +96,7 @@ def test_closed_outward_and_not_degenerate(scenes):
     assert closed >= 15
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", sorted(FAMILIES.kinds))
 def test_every_family_makes_one_connected_solid(family):
     scene = build(family, np.random.default_rng([1, 1]))
     mesh = welded(scene)
@@ -114,5 +114,5 @@ def test_coplanar_cuts_leave_no_collapsed_triangles():
 
 
 def test_every_family_is_drawn():
-    drawn = {objects.pick_family(np.random.default_rng([0, k])) for k in range(1500)}
-    assert drawn == set(FAMILIES)
+    drawn = {objects.FAMILIES.draw(np.random.default_rng([0, k])) for k in range(1500)}
+    assert drawn == set(FAMILIES.kinds)
