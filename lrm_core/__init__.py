@@ -15,10 +15,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lrm_core.errors import LrmError
+    from lrm_core.errors import LrmError, StoppedError
     from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
     from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
     from lrm_core.reconstruction.scene import load_scene, save_scene
+    from lrm_core.reconstruction.stages import StageClock
     from lrm_core.structures.cameras import Cameras
     from lrm_core.structures.mesh import Mesh
     from lrm_core.structures.triplane import Triplane
@@ -27,12 +28,14 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "LrmError": "lrm_core.errors",
+    "StoppedError": "lrm_core.errors",
     "ReconstructionModel": "lrm_core.reconstruction.pipeline",
     "load_model": "lrm_core.reconstruction.pipeline",
     "MeshOptions": "lrm_core.reconstruction.reconstruction",
     "Reconstruction": "lrm_core.reconstruction.reconstruction",
     "load_scene": "lrm_core.reconstruction.scene",
     "save_scene": "lrm_core.reconstruction.scene",
+    "StageClock": "lrm_core.reconstruction.stages",
     "Cameras": "lrm_core.structures.cameras",
     "Mesh": "lrm_core.structures.mesh",
     "Triplane": "lrm_core.structures.triplane",
@@ -45,6 +48,8 @@ __all__ = [
     "MeshOptions",
     "Reconstruction",
     "ReconstructionModel",
+    "StageClock",
+    "StoppedError",
     "Triplane",
     "__version__",
     "load_model",

@@ -84,3 +84,7 @@ class NotComparableError(LrmError):
     """Two reports do not measure the same thing in the same way."""
 
     exit_code = 6
+
+
+class StoppedError(Exception):
+    """A job was left unfinished because its owner stopped it: not a failure, so no `LrmError`."""

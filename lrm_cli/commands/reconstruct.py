@@ -24,7 +24,6 @@ from lrm_cli.output import Output, printable
 
 if TYPE_CHECKING:
     from lrm_core.reconstruction.batch import PhotoDone, PhotoFailed
-    from lrm_core.reconstruction.stages import StageClock
 
 # Width of the longest bar of --profile, in characters.
 _BAR_WIDTH = 30
@@ -230,7 +229,7 @@ def _collect(
             if isinstance(outcome, PhotoDone):
                 results.append(_say_done(output, outcome))
                 if profile:
-                    rows = _profile(startup, outcome.clock)
+                    rows = _profile(startup, outcome)
                     results[-1]["profile"] = rows
                     _show_profile(output, outcome.photo, rows)
                 startup = {}
@@ -258,18 +257,18 @@ def _say_done(output: Output, done: PhotoDone) -> dict[str, Any]:
     return {"photo": str(done.photo), "mesh": str(path), **record, "files": files}
 
 
-def _profile(startup: dict[str, float], clock: StageClock) -> list[dict[str, Any]]:
+def _profile(startup: dict[str, float], done: PhotoDone) -> list[dict[str, Any]]:
     """Stage, seconds, share of the sum, and whether it ran beside other work, in order."""
-    seconds = startup | clock.seconds
-    if clock.beside:
-        seconds["waiting"] = clock.waited
+    seconds = {**startup, **done.seconds}
+    if done.overlapped:
+        seconds["waiting"] = done.waited
     total = sum(seconds.values())
     return [
         {
             "stage": stage,
             "seconds": round(value, 4),
             "share": round(value / total, 4),
-            "overlapped": stage in clock.beside,
+            "overlapped": stage in done.overlapped,
         }
         for stage, value in seconds.items()
     ]

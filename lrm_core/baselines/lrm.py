@@ -35,10 +35,8 @@ from lrm_core.config import config_to_dict
 from lrm_core.errors import EmptySurfaceError
 from lrm_core.geometry.scene_conversion import scene_from_mesh
 from lrm_core.imaging.framing import crop_window
-from lrm_core.reconstruction.photo_reading import CutOut
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions
-from lrm_core.reconstruction.stages import StageClock
 from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.photo import Foreground
 
@@ -86,7 +84,7 @@ class LrmPredictor:
         """The model's mesh in the frame of the picture; see `Predictor.predict`."""
         require_object(rgba)
         start = time.perf_counter()
-        cut = CutOut(Foreground(rgba, "alpha"), StageClock())
+        cut = Foreground(rgba, "alpha")
         if self.model.config.decoder.camera_feature != "none":
             photo = self.model.frame(cut, framing="as_is")
             camera = canonical_camera(

@@ -15,13 +15,13 @@ torch, NumPy and OpenCV run side by side in threads, so that no process has to b
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,12 +29,12 @@ import torch
 
 from lrm_core.errors import LrmError
 from lrm_core.io.mesh_placement import UpAxis
-from lrm_core.reconstruction.photo_reading import CutOut
 from lrm_core.reconstruction.pipeline import FramedPhoto, ReconstructionModel
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.result_files import write_result, write_turntable
 from lrm_core.reconstruction.scene import save_scene
 from lrm_core.reconstruction.stages import StageClock
+from lrm_core.structures.photo import Foreground
 
 Result = TypeVar("Result")
 
@@ -69,14 +69,19 @@ class PhotoDone:
         photo: its file.
         files: what was written, the mesh first.
         record: the content of `NAME.json`.
-        clock: seconds per stage.
+        seconds: stage name -> wall-clock seconds, in order.
+        overlapped: stages that ran beside other work: their seconds are not added to those of the
+            thread that waits.
+        waited: seconds that the model waited for the photo.
         warning: what the user should look at, in one line, or None.
     """
 
     photo: Path
     files: list[Path]
     record: dict[str, Any]
-    clock: StageClock
+    seconds: Mapping[str, float]
+    overlapped: frozenset[str]
+    waited: float
     warning: str | None
 
 
@@ -93,10 +98,36 @@ class PhotoFailed:
     error: LrmError
 
 
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One photo on its way.
+
+    Attributes:
+        photo: its file.
+        mesh: the file to be.
+        clock: its stages.
+        framed: what the model takes, ready or not.
+    """
+
+    photo: Path
+    mesh: Path
+    clock: StageClock
+    framed: Future[FramedPhoto]
+
+
+@dataclass(frozen=True, eq=False)
+class _Reconstructed:
+    """What the model made of a photo, the stages that ran before, and the seconds it waited."""
+
+    reconstruction: Reconstruction
+    ahead: frozenset[str]
+    waited: float
+
+
 def reconstruct_photos(
     model: ReconstructionModel,
     jobs: Sequence[tuple[Path, Path]],
-    found: Iterator[Future[CutOut]],
+    cut_outs: Iterator[tuple[StageClock, Future[Foreground]]],
     options: MeshOptions | None = None,
     *,
     files: FileOptions | None = None,
@@ -105,12 +136,12 @@ def reconstruct_photos(
     """Reconstruct photos and write their meshes.
 
     Close the generator (`contextlib.closing`) where it may be left early: what is under way then
-    ends with the stage that it is in, and files are whole or absent.
+    ends with the pass that it is in, and files are whole or absent.
 
     Args:
         model: on its device.
         jobs: photos and mesh files, as `plan_outputs` pairs them.
-        found: the objects of these photos, of `cut_out_ahead`.
+        cut_outs: the clocks and objects of these photos, from `cut_out_ahead`.
         options: how meshes are made.
         files: which files are written.
         workers: threads that finish photos; 0 does one photo after the other in the caller's
@@ -123,13 +154,13 @@ def reconstruct_photos(
     if workers is None:
         workers = default_workers(len(jobs))
     on_gpu = model.decoder.triplane_tokens.device.type != "cpu"
-    stop = threading.Event()
 
-    def finish(job: tuple[Path, Path], reconstruction: Future[Reconstruction]) -> PhotoDone:
-        return _finish(*job, reconstruction.result(), options, files)
+    def finish(job: _Job, made: Future[_Reconstructed]) -> PhotoDone:
+        return _finish(job, made.result(), options, files, overlapped=workers > 0)
 
-    def whole(job: tuple[Path, Path], framed: Future[FramedPhoto]) -> PhotoDone:
-        return _finish(*job, _reconstruct(model, framed, stop), options, files)
+    def whole(job: _Job) -> PhotoDone:
+        made = _reconstruct(model, job)
+        return _finish(job, made, options, files, overlapped=workers > 0)
 
     # torch counts threads per calling thread
     threads = torch.get_num_threads()
@@ -138,26 +169,34 @@ def reconstruct_photos(
     # every small operation (OpenMP's threads do not spin where there are more than cores)
     ahead = ThreadPoolExecutor(1, "lrm-frame", torch.set_num_threads, (1,))
     behind = ThreadPoolExecutor(max(workers, 1), "lrm-mesh", torch.set_num_threads, (share,))
+    begun: list[StageClock] = []
+
+    def next_job(paths: tuple[Path, Path]) -> _Job:
+        clock, cut = next(cut_outs)
+        begun.append(clock)
+        return _Job(*paths, clock, ahead.submit(_frame, model, clock, cut))
+
     under_way: deque[tuple[Path, Future[PhotoDone]]] = deque()
+    paths = iter(jobs)
     try:
-        next_framed = ahead.submit(_next_framed, model, found)
-        for number, job in enumerate(jobs, start=1):
-            framed = next_framed
-            if number < len(jobs):
-                next_framed = ahead.submit(_next_framed, model, found)
+        framed_ahead = deque(map(next_job, islice(paths, 1)))
+        while framed_ahead:
+            job = framed_ahead.popleft()
+            framed_ahead.extend(map(next_job, islice(paths, 1)))
             if not workers:
-                done = _run_now(whole, job, framed)
+                done = _run_now(whole, job)
             elif on_gpu:
-                done = behind.submit(finish, job, _run_now(_reconstruct, model, framed, stop))
+                done = behind.submit(finish, job, _run_now(_reconstruct, model, job))
             else:
-                done = behind.submit(whole, job, framed)
-            under_way.append((job[0], done))
+                done = behind.submit(whole, job)
+            under_way.append((job.photo, done))
             while under_way and (len(under_way) > workers or under_way[0][1].done()):
                 yield _outcome(*under_way.popleft())
         while under_way:
             yield _outcome(*under_way.popleft())
     finally:
-        stop.set()
+        for clock in begun:
+            clock.stop()
         ahead.shutdown(cancel_futures=True)
         behind.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
@@ -168,49 +207,58 @@ def default_workers(num_photos: int) -> int:
     return 0 if num_photos == 1 else min(_MOST_WORKERS, torch.get_num_threads())
 
 
-def _next_framed(model: ReconstructionModel, found: Iterator[Future[CutOut]]) -> FramedPhoto:
-    return model.frame(next(found).result())
+def _frame(
+    model: ReconstructionModel, clock: StageClock, cut_out: Future[Foreground]
+) -> FramedPhoto:
+    return model.frame(cut_out.result(), clock=clock)
 
 
-def _reconstruct(
-    model: ReconstructionModel, framed: Future[FramedPhoto], stop: threading.Event
-) -> Reconstruction:
+def _reconstruct(model: ReconstructionModel, job: _Job) -> _Reconstructed:
     started = time.perf_counter()
-    photo = framed.result()
-    photo.clock.waited = time.perf_counter() - started
-    photo.clock.stop = stop
-    return model.reconstruct_framed(photo)
+    photo = job.framed.result()
+    waited = time.perf_counter() - started
+    ahead = frozenset(job.clock.seconds)
+    return _Reconstructed(model.reconstruct_framed(photo, clock=job.clock), ahead, waited)
 
 
 def _finish(
-    photo: Path,
-    path: Path,
-    reconstruction: Reconstruction,
+    job: _Job,
+    made: _Reconstructed,
     options: MeshOptions,
     files: FileOptions,
+    *,
+    overlapped: bool,
 ) -> PhotoDone:
     """From the planes to the files."""
-    clock = reconstruction.clock
+    clock, reconstruction = job.clock, made.reconstruction
     with _own_stream(reconstruction.triplane.planes.device):
-        mesh = reconstruction.extract_mesh(options=options)
+        mesh = reconstruction.extract_mesh(options=options, clock=clock)
         written, record = write_result(
-            path,
+            job.mesh,
             reconstruction,
             mesh,
             up=files.up,
             size_mm=files.size_mm,
             overwrite=files.overwrite,
+            clock=clock,
         )
         if files.scene is not None:
             with clock.stage("save scene"):
                 save_scene(files.scene, reconstruction)
             written.append(files.scene)
         if files.video is not None:
-            with clock.stage("video"):
-                camera = reconstruction.source_camera
-                write_turntable(files.video, mesh, camera, overwrite=files.overwrite)
+            camera = reconstruction.source_camera
+            write_turntable(files.video, mesh, camera, overwrite=files.overwrite, clock=clock)
             written.append(files.video)
-    return PhotoDone(photo, written, record, clock, reconstruction.warning)
+    return PhotoDone(
+        photo=job.photo,
+        files=written,
+        record=record,
+        seconds=clock.seconds,
+        overlapped=frozenset(clock.seconds) if overlapped else made.ahead,
+        waited=made.waited,
+        warning=reconstruction.warning,
+    )
 
 
 def _own_stream(device: torch.device) -> AbstractContextManager[object]:

@@ -29,6 +29,7 @@ from lrm_core.errors import EmptySurfaceError
 from lrm_core.models.nerf_mlp import NerfMLP
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.grid_query import GridQuery, grid_query, raw_density_level
+from lrm_core.reconstruction.stages import StageClock
 
 BLOCK_CELLS = 2
 """Cells along each side of a block."""
@@ -59,13 +60,16 @@ class SurfaceBlocks:
     num_evaluated: int
 
 
-def dense_density(field: TriplaneField, resolution: int, iso_level: float) -> SurfaceBlocks:
+def dense_density(
+    field: TriplaneField, resolution: int, iso_level: float, *, clock: StageClock | None = None
+) -> SurfaceBlocks:
     """Evaluate every grid point, slab by slab: the reference of `sparse_density`.
 
     Args:
         field: one object.
         resolution: grid points per axis.
         iso_level: density of the surface.
+        clock: told of the work's progress, and stops it between passes.
 
     Raises:
         EmptySurfaceError: no grid point is denser than the level.
@@ -74,6 +78,7 @@ def dense_density(field: TriplaneField, resolution: int, iso_level: float) -> Su
     """
     level = raw_density_level(iso_level, field.nerf_mlp.config)
     query = grid_query(field, resolution)
+    clock = clock or StageClock()
     size = -(-(resolution + 1) // BLOCK_CELLS) * BLOCK_CELLS + 1
     every = torch.arange(resolution, device=query.device)
     corners, values, highest = [], [], -math.inf
@@ -81,7 +86,8 @@ def dense_density(field: TriplaneField, resolution: int, iso_level: float) -> Su
     for first in range(0, size - 1, _DENSE_PLANES):  # the slab's first point, with the outer layer
         slab = shared.new_full((min(_DENSE_PLANES, size - 1 - first), size, size), -torch.inf)
         planes = every[first : first + len(slab)]  # one further than the slab's first
-        raw = query.lattice(planes, every, every)
+        clock.between_passes(first / size)
+        raw = query.lattice(planes, every, every, clock=clock)
         highest = max(highest, float(raw.max())) if raw.numel() else highest
         slab[: len(planes), 1 : 1 + resolution, 1 : 1 + resolution] = raw - level
         slab = torch.cat([shared, slab])
@@ -98,7 +104,9 @@ def dense_density(field: TriplaneField, resolution: int, iso_level: float) -> Su
 
 
 @torch.inference_mode()
-def sparse_density(field: TriplaneField, resolution: int, iso_level: float) -> SurfaceBlocks:
+def sparse_density(
+    field: TriplaneField, resolution: int, iso_level: float, *, clock: StageClock | None = None
+) -> SurfaceBlocks:
     """Evaluate the grid only near the surface.
 
     A component of the surface is found if it separates two coarse points (every fourth along each
@@ -110,22 +118,24 @@ def sparse_density(field: TriplaneField, resolution: int, iso_level: float) -> S
         field: one object.
         resolution: grid points per axis.
         iso_level: density of the surface.
+        clock: told of the work's progress, and stops it between passes.
 
     Raises:
         EmptySurfaceError: no grid point is denser than the level.
         ConfigError: the level is not a positive density.
         CheckpointError: the field has densities that are not finite.
     """
+    clock = clock or StageClock()
     level = raw_density_level(iso_level, field.nerf_mlp.config)
     query = grid_query(field, resolution)
     num_bricks = -(-(resolution + 1) // _BRICK_CELLS)
     coarse = torch.arange(_BRICK_CELLS - 1, resolution, _BRICK_CELLS, device=query.device)
-    raw = query.lattice(coarse, coarse, coarse)
+    raw = query.lattice(coarse, coarse, coarse, clock=clock)
     # the first coarse point is _BRICK_CELLS after the outer layer
     known = F.pad(raw - level, (1, num_bricks - len(coarse)) * 3, value=-torch.inf)
     if not (known > 0).any():
-        return dense_density(field, resolution, iso_level)
-    store = _PointStore(query, level, known)
+        return dense_density(field, resolution, iso_level, clock=clock)
+    store = _PointStore(query, level, known, clock)
 
     bricks = _with_neighbours(_differ(_windows(known > 0, 2), dims=3)).nonzero()
     inside = store.cubes(bricks * _BRICK_CELLS, step=BLOCK_CELLS) > 0
@@ -136,6 +146,7 @@ def sparse_density(field: TriplaneField, resolution: int, iso_level: float) -> S
     seen = torch.zeros(num_blocks**3, dtype=torch.bool, device=query.device)
     blocks, values = [], []
     while len(found):
+        clock.between_passes()
         seen[_flat(found, num_blocks)] = True
         blocks.append(found)
         values.append(store.cubes(found * BLOCK_CELLS, step=1))
@@ -158,10 +169,12 @@ class _PointStore:
         query: evaluates points.
         level: raw density subtracted from every value.
         coarse: (B + 1, B + 1, B + 1) values of the first point of every brick, already known.
+        clock: stops the work between passes.
     """
 
-    def __init__(self, query: GridQuery, level: float, coarse: Tensor) -> None:
+    def __init__(self, query: GridQuery, level: float, coarse: Tensor, clock: StageClock) -> None:
         self._query = query
+        self._clock = clock
         self._level = level
         self._coarse = coarse.flatten()
         self._side = len(coarse)
@@ -203,7 +216,7 @@ class _PointStore:
         in_grid = ((points >= 0) & (points < self._query.resolution)).all(dim=1)
         self._values[places[~in_grid]] = -torch.inf
         points = points[in_grid]
-        self._values[places[in_grid]] = self._query.points(points) - self._level
+        self._values[places[in_grid]] = self._query.points(points, clock=self._clock) - self._level
         self.num_evaluated += len(points)
 
 

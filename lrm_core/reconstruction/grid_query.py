@@ -22,6 +22,7 @@ from lrm_core.config import FieldConfig
 from lrm_core.errors import CheckpointError, ConfigError
 from lrm_core.models.nerf_mlp import DENSITY, points_per_pass
 from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.reconstruction.stages import StageClock
 from lrm_core.structures.ray_layers import NUM_DENSITY_MAPS, RayLayers
 from lrm_core.structures.triplane import ray_places, signed_axis
 
@@ -85,22 +86,33 @@ class GridQuery:
 
     @torch.inference_mode()
     def lattice(
-        self, i: Int64[Tensor, "I"], j: Int64[Tensor, "J"], k: Int64[Tensor, "K"]
+        self,
+        i: Int64[Tensor, "I"],
+        j: Int64[Tensor, "J"],
+        k: Int64[Tensor, "K"],
+        *,
+        clock: StageClock | None = None,
     ) -> Float32[Tensor, "I J K"]:
         """Raw density (I, J, K) at all combinations of grid indices.
+
+        Args:
+            i: (I,) along x.
+            j: (J,) along y.
+            k: (K,) along z.
+            clock: stops the work between passes.
 
         Raises:
             CheckpointError: a density is not finite.
         """
         raw = torch.zeros(len(i), len(j), len(k), device=self.device)
         if self.layers:
-            self._add_lattice(raw, i, j, k)
+            self._add_lattice(raw, i, j, k, clock or StageClock())
         if self.rays is not None:
             maps = self.rays.maps[i][:, k][:, None]  # (I, 1, K, 3)
             raw += self.rays.layers.density(maps, self.rays.depths[j][:, None])
         return _finite(raw)
 
-    def _add_lattice(self, raw: Tensor, i: Tensor, j: Tensor, k: Tensor) -> None:
+    def _add_lattice(self, raw: Tensor, i: Tensor, j: Tensor, k: Tensor, clock: StageClock) -> None:
         """Fill in what the MLP says."""
         xy, xz, yz = self.tables
         xy, xz, yz = xy[i][:, j], xz[i][:, k], yz[j][:, k]
@@ -110,14 +122,21 @@ class GridQuery:
         for a in range(0, len(i), layers):
             slab = slice(a, a + layers)
             for b in range(0, len(j), columns):
+                clock.between_passes()
                 part = slice(b, b + columns)
                 hidden = xz[slab, None] + yz[part]  # (layers, columns, K, width)
                 hidden += xy[slab, part, None]
                 raw[slab, part] = self._density(hidden.flatten(0, 2)).view(hidden.shape[:3])
 
     @torch.inference_mode()
-    def points(self, indices: Int64[Tensor, "P 3"]) -> Float32[Tensor, "P"]:
+    def points(
+        self, indices: Int64[Tensor, "P 3"], *, clock: StageClock | None = None
+    ) -> Float32[Tensor, "P"]:
         """Raw density (P,) at grid points (P, 3).
+
+        Args:
+            indices: (P, 3) along x, y and z.
+            clock: stops the work between passes.
 
         Raises:
             CheckpointError: a density is not finite.
@@ -128,7 +147,9 @@ class GridQuery:
         if self.layers:
             xy, xz, yz = (table.flatten(0, 1) for table in self.tables)
             size = points_per_pass(self.device)
+            clock = clock or StageClock()
             for start in range(0, len(indices), size):
+                clock.between_passes()
                 part = slice(start, start + size)
                 hidden = xy[ij[part]].add_(xz[ik[part]]).add_(yz[jk[part]])
                 raw[part] = self._density(hidden)

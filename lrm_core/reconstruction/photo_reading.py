@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,44 +17,30 @@ from lrm_core.reconstruction.stages import StageClock
 from lrm_core.structures.photo import Foreground
 
 
-@dataclass(frozen=True)
-class CutOut:
-    """The object of one photo.
-
-    Attributes:
-        foreground: without its background.
-        clock: seconds per stage so far.
-    """
-
-    foreground: Foreground
-    clock: StageClock
-
-
 def cut_out(
     photo: ImageSource,
     *,
     background_removal: BackgroundRemoval = "auto",
     mask: Shaped[np.ndarray, "h w"] | None = None,
-    stop: threading.Event | None = None,
-) -> CutOut:
+    clock: StageClock | None = None,
+) -> Foreground:
     """Read a photo and remove its background.
 
     Args:
         photo: see `read_image`.
         background_removal: see `remove_background`.
         mask: see `remove_background`.
-        stop: when it is set, no further stage begins.
+        clock: see `StageClock`.
 
     Raises:
         InputError: the photo cannot be read.
         EmptyForegroundError: no object is left in it.
     """
-    clock = StageClock(stop=stop)
+    clock = clock or StageClock()
     with clock.stage("read", on_device=False):
         image = read_image(photo)
     with clock.stage("background", on_device=False):
-        foreground = remove_background(image, method=background_removal, mask=mask)
-    return CutOut(foreground, clock)
+        return remove_background(image, method=background_removal, mask=mask)
 
 
 @contextmanager
@@ -66,7 +50,7 @@ def cut_out_ahead(
     background_removal: BackgroundRemoval = "auto",
     mask: Shaped[np.ndarray, "h w"] | None = None,
     ahead: int = 2,
-) -> Iterator[Iterator[Future[CutOut]]]:
+) -> Iterator[Iterator[tuple[StageClock, Future[Foreground]]]]:
     """Cut photos out in a thread, from now on, a few photos before they are asked for.
 
     Args:
@@ -76,28 +60,30 @@ def cut_out_ahead(
         ahead: photos that are begun before they are asked for.
 
     Yields:
-        the cut-outs in the order of the photos, finished or not. Work that has not begun when the
-        block is left is not done.
+        each photo's clock and its cut-out, finished or not, in the order of the photos. Work that
+        has not begun when the block is left is not done.
     """
-    stop = threading.Event()
     pool = ThreadPoolExecutor(1, "lrm-read")
+    clocks: list[StageClock] = []
 
-    def submit(photo: Path) -> Future[CutOut]:
-        return pool.submit(
-            cut_out, photo, background_removal=background_removal, mask=mask, stop=stop
+    def submit(photo: Path) -> tuple[StageClock, Future[Foreground]]:
+        clocks.append(clock := StageClock())
+        return clock, pool.submit(
+            cut_out, photo, background_removal=background_removal, mask=mask, clock=clock
         )
 
     begun = deque(submit(photo) for photo in photos[:ahead])
 
-    def in_order() -> Iterator[Future[CutOut]]:
+    def in_order() -> Iterator[tuple[StageClock, Future[Foreground]]]:
         for following in [*photos[ahead:], *[None] * len(begun)]:
-            future = begun.popleft()
+            photo = begun.popleft()
             if following is not None:
                 begun.append(submit(following))
-            yield future
+            yield photo
 
     try:
         yield in_order()
     finally:
-        stop.set()
+        for clock in clocks:
+            clock.stop()
         pool.shutdown(cancel_futures=True)

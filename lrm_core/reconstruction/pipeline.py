@@ -16,11 +16,12 @@ from lrm_core.imaging.framing import frame_as_is, frame_for_model
 from lrm_core.io.image_files import ImageSource
 from lrm_core.models.loading import load_lrm
 from lrm_core.models.lrm import LRM
-from lrm_core.reconstruction.photo_reading import CutOut, cut_out
+from lrm_core.reconstruction.photo_reading import cut_out
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import StageClock
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.images import FramedImage
+from lrm_core.structures.photo import Foreground
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,12 @@ class FramedPhoto:
         detail: finer copy of it, straight alpha, or None.
         background_removal: how the background was removed, in words.
         warning: what the user should look at, in one line, or None.
-        clock: seconds per stage so far.
     """
 
     framed: FramedImage
     detail: Float[Tensor, "1 4 D D"] | None
     background_removal: str
     warning: str | None
-    clock: StageClock
 
 
 class ReconstructionModel(LRM):
@@ -53,6 +52,7 @@ class ReconstructionModel(LRM):
         mask: Shaped[np.ndarray, "h w"] | None = None,
         framing: Literal["crop", "as_is"] = "crop",
         source_camera: Cameras | None = None,
+        clock: StageClock | None = None,
     ) -> Reconstruction:
         """Reconstruct the object in a photo.
 
@@ -63,46 +63,59 @@ class ReconstructionModel(LRM):
             framing: `crop` centres the object at the size that the model was trained with; `as_is`
                 takes the image as the view of `source_camera`.
             source_camera: the camera of the photo; None for the canonical one.
+            clock: see `StageClock`.
 
         Raises:
             InputError: the photo cannot be read.
             EmptyForegroundError: no object is left in it.
+            StoppedError: the clock was stopped.
         """
-        found = cut_out(photo, background_removal=background_removal, mask=mask)
-        return self.reconstruct_framed(self.frame(found, framing=framing), source_camera)
+        clock = clock or StageClock()
+        found = cut_out(photo, background_removal=background_removal, mask=mask, clock=clock)
+        framed = self.frame(found, framing=framing, clock=clock)
+        return self.reconstruct_framed(framed, source_camera, clock=clock)
 
-    def frame(self, found: CutOut, *, framing: Literal["crop", "as_is"] = "crop") -> FramedPhoto:
+    def frame(
+        self,
+        found: Foreground,
+        *,
+        framing: Literal["crop", "as_is"] = "crop",
+        clock: StageClock | None = None,
+    ) -> FramedPhoto:
         """The images of a cut-out object that the model and its mesh need.
 
         Args:
             found: of `cut_out`.
             framing: see `reconstruct`.
+            clock: see `StageClock`.
 
         Raises:
             EmptyForegroundError: alpha is zero everywhere.
         """
-        with found.clock.stage("framing"):
-            rgba = found.foreground.rgba
-            framed = self._frame(rgba, framing, self.config.encoder.image_size)
+        with (clock or StageClock()).stage("framing"):
+            framed = self._frame(found.rgba, framing, self.config.encoder.image_size)
             detail_size = self.config.input.detail_size
             detail: Tensor | None = None
             if detail_size is not None:
-                detail = self._frame(rgba, framing, detail_size).rgba
-        return FramedPhoto(
-            framed, detail, found.foreground.method, found.foreground.warning, found.clock
-        )
+                detail = self._frame(found.rgba, framing, detail_size).rgba
+        return FramedPhoto(framed, detail, found.method, found.warning)
 
     @torch.inference_mode()
     def reconstruct_framed(
-        self, photo: FramedPhoto, source_camera: Cameras | None = None
+        self,
+        photo: FramedPhoto,
+        source_camera: Cameras | None = None,
+        *,
+        clock: StageClock | None = None,
     ) -> Reconstruction:
         """Reconstruct the object of a framed photo.
 
         Args:
             photo: of `frame`.
             source_camera: see `reconstruct`.
+            clock: see `StageClock`.
         """
-        with photo.clock.stage("encode and decode"):
+        with (clock or StageClock()).stage("encode and decode"):
             triplane = self.predict_triplane(photo.framed.rgba, source_camera, detail=photo.detail)
         return Reconstruction(
             field=self.field(triplane),
@@ -112,7 +125,6 @@ class ReconstructionModel(LRM):
             background_removal=photo.background_removal,
             warning=photo.warning,
             detail=photo.detail,
-            clock=photo.clock,
         )
 
     def _frame(

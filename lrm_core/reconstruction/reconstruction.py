@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -107,7 +106,6 @@ class Reconstruction:
         background_removal: how the background was removed, in words.
         warning: what the user should look at, in one line, or None.
         detail: finer copy of `foreground`, straight alpha, or None.
-        clock: seconds per stage so far.
     """
 
     field: TriplaneField
@@ -117,7 +115,6 @@ class Reconstruction:
     background_removal: str = ""
     warning: str | None = None
     detail: Float[Tensor, "1 4 D D"] | None = None
-    clock: StageClock = dataclasses.field(default_factory=StageClock)
 
     @property
     def triplane(self) -> Triplane:
@@ -143,7 +140,12 @@ class Reconstruction:
 
     @torch.inference_mode()
     def extract_mesh(
-        self, resolution: int = 256, *, exact: bool = False, options: MeshOptions | None = None
+        self,
+        resolution: int = 256,
+        *,
+        exact: bool = False,
+        options: MeshOptions | None = None,
+        clock: StageClock | None = None,
     ) -> ExtractedMesh:
         """The surface of the field as a closed, coloured mesh in the world frame.
 
@@ -151,18 +153,20 @@ class Reconstruction:
             resolution: grid points per axis.
             exact: evaluate every grid point.
             options: everything that can be chosen; replaces the two arguments before.
+            clock: see `StageClock`.
 
         Raises:
             EmptySurfaceError: the field is nowhere as dense as the iso level.
+            StoppedError: the clock was stopped.
         """
         options = options or MeshOptions(resolution=resolution, exact=exact)
         iso_level = options.iso_level
         if iso_level is None:
             iso_level = self.config.nerf.iso_level
-        clock = self.clock
+        clock = clock or StageClock()
         with clock.stage("grid query"):
             density = dense_density if options.exact else sparse_density
-            blocks = density(self.field, options.resolution, iso_level)
+            blocks = density(self.field, options.resolution, iso_level, clock=clock)
         with clock.stage("marching cubes"):
             vertices, faces = extract_surface(blocks, self.triplane)
         with clock.stage("cleaning"):
@@ -177,7 +181,7 @@ class Reconstruction:
                 photo = photo_colors(self.detail, self.source_camera, vertices, faces)
         if options.appearance == "vertex_colors":
             with clock.stage("vertex colours"):
-                colors = vertex_colors(self.field, vertices, faces, photo=photo)
+                colors = vertex_colors(self.field, vertices, faces, photo=photo, clock=clock)
                 return ExtractedMesh(vertices, faces, colors)
         with clock.stage("uv unwrap"):
             atlas = unwrap(vertices, faces, texture_size=options.texture_size)
@@ -190,6 +194,7 @@ class Reconstruction:
                 atlas.uv,
                 size=options.texture_size,
                 photo=photo,
+                clock=clock,
             )
         return ExtractedMesh(vertices, atlas.faces, texture=Texture(image, atlas.uv))
 

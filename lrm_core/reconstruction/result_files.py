@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from lrm_core.io.image_writing import to_uint8, write_png
 from lrm_core.io.mesh_files import scene_from_mesh, write_mesh
 from lrm_core.io.mesh_placement import MeshPlacement, UpAxis, place_mesh
 from lrm_core.reconstruction.reconstruction import Reconstruction
-from lrm_core.reconstruction.stages import peak_memory_mb
+from lrm_core.reconstruction.stages import StageClock, peak_memory_mb
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.rendering.view_output import write_views
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.mesh import Mesh
+from lrm_core.structures.render_output import RenderOutput
 
 FRAME_WORDS = {"y": "y up, front +z (glTF)", "z": "z up, front -y (lrm world)"}
 
@@ -41,7 +43,10 @@ def source_camera_in_file(
 
 
 def describe_result(
-    reconstruction: Reconstruction, mesh: Mesh, placement: MeshPlacement
+    reconstruction: Reconstruction,
+    mesh: Mesh,
+    placement: MeshPlacement,
+    seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     """Everything `mesh.json` says about a result."""
     config = reconstruction.config
@@ -58,7 +63,7 @@ def describe_result(
         "num_vertices": len(mesh.vertices),
         "num_faces": len(mesh.faces),
         "bounds": (in_file.min(axis=0).tolist(), in_file.max(axis=0).tolist()),
-        "seconds": {k: round(v, 3) for k, v in reconstruction.clock.seconds.items()},
+        "seconds": {k: round(v, 3) for k, v in seconds.items()},
         "peak_memory_mb": round(peak_memory_mb()),
     }
 
@@ -71,6 +76,7 @@ def write_result(
     up: UpAxis | None = None,
     size_mm: float | None = None,
     overwrite: bool = False,
+    clock: StageClock | None = None,
 ) -> tuple[list[Path], dict[str, Any]]:
     """Write a mesh with `NAME.input.png` and `NAME.json` beside it.
 
@@ -81,6 +87,7 @@ def write_result(
         up: up axis of the file; None for the format's own.
         size_mm: longest side in millimeters, for formats that have a unit of length.
         overwrite: replace older files.
+        clock: of the whole job; the record holds its seconds.
 
     Returns:
         every file written, and the content of `NAME.json`.
@@ -88,7 +95,8 @@ def write_result(
     Raises:
         OutputError: see `write_mesh`.
     """
-    with reconstruction.clock.stage("write"):
+    clock = clock or StageClock()
+    with clock.stage("write"):
         files = write_mesh(path, mesh, up=up, size_mm=size_mm, overwrite=overwrite)
         if reconstruction.foreground is not None:
             rgba = reconstruction.foreground.rgba[0].permute(1, 2, 0).cpu().numpy()
@@ -96,7 +104,7 @@ def write_result(
             write_png(image_path, to_uint8(rgba))
             files.append(image_path)
     placement = place_mesh(mesh, path.suffix.lower(), up=up, size_mm=size_mm)
-    description = describe_result(reconstruction, mesh, placement)
+    description = describe_result(reconstruction, mesh, placement, clock.seconds)
     description["files"] = [file.name for file in files]
     json_path = path.with_name(f"{path.stem}.json")
     write_json(json_path, description)
@@ -111,6 +119,7 @@ def write_turntable(
     num_frames: int = 72,
     size: int = 512,
     overwrite: bool = False,
+    clock: StageClock | None = None,
 ) -> None:
     """A video of the mesh turning once, seen as far away as the source camera was.
 
@@ -121,6 +130,7 @@ def write_turntable(
         num_frames: views per turn.
         size: side of the square video in pixels.
         overwrite: replace an older file.
+        clock: see `StageClock`.
 
     Raises:
         OutputError: another suffix, or the file exists and may not be replaced.
@@ -132,6 +142,13 @@ def write_turntable(
         size=size,
         focal=float(source_camera.normalised_intrinsics[0, 0]),
     )
+    clock = clock or StageClock()
     tracer = SceneTracer(scene_from_mesh(mesh))
-    views = (render_scene(tracer, cameras[i], channels=("rgb",)) for i in range(num_frames))
-    write_views(path, views, cameras, overwrite=overwrite)
+
+    def views() -> Iterator[RenderOutput]:
+        for i in range(num_frames):
+            clock.between_passes(i / num_frames)
+            yield render_scene(tracer, cameras[i], channels=("rgb",))
+
+    with clock.stage("video"):
+        write_views(path, views(), cameras, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""Seconds per stage, of the process, and its peak memory."""
+"""The clock of a job, with which it can be followed and stopped; time and memory of the process."""
 
 from __future__ import annotations
 
@@ -7,48 +7,69 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from lrm_core.errors import StoppedError
 
 _LOADED = time.perf_counter()
 
 
-class StoppedError(Exception):
-    """Work that nobody waits for any more was left between two stages."""
-
-
-@dataclass
 class StageClock:
-    """Adds up wall-clock seconds by stage name.
+    """The stages of one job: how long each took, which one runs, and whether it should go on.
+
+    Whoever starts a job makes its clock and passes it to every function that works on the job; it
+    reads the clock, or stops the job, from any thread.
+
+    Args:
+        on_progress: called in the job's own thread with the name of the current stage and the share
+            of it that is done, in [0, 1]; None where that is unknown.
 
     Attributes:
-        seconds: stage name -> seconds, in the order in which stages first ran.
-        beside: stages that ran beside the main thread: their seconds are not added to its own.
-        waited: seconds that the main thread waited for a stage beside it.
-        stop: when it is set, no further stage begins.
+        seconds: stage name -> wall-clock seconds, in the order in which stages first ran.
     """
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    beside: set[str] = field(default_factory=set)
-    waited: float = 0.0
-    stop: threading.Event | None = None
+    def __init__(self, on_progress: Callable[[str, float | None], None] | None = None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._on_progress = on_progress
+        self._stopped = threading.Event()
+        self._current = ""
+
+    def stop(self) -> None:
+        """End the job: its own thread raises `StoppedError` before the next pass."""
+        self._stopped.set()
+
+    def between_passes(self, done: float | None = None) -> None:
+        """Publish progress, and leave the job if it was stopped.
+
+        Args:
+            done: share of the current stage, in [0, 1]; None publishes nothing.
+
+        Raises:
+            StoppedError: the job was stopped.
+        """
+        if self._stopped.is_set():
+            raise StoppedError
+        if done is not None and self._on_progress is not None:
+            self._on_progress(self._current, done)
 
     @contextmanager
     def stage(self, name: str, *, on_device: bool = True) -> Iterator[None]:
-        """Time the block as part of stage `name`, with what it leaves a GPU to do.
+        """Time the block as part of stage `name`, including the work that it leaves to a GPU.
 
         Args:
-            name: of the stage.
+            name: what the block does, in a word or two.
             on_device: whether it uses torch at all; a stage that does not can run while torch is
                 still being imported.
 
         Raises:
-            StoppedError: the work was stopped.
+            StoppedError: the job was stopped.
         """
-        if self.stop is not None and self.stop.is_set():
-            raise StoppedError
+        self.between_passes()
+        self._current = name
+        if self._on_progress is not None:
+            self._on_progress(name, None)
         started = time.perf_counter()
         try:
             yield
@@ -57,8 +78,6 @@ class StageClock:
                 _wait_for_device()
             elapsed = time.perf_counter() - started
             self.seconds[name] = self.seconds.get(name, 0.0) + elapsed
-            if threading.current_thread() is not threading.main_thread():
-                self.beside.add(name)
 
 
 def _wait_for_device() -> None:

@@ -11,17 +11,35 @@ from torch import Tensor
 
 from lrm_core.geometry.mesh_geometry import vertex_normals
 from lrm_core.models.folded_field import FoldedField, fold
+from lrm_core.models.nerf_mlp import points_per_pass
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.photo_colors import PhotoColors
+from lrm_core.reconstruction.stages import StageClock
 from lrm_core.reconstruction.uv_raster import rasterize
 
 
 def field_colors(
-    field: TriplaneField, vertices: Float[np.ndarray, "V 3"]
+    field: TriplaneField,
+    vertices: Float[np.ndarray, "V 3"],
+    *,
+    clock: StageClock | None = None,
 ) -> Float32[np.ndarray, "V 3"]:
-    """The field's colour (V, 3), sRGB in [0, 1], at vertices (V, 3) of the world frame."""
+    """The field's colour (V, 3), sRGB in [0, 1], at vertices (V, 3) of the world frame.
+
+    Args:
+        field: evaluated in passes.
+        vertices: (V, 3).
+        clock: told of the work's progress, and stops it between passes.
+    """
+    clock, folded = clock or StageClock(), fold(field)
     points = torch.as_tensor(vertices, dtype=torch.float32, device=field.triplane.planes.device)
-    return _colors(fold(field), points).cpu().numpy()
+    colors = torch.empty_like(points)
+    size = points_per_pass(points.device)
+    for start in range(0, len(points), size):
+        clock.between_passes(start / len(points))
+        part = slice(start, start + size)
+        colors[part] = _colors(folded, points[part])
+    return colors.cpu().numpy()
 
 
 def vertex_colors(
@@ -30,6 +48,7 @@ def vertex_colors(
     faces: Int[np.ndarray, "F 3"],
     *,
     photo: PhotoColors | None = None,
+    clock: StageClock | None = None,
 ) -> Float32[np.ndarray, "V 3"]:
     """Colours (V, 3), sRGB in [0, 1], at the vertices of a mesh.
 
@@ -38,8 +57,9 @@ def vertex_colors(
         vertices: (V, 3) in the world frame.
         faces: (F, 3).
         photo: its colours are taken where it shows the surface.
+        clock: told of the work's progress, and stops it between passes.
     """
-    colors = field_colors(field, vertices)
+    colors = field_colors(field, vertices, clock=clock)
     if photo is None:
         return colors
     return photo.blend(vertices, vertex_normals(vertices, faces), colors)
@@ -54,6 +74,7 @@ def bake_texture(
     *,
     size: int = 1024,
     photo: PhotoColors | None = None,
+    clock: StageClock | None = None,
 ) -> UInt8[np.ndarray, "S S 3"]:
     """Texture whose every texel has the field's colour at its point on the surface.
 
@@ -67,11 +88,12 @@ def bake_texture(
         uv: (V, 2) in [0, 1], origin at the bottom left.
         size: texels per side.
         photo: its colours are taken where it shows the surface.
+        clock: told of the work's progress, and stops it between batches.
 
     Returns:
         (size, size, 3) sRGB, row 0 at the top.
     """
-    folded = fold(field)
+    clock, folded = clock or StageClock(), fold(field)
     device = field.triplane.planes.device
     normals = None if photo is None else vertex_normals(vertices, faces)
     known = vertices if normals is None else np.concatenate([vertices, normals], axis=1)
@@ -80,6 +102,7 @@ def bake_texture(
     texture = np.zeros((size, size, 3), dtype=np.uint8)
     empty = np.ones((size, size), dtype=bool)
     for texels in rasterize(uv[faces], size):
+        clock.between_passes(int(texels.faces[0]) / len(faces) if len(texels.faces) else None)
         on_surface = F.embedding_bag(  # means of what is known at the corners
             corners[torch.as_tensor(texels.faces, device=device)],
             at_vertices,

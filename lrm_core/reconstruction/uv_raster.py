@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 # Texels per batch, roughly: bounds memory at any texture size.
-_BATCH_TEXELS = 2**19
+_BATCH_TEXELS = 2**17
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def test_a_scene_is_written_where_asked(model, photos, tmp_path):
     assert isinstance(done, PhotoDone)
     assert {files.scene, jobs[0][1]} <= set(done.files)
     assert all(file.stat().st_size > 0 for file in done.files)
-    assert done.clock.beside == {"read", "background", "framing"}
+    assert done.overlapped == {"read", "background", "framing"}
 
 
 def test_leaving_early_ends_the_work_and_leaves_whole_files(model, photos, tmp_path):
@@ -106,7 +106,7 @@ def test_only_a_few_photos_are_begun_before_they_are_asked_for(photos, monkeypat
     many = [Path(str(number)) for number in range(20)]
     with cut_out_ahead(many, ahead=3) as found:
         for asked in range(1, 6):
-            next(found).result()
+            next(found)[1].result()
             assert asked <= len(begun) <= asked + 3
     assert len(begun) < 10
     assert begun == many[: len(begun)]

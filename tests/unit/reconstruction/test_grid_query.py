@@ -1,14 +1,16 @@
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from lrm_core.config import FieldConfig
-from lrm_core.errors import ConfigError
+from lrm_core.errors import ConfigError, StoppedError
 from lrm_core.models.folded_field import fold
 from lrm_core.reconstruction.grid_query import grid_query, raw_density_level
+from lrm_core.reconstruction.stages import StageClock
 from lrm_core.structures.triplane import LRM_PLANES, Frustum
 
 TRIPOSR_PLANES = (("-y", "x"), ("z", "x"), ("z", "-y"))
@@ -83,3 +85,26 @@ def test_raw_level_inverts_the_density_activation(activation, iso):
 def test_impossible_level_is_refused(iso):
     with pytest.raises(ConfigError, match="positive density"):
         raw_density_level(iso, FieldConfig())
+
+
+@pytest.mark.parametrize("way", ["lattice", "points"])
+def test_a_query_is_left_between_its_passes(random_field, way):
+    """33^3 points are five passes on a CPU; the job is stopped in the second."""
+
+    class StoppedInTheSecond(StageClock):
+        passes = 0
+
+        def between_passes(self, done: float | None = None) -> None:
+            self.passes += 1
+            if self.passes == 2:
+                self.stop()
+            super().between_passes(done)
+
+    query, every, clock = grid_query(random_field(), 33), torch.arange(33), StoppedInTheSecond()
+    asked = {
+        "lattice": partial(query.lattice, every, every, every),
+        "points": partial(query.points, torch.cartesian_prod(every, every, every)),
+    }
+    with pytest.raises(StoppedError):
+        asked[way](clock=clock)
+    assert clock.passes == 2

@@ -9,12 +9,19 @@ import trimesh
 from PIL import Image
 
 import lrm_core
-from lrm_core.errors import CheckpointError, EmptyForegroundError, EmptySurfaceError, OutputError
+from lrm_core.errors import (
+    CheckpointError,
+    EmptyForegroundError,
+    EmptySurfaceError,
+    OutputError,
+    StoppedError,
+)
 from lrm_core.io.mesh_files import read_scene, scene_from_mesh
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.result_files import write_result, write_turntable
 from lrm_core.reconstruction.scene import load_scene, save_scene
+from lrm_core.reconstruction.stages import StageClock
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.structures.cameras import Cameras
 
@@ -98,6 +105,46 @@ def test_fast_and_exact_extraction_agree(reconstruction):
     np.testing.assert_allclose(
         np.sort(fast.vertices, axis=0), np.sort(exact.vertices, axis=0), atol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    ("stage", "options"),
+    [
+        ("grid query", MeshOptions(resolution=48, exact=True)),
+        ("texture bake", MeshOptions(resolution=48, texture_size=1024)),
+        ("vertex colours", MeshOptions(resolution=96, appearance="vertex_colors")),
+    ],
+    ids=["grid", "bake", "vertices"],
+)
+def test_a_job_is_left_within_the_stage_that_reports_progress(reconstruction, stage, options):
+    shares = []
+
+    def stop_there(name: str, done: float | None) -> None:
+        if name == stage and done is not None:
+            shares.append(done)
+            if len(shares) == 2:
+                clock.stop()
+
+    clock = StageClock(stop_there)
+    with pytest.raises(StoppedError):
+        reconstruction.extract_mesh(options=options, clock=clock)
+    assert list(clock.seconds)[-1] == stage
+    assert 0.0 <= shares[0] < shares[1] < 1.0
+    assert len(shares) == 2
+
+
+def test_the_record_of_a_job_holds_the_seconds_of_all_its_stages(model, photo, tmp_path):
+    clock = StageClock()
+    reconstruction = model.reconstruct(photo, clock=clock)
+    mesh = reconstruction.extract_mesh(
+        options=MeshOptions(resolution=48, texture_size=64), clock=clock
+    )
+    _, record = write_result(tmp_path / "a.ply", reconstruction, mesh, clock=clock)
+    assert list(record["seconds"]) == [
+        "read", "background", "framing", "encode and decode", "grid query", "marching cubes",
+        "cleaning", "photo colours", "uv unwrap", "texture bake", "write",
+    ]  # fmt: skip
+    assert record["seconds"] == pytest.approx(clock.seconds, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from lrm_core.reconstruction.stages import (
-    StageClock,
-    StoppedError,
-    peak_memory_mb,
-    seconds_of_process,
-)
+from lrm_core.errors import StoppedError
+from lrm_core.reconstruction.stages import StageClock, peak_memory_mb, seconds_of_process
 
 
 def test_stages_add_up_in_order_even_when_one_fails():
@@ -36,23 +32,36 @@ def test_peak_memory_grows_by_what_is_touched():
     assert block.sum() == 60_000_000
 
 
-def test_stages_of_other_threads_are_marked_and_none_begins_after_the_stop():
-    clock = StageClock(stop=threading.Event())
-    with clock.stage("here"):
-        pass
+def test_a_job_is_followed_and_stopped_from_outside():
+    told: list[tuple[str, float | None]] = []
+    clock = StageClock(lambda stage, done: told.append((stage, done)))
+    passes = threading.Barrier(2, timeout=10.0)
+    outcome: list[Exception] = []
 
     def work() -> None:
-        with clock.stage("beside", on_device=False):
-            pass
+        try:
+            with clock.stage("first", on_device=False):
+                clock.between_passes()
+                clock.between_passes(0.5)
+            with clock.stage("second", on_device=False):
+                passes.wait()  # the owner stops the job here
+                passes.wait()
+                clock.between_passes(0.25)
+                told.append(("went on", None))
+        except StoppedError as error:
+            outcome.append(error)
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join()
-    assert clock.beside == {"beside"}
-    clock.stop.set()
+    passes.wait()
+    clock.stop()
+    passes.wait()
+    thread.join(10.0)
+    assert len(outcome) == 1
+    assert told == [("first", None), ("first", 0.5), ("second", None)]
+    assert list(clock.seconds) == ["first", "second"]
     with pytest.raises(StoppedError), clock.stage("late"):
         pytest.fail("this stage must not begin")
-    assert list(clock.seconds) == ["here", "beside"]
 
 
 def test_seconds_of_a_process_begin_before_its_first_import():
