@@ -8,51 +8,55 @@ or skins. Source: Khronos glTF 2.0 specification; sections are cited below.
 from __future__ import annotations
 
 import base64
-import io
 import json
 import struct
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from lrm_core.errors import InputError
 from lrm_core.geometry.scene_conversion import MID_GREY
 from lrm_core.io.gltf_accessors import read_accessor
-from lrm_core.io.image_files import IMAGE_FORMATS
-from lrm_core.io.mesh_assets import MeshAssets, decode_texture
+from lrm_core.io.gltf_materials import GltfMaterials
+from lrm_core.io.mesh_assets import MeshAssets
 from lrm_core.structures.scene import Material, ScenePart
 
 _TRIANGLES, _TRIANGLE_STRIP, _TRIANGLE_FAN = 4, 5, 6
 _READABLE_EXTENSIONS = {
+    "EXT_mesh_gpu_instancing",
+    "EXT_texture_avif",
     "EXT_texture_webp",
-    "KHR_materials_pbrSpecularGlossiness",
     "KHR_mesh_quantization",
+    "KHR_node_visibility",
     "KHR_texture_transform",
 }
 # these change how a surface is lit or animated, neither of which matters here
 _HARMLESS_PREFIXES = ("KHR_materials_", "KHR_lights_", "KHR_animation_", "KHR_xmp")
+_COMPRESSED_VIEWS = ("EXT_meshopt_compression", "KHR_meshopt_compression")
+_MOST_INSTANCED = 20_000_000
+_UNCOMPRESS = "re-export it without compression or extensions"
 
 
-def read_gltf_parts(content: bytes, suffix: str, assets: MeshAssets) -> list[ScenePart]:
+def read_gltf_parts(content: bytes, assets: MeshAssets) -> list[ScenePart]:
     """Every triangle primitive of the default scene, in the file's frame (y up, front +z).
 
     Raises:
         InputError: what the file needs is not supported, or its structure is broken.
     """
     document, chunk = _split_glb(content) if content[:4] == b"glTF" else (content, None)
-    gltf = json.loads(document.decode("utf-8-sig"))
+    # padded with blanks by the standard, with zeros by some writers
+    gltf = json.loads(document.rstrip(b"\0 \t\r\n").decode("utf-8-sig"))
     if not isinstance(gltf, dict) or not str(gltf.get("asset", {}).get("version")).startswith("2"):
         raise InputError("is no glTF 2 document", hint="re-export it as glTF 2.0")
     for extension in gltf.get("extensionsRequired", []):
         if extension not in _READABLE_EXTENSIONS and not extension.startswith(_HARMLESS_PREFIXES):
             raise InputError(
                 f"needs the glTF extension {extension}, which is not supported",
-                hint="re-export it without compression or extensions",
+                hint=_UNCOMPRESS,
             )
     return list(_Gltf(gltf, chunk, assets).parts())
 
@@ -68,6 +72,8 @@ def _split_glb(content: bytes) -> tuple[bytes, bytes | None]:
     offset = 12
     while offset + 8 <= length:
         size, kind = struct.unpack_from("<I4s", content, offset)
+        if offset + 8 + size > len(content):
+            raise InputError(f"is truncated: a chunk of {size} bytes begins at {offset}")
         chunks.setdefault(kind, content[offset + 8 : offset + 8 + size])
         offset += 8 + size
     if b"JSON" not in chunks or offset > length:
@@ -82,38 +88,65 @@ class _Gltf:
         self.gltf = gltf
         self.chunk = chunk
         self.assets = assets
-        self.textures: dict[int, np.ndarray] = {}
+        self.materials = GltfMaterials(gltf, self._image_content)
 
     @cached_property
     def buffers(self) -> list[bytes]:
         """Buffer 0 of a GLB without URI is its binary chunk (section 4.4.3.3)."""
-        return [
-            self._load(buffer["uri"]) if "uri" in buffer else self.chunk or b""
-            for buffer in self.gltf.get("buffers", [])
-        ]
+        buffers = []
+        for index, buffer in enumerate(self.gltf.get("buffers", [])):
+            in_chunk = index == 0 and self.chunk is not None
+            content = self._load(buffer["uri"]) if "uri" in buffer else self.chunk or b""
+            if len(content) < buffer["byteLength"] and ("uri" in buffer or in_chunk):
+                raise InputError(
+                    f"is truncated: buffer {index} has {len(content)} of "
+                    f"{buffer['byteLength']} bytes"
+                )
+            buffers.append(content)
+        return buffers
 
     def _load(self, uri: str) -> bytes:
         """Content of a data URI or of a file beside the document (section 2.8)."""
         if uri.startswith("data:"):
-            return base64.b64decode(uri.partition(",")[2])
-        if "://" in uri:
+            header, _, data = uri.partition(",")
+            if not header.endswith(";base64"):
+                return urllib.parse.unquote_to_bytes(data)
+            return base64.b64decode(urllib.parse.unquote(data) + "=" * (-len(data) % 4))
+        if "://" in uri and not uri.startswith("file://"):
             raise InputError(f"names '{uri[:60]}'; nothing is read from the network")
-        return self.assets.get(urllib.parse.unquote(uri))
+        return self.assets.read(uri)
+
+    def _image_content(self, image: dict[str, Any]) -> bytes:
+        if "uri" in image:
+            return self._load(image["uri"])
+        view = self.gltf["bufferViews"][image["bufferView"]]
+        start = int(view.get("byteOffset", 0))
+        content: bytes = self.buffers[view["buffer"]]
+        return content[start : start + int(view["byteLength"])]
 
     def accessor(self, index: int) -> np.ndarray:
         """(count, components) values; normalised integers as floats (section 3.6.2)."""
+        view = self.gltf["accessors"][index].get("bufferView")
+        if view is not None:
+            used = self.gltf["bufferViews"][view].get("extensions", {})
+            for extension in _COMPRESSED_VIEWS:
+                if extension in used:
+                    raise InputError(f"is compressed with {extension}", hint=_UNCOMPRESS)
         return read_accessor(self.gltf, self.buffers, index)
 
     def parts(self) -> Iterator[ScenePart]:
-        """One part per primitive and node that shows it."""
+        """One part per primitive and node (and instance of a node) that shows it."""
         world = self._world_matrices()
         for index, matrix in world.items():
             node = self.gltf["nodes"][index]
             if "mesh" not in node:
                 continue
+            mesh = self.gltf["meshes"][node["mesh"]]
             skin = self.gltf["skins"][node["skin"]] if "skin" in node else None
-            for primitive in self.gltf["meshes"][node["mesh"]]["primitives"]:
-                part = self._part(primitive)
+            weights = node.get("weights") or mesh.get("weights", [])
+            instances = self._instances(node)
+            for primitive in mesh["primitives"]:
+                part = self._part(primitive, weights)
                 if part is None:
                     continue
                 if skin is not None and "JOINTS_0" in primitive["attributes"]:
@@ -121,12 +154,34 @@ class _Gltf:
                     vertices = self._skinned(part.vertices, primitive["attributes"], skin, world)
                     yield replace(part, vertices=vertices)
                     continue
-                mirrored = np.linalg.det(matrix[:3, :3]) < 0  # turns faces round (section 3.7.4)
-                yield replace(
-                    part,
-                    vertices=part.vertices @ matrix[:3, :3].T + matrix[:3, 3],
-                    faces=part.faces[:, ::-1] if mirrored else part.faces,
-                )
+                if len(part.faces) * len(instances) > _MOST_INSTANCED:
+                    raise InputError(
+                        f"shows {len(part.faces)} triangles {len(instances)} times, "
+                        f"more than {_MOST_INSTANCED} in all"
+                    )
+                moved = [_moved(part, matrix @ instance) for instance in instances]
+                # what is scaled to nothing is hidden
+                moved = [part for part in moved if np.ptp(part.vertices, axis=0).any()]
+                if moved:
+                    yield _joined(moved)
+
+    def _instances(self, node: dict[str, Any]) -> np.ndarray:
+        """(N, 4, 4) transforms of EXT_mesh_gpu_instancing; one identity without it."""
+        extension = node.get("extensions", {}).get("EXT_mesh_gpu_instancing")
+        if extension is None:
+            return np.eye(4)[None]
+        read = {name: self.accessor(index) for name, index in extension["attributes"].items()}
+        known = [read[key] for key in ("TRANSLATION", "ROTATION", "SCALE") if key in read]
+        count = min((len(values) for values in known), default=1)
+        rows = []
+        for row in range(count):
+            local = {
+                key.lower(): read[key][row].astype(np.float64)
+                for key in ("TRANSLATION", "ROTATION", "SCALE")
+                if key in read
+            }
+            rows.append(_local_matrix(local))
+        return np.stack(rows) if rows else np.zeros((0, 4, 4))
 
     def _world_matrices(self) -> dict[int, np.ndarray]:
         """Node index -> (4, 4) transform to the scene, for the nodes of the default scene."""
@@ -143,6 +198,8 @@ class _Gltf:
             index, parent = pending.pop()
             if index in world:  # a cycle, or a child of two parents: both forbidden (section 3.5.1)
                 raise InputError(f"node {index} hangs in the scene twice")
+            if not _is_visible(nodes[index]):
+                continue
             world[index] = parent @ _local_matrix(nodes[index])
             pending += [
                 (child, world[index]) for child in reversed(nodes[index].get("children", []))
@@ -173,78 +230,78 @@ class _Gltf:
                 total += weight[:, None]
         return moved / np.where(total > 0, total, 1.0)
 
-    def _part(self, primitive: dict[str, Any]) -> ScenePart | None:
+    def _part(self, primitive: dict[str, Any], weights: list[float]) -> ScenePart | None:
         """A primitive before its node's transform; None for points and lines."""
         mode = primitive.get("mode", _TRIANGLES)
         attributes = primitive["attributes"]
         if mode not in (_TRIANGLES, _TRIANGLE_STRIP, _TRIANGLE_FAN) or "POSITION" not in attributes:
             return None
-        vertices = self.accessor(attributes["POSITION"]).astype(np.float64)
+        if "KHR_draco_mesh_compression" in primitive.get("extensions", {}):
+            accessor = self.gltf["accessors"][attributes["POSITION"]]
+            if "bufferView" not in accessor and "sparse" not in accessor:  # no uncompressed copy
+                raise InputError("is compressed with KHR_draco_mesh_compression", hint=_UNCOMPRESS)
+        vertices = self._attribute(primitive, "POSITION", weights)
         if "indices" in primitive:
             indices = self.accessor(primitive["indices"])[:, 0].astype(np.int64)
         else:
             indices = np.arange(len(vertices))
         colors = None
         if "COLOR_0" in attributes:
-            colors = self.accessor(attributes["COLOR_0"]).astype(np.float32)
+            colors = self._attribute(primitive, "COLOR_0", weights).astype(np.float32)
             if colors.shape[1] == 3:
                 colors = np.concatenate([colors, np.ones_like(colors[:, :1])], axis=1)
         if "material" not in primitive:
             material = MID_GREY if colors is None else Material(double_sided=False)
             return ScenePart(vertices, _triangles(indices, mode), material, None, colors)
-        material, uv_set, uv_transform = self._material(primitive["material"])
+        placed = self.materials.get(primitive["material"])
         uv = None
-        if f"TEXCOORD_{uv_set}" in attributes:
-            uv = self.accessor(attributes[f"TEXCOORD_{uv_set}"]).astype(np.float64)
-            uv = uv @ uv_transform[:2, :2].T + uv_transform[:2, 2]
+        if f"TEXCOORD_{placed.uv_set}" in attributes:
+            uv = self._attribute(primitive, f"TEXCOORD_{placed.uv_set}", weights)
+            uv = uv @ placed.uv_transform[:2, :2].T + placed.uv_transform[:2, 2]
             uv = uv * [1.0, -1.0] + [0.0, 1.0]  # our origin is at the bottom left
-        return ScenePart(vertices, _triangles(indices, mode), material, uv, colors)
+        return ScenePart(vertices, _triangles(indices, mode), placed.material, uv, colors)
 
-    def _material(self, index: int) -> tuple[Material, int, np.ndarray]:
-        """A material (section 3.9) with its texture's UV set and (3, 3) UV transform."""
-        source = self.gltf["materials"][index]
-        glossy = source.get("extensions", {}).get("KHR_materials_pbrSpecularGlossiness")
-        if glossy is not None:
-            factor, info = glossy.get("diffuseFactor"), glossy.get("diffuseTexture")
-        else:
-            pbr = source.get("pbrMetallicRoughness", {})
-            factor, info = pbr.get("baseColorFactor"), pbr.get("baseColorTexture")
-        red, green, blue, alpha = np.clip(factor or [1.0] * 4, 0.0, 1.0).tolist()
-        modes: dict[str, Literal["OPAQUE", "MASK", "BLEND"]]
-        modes = {"MASK": "MASK", "BLEND": "BLEND"}
-        material = Material(
-            base_color=(red, green, blue, alpha),
-            texture=None if info is None else self._texture(info["index"]),
-            alpha_mode=modes.get(source.get("alphaMode", "OPAQUE"), "OPAQUE"),
-            alpha_cutoff=float(source.get("alphaCutoff", 0.5)),
-            double_sided=bool(source.get("doubleSided", False)),
-        )
-        info = info or {}
-        transform = info.get("extensions", {}).get("KHR_texture_transform", {})
-        uv_set = int(transform.get("texCoord", info.get("texCoord", 0)))
-        return material, uv_set, _uv_matrix(transform)
+    def _attribute(self, primitive: dict[str, Any], name: str, weights: list[float]) -> np.ndarray:
+        """(V, C) values of an attribute, morphed by its targets (section 3.7.2.2)."""
+        values = self.accessor(primitive["attributes"][name])
+        if name == "COLOR_0" and values.dtype.kind == "u":  # not marked as normalised
+            values = values / np.iinfo(values.dtype).max
+        values = values.astype(np.float64)
+        for target, weight in zip(primitive.get("targets", []), weights, strict=False):
+            if weight and name in target:
+                values = values + weight * self.accessor(target[name])
+        return values
 
-    def _texture(self, index: int) -> np.ndarray:
-        """(H, W, 4) texels of a texture's image (sections 3.8.2 and 3.8.3)."""
-        texture = self.gltf["textures"][index]
-        webp = texture.get("extensions", {}).get("EXT_texture_webp", {})
-        source = webp.get("source", texture.get("source"))
-        if source is None:
-            raise InputError(
-                f"texture {index} is in a format that is not supported",
-                hint="re-export it with PNG, JPEG or WebP textures",
-            )
-        if source not in self.textures:
-            image = self.gltf["images"][source]
-            if "uri" in image:
-                content = self._load(image["uri"])
-            else:
-                view = self.gltf["bufferViews"][image["bufferView"]]
-                start = view.get("byteOffset", 0)
-                content = self.buffers[view["buffer"]][start : start + view["byteLength"]]
-            opened = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
-            self.textures[source] = decode_texture(opened)
-        return self.textures[source]
+
+def _is_visible(node: dict[str, Any]) -> bool:
+    """Whether KHR_node_visibility shows a node and what hangs below it."""
+    return bool(node.get("extensions", {}).get("KHR_node_visibility", {}).get("visible", True))
+
+
+def _moved(part: ScenePart, matrix: np.ndarray) -> ScenePart:
+    """The part after a transform; a mirrored one is wound the other way (section 3.7.4)."""
+    mirrored = np.linalg.det(matrix[:3, :3]) < 0
+    return replace(
+        part,
+        vertices=part.vertices @ matrix[:3, :3].T + matrix[:3, 3],
+        faces=part.faces[:, ::-1] if mirrored else part.faces,
+    )
+
+
+def _joined(parts: list[ScenePart]) -> ScenePart:
+    """Instances of one part as one part."""
+    if len(parts) == 1:
+        return parts[0]
+    num_vertices = len(parts[0].vertices)
+    times = (len(parts), 1)
+    uv, colors = parts[0].uv, parts[0].vertex_colors
+    return replace(
+        parts[0],
+        vertices=np.concatenate([part.vertices for part in parts]),
+        faces=np.concatenate([part.faces + i * num_vertices for i, part in enumerate(parts)]),
+        uv=None if uv is None else np.tile(uv, times),
+        vertex_colors=None if colors is None else np.tile(colors, times),
+    )
 
 
 def _local_matrix(node: dict[str, Any]) -> np.ndarray:
@@ -262,15 +319,6 @@ def _local_matrix(node: dict[str, Any]) -> np.ndarray:
     matrix = np.eye(4)
     matrix[:3, :3] = rotation * np.asarray(node.get("scale", (1.0, 1.0, 1.0)))
     matrix[:3, 3] = node.get("translation", (0.0, 0.0, 0.0))
-    return matrix
-
-
-def _uv_matrix(transform: dict[str, Any]) -> np.ndarray:
-    """(3, 3) translation * rotation * scale of KHR_texture_transform."""
-    cosine, sine = np.cos(transform.get("rotation", 0.0)), np.sin(transform.get("rotation", 0.0))
-    matrix = np.eye(3)
-    matrix[:2, :2] = np.array([[cosine, sine], [-sine, cosine]]) * transform.get("scale", (1, 1))
-    matrix[:2, 2] = transform.get("offset", (0.0, 0.0))
     return matrix
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import unicodedata
+import urllib.parse
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from lrm_core.errors import InputError
 from lrm_core.io.image_files import IMAGE_FORMATS
+
+Texels = UInt8[np.ndarray, "H W 4"]
 
 # Gazebo Fuel (Google Scanned Objects) keeps NAME/meshes/model.obj and
 # NAME/materials/textures/texture.png, while the material names just texture.png.
@@ -17,56 +22,136 @@ _TEXTURE_FOLDERS = (".", "textures", "../textures", "../materials/textures")
 
 
 class MeshAssets:
-    """Finds files by the names that a mesh file calls them; trimesh's resolver interface.
+    """Finds files by the names that a mesh file calls them.
 
     A name may lead one folder up, no further. Windows separators, absolute paths of the machine
-    that wrote the file and MTL options before the name are understood.
-
-    Attributes:
-        problems: one line for each file that was missing or is no image. trimesh drops
-            materials and textures silently, so the caller must look here afterwards.
+    that wrote the file, percent escapes, MTL options before the name and other upper and lower
+    case are understood.
     """
 
     def __init__(self, mesh_file: Path) -> None:
         self.folder = mesh_file.parent
-        self.file_name = mesh_file.name
-        self.problems: list[str] = []
+        self._textures: dict[Path, Texels] = {}
 
     def find(self, name: str) -> Path | None:
         """The file meant by `name`, or None."""
-        clean = name.strip().strip('"').replace("\\", "/")
-        # "map_Kd -s 1 1 1 wood.png": options come first, the name last
-        names = [clean, clean.split()[-1]] if clean.startswith("-") else [clean]
         limit = self.folder.resolve().parent
-        for candidate in names:
-            below = PurePosixPath(candidate)
-            beside = [Path(folder) / below.name for folder in _TEXTURE_FOLDERS]
-            for relative in ([] if below.is_absolute() else [Path(below)]) + beside:
-                file = (self.folder / relative).resolve()
-                if file.is_relative_to(limit) and file.is_file():
-                    return file
+        relative = [place for spelling in _spellings(name) for place in _places(spelling)]
+        for look in (_exactly, _in_any_case):
+            for place in relative:
+                file = look(self.folder, place)
+                if file is not None and file.resolve().is_relative_to(limit):
+                    return file.resolve()
         return None
 
-    def get(self, name: str) -> bytes:
-        """Content of the file meant by `name`; what goes wrong is kept in `problems`."""
+    def read(self, name: str) -> bytes:
+        """Content of the file meant by `name`.
+
+        Raises:
+            InputError: it is missing or cannot be read.
+        """
         file = self.find(name)
         if file is None:
-            self.problems.append(f"'{name}', which it names, is missing")
-            raise FileNotFoundError(name)
-        content = file.read_bytes()
-        if file.suffix.lower() not in (".mtl", ".bin"):
-            try:
-                Image.open(io.BytesIO(content), formats=IMAGE_FORMATS).close()
-            except Exception as error:
-                self.problems.append(f"'{name}', which it names, is no readable image")
-                raise OSError(name) from error
-        return content
+            raise InputError(
+                f"'{name}', which it names, is missing",
+                hint="put the file beside the mesh, or remove the line that names it",
+            )
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"'{name}', which it names, cannot be read ({error.strerror or error})"
+            ) from error
 
-    __getitem__ = get
+    def texture(self, name: str) -> Texels:
+        """Texels of the image meant by `name`, decoded once.
+
+        Raises:
+            InputError: it is missing, cannot be read or is not an image.
+        """
+        file = self.find(name)
+        if file is None or file not in self._textures:
+            texels = decode_texture(self.read(name), f"'{name}', which it names,")
+            if file is None:
+                return texels
+            self._textures[file] = texels
+        return self._textures[file]
 
 
-def decode_texture(image: Image.Image) -> UInt8[np.ndarray, "H W 4"]:
-    """RGBA texels of an image of any mode; 16-bit grey keeps its high byte."""
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
-    return np.asarray(image.convert("RGBA"))
+def _spellings(name: str) -> list[PurePosixPath]:
+    """A name as it stands, then without MTL options and percent escapes."""
+    clean = name.strip().strip('"').replace("\\", "/").removeprefix("file://")
+    names = [clean, clean.split()[-1]] if clean.startswith("-") else [clean]
+    names += [urllib.parse.unquote(spelling, errors="surrogateescape") for spelling in names]
+    return [PurePosixPath(spelling) for spelling in dict.fromkeys(names)]
+
+
+def _places(name: PurePosixPath) -> list[Path]:
+    """Where the file may lie, relative to the mesh: where it is named, then where exporters do."""
+    if name.name in ("", ".."):
+        return []
+    beside = [Path(folder) / name.name for folder in _TEXTURE_FOLDERS]
+    return beside if name.is_absolute() else [Path(name), *beside]
+
+
+def _exactly(folder: Path, place: Path) -> Path | None:
+    try:
+        return folder / place if (folder / place).is_file() else None
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return None
+
+
+def _in_any_case(folder: Path, place: Path) -> Path | None:
+    """The file at `place` with other upper and lower case or composed characters, or None."""
+    try:
+        for step in place.parts:
+            wanted = _folded(step)
+            if step == ".." or (folder / step).exists():
+                folder = folder / step
+                continue
+            alike = sorted(entry for entry in folder.iterdir() if _folded(entry.name) == wanted)
+            if not alike:
+                return None
+            folder = alike[0]
+        return folder if folder.is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def decode_texture(content: bytes, name: str) -> Texels:
+    """RGBA texels of an encoded image of any mode; 16-bit grey keeps its high byte.
+
+    Args:
+        content: the encoded image.
+        name: of the image, for messages.
+
+    Raises:
+        InputError: not an image, or a damaged one.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
+            if image.mode.startswith("I"):
+                high = np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8
+                return np.asarray(Image.fromarray(high.astype(np.uint8)).convert("RGBA"))
+            return np.asarray(image.convert("RGBA"))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's parsers raise many kinds on damaged files
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        state = "is truncated" if "truncated" in reason else "is not a readable image"
+        raise InputError(f"{name} {state} ({reason[:120]})") from error
+
+
+def with_alpha(texture: Texels, mask: Texels) -> Texels:
+    """A texture with the opacity of another image: its alpha channel, else its brightness."""
+    if mask[..., 3].min() < 255:
+        alpha = mask[..., 3]
+    else:
+        alpha = np.asarray(Image.fromarray(mask).convert("L"))
+    height, width = texture.shape[:2]
+    fitted = Image.fromarray(alpha).resize((width, height), Image.Resampling.BILINEAR)
+    return np.concatenate([texture[..., :3], np.asarray(fitted)[..., None]], axis=2)

@@ -2,13 +2,13 @@
 
 | format     | written with                                   | read with                        |
 |------------|------------------------------------------------|----------------------------------|
-| .glb .gltf | GLB: texture inside, or linear vertex colours  | every material of glTF 2.0       |
-| .obj       | MTL and PNG beside it, or `v x y z r g b`      | MTL, textures, vertex colours    |
-| .ply       | vertex colours                                 | vertex, face colours, texture    |
-| .stl       | geometry only, in millimeters                  | geometry only                    |
+| .glb .gltf | GLB: texture inside, or linear vertex colors   | every material of glTF 2.0       |
+| .obj       | MTL and PNG beside it, or `v x y z r g b`      | MTL, textures, vertex colors     |
+| .ply       | vertex colors                                  | vertex, face colors, textures    |
+| .stl       | geometry only, in millimeters                  | geometry, face colors            |
 | .3mf       | texture or vertex colors, in millimeters       | -                                |
 | .usdz      | texture or vertex colors, in meters            | -                                |
-| .dae       | -                                              | materials, textures (pycollada)  |
+| .dae       | -                                              | materials, textures, up axis     |
 """
 
 from lrm_core.geometry.scene_conversion import (

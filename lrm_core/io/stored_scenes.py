@@ -43,6 +43,7 @@ def store_scene(path: Path, scene: Scene) -> None:
                 "alpha_mode": material.alpha_mode,
                 "alpha_cutoff": material.alpha_cutoff,
                 "double_sided": material.double_sided,
+                "wrap": material.wrap,
             }
         )
     with replacing(path) as temporary:
@@ -66,6 +67,7 @@ def read_stored_scene(path: Path) -> Scene:
                     faces=arrays[f"{index}.faces"],
                     material=Material(
                         base_color=tuple(material.pop("base_color")),
+                        wrap=tuple(material.pop("wrap", ("REPEAT", "REPEAT"))),
                         texture=arrays.get(f"{index}.texture"),
                         **material,
                     ),

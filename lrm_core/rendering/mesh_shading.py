@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from lrm_core.geometry.mesh_geometry import vertex_normals
 from lrm_core.rendering.mesh_raycasting import Hits
 from lrm_core.rendering.texture_sampling import MipmappedTextures, build_mipmaps
-from lrm_core.structures.scene import Scene
+from lrm_core.structures.scene import Scene, Wrap
 
 RGB = tuple[float, float, float]
 
@@ -263,7 +263,8 @@ def _join_textures(scene: Scene) -> tuple[MipmappedTextures | None, Int[np.ndarr
     OPAQUE ignores alpha (glTF 2.0, section 3.9.4), so its textures get none.
     """
     images: list[UInt8[np.ndarray, "_ _ 4"]] = []
-    index_of: dict[tuple[int, bool], int] = {}
+    wraps: list[tuple[Wrap, Wrap]] = []
+    index_of: dict[tuple[int, bool, tuple[Wrap, Wrap]], int] = {}
     part_texture = []
     for part in scene.parts:
         texture = part.material.texture
@@ -271,15 +272,16 @@ def _join_textures(scene: Scene) -> tuple[MipmappedTextures | None, Int[np.ndarr
             part_texture.append(-1)
             continue
         opaque = part.material.alpha_mode == "OPAQUE"
-        key = (id(texture), opaque)
+        key = (id(texture), opaque, part.material.wrap)
         if key not in index_of:
             index_of[key] = len(images)
             if opaque and texture[..., 3].min() < 255:
                 texture = texture.copy()
                 texture[..., 3] = 255
             images.append(texture)
+            wraps.append(part.material.wrap)
         part_texture.append(index_of[key])
-    return build_mipmaps(images) if images else None, np.array(part_texture, dtype=np.int64)
+    return build_mipmaps(images, wraps) if images else None, np.array(part_texture, dtype=np.int64)
 
 
 def _texel_density(

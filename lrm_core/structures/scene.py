@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+Wrap = Literal["REPEAT", "MIRROR", "CLAMP"]
+
 
 @dataclass(frozen=True)
 class Material:
@@ -21,6 +23,7 @@ class Material:
         alpha_mode: OPAQUE ignores alpha, MASK cuts at `alpha_cutoff`, BLEND mixes.
         alpha_cutoff: threshold of MASK.
         double_sided: whether back faces are visible too.
+        wrap: what lies outside of the texture, along u and along v.
     """
 
     base_color: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
@@ -28,6 +31,7 @@ class Material:
     alpha_mode: Literal["OPAQUE", "MASK", "BLEND"] = "OPAQUE"
     alpha_cutoff: float = 0.5
     double_sided: bool = True
+    wrap: tuple[Wrap, Wrap] = ("REPEAT", "REPEAT")
 
 
 @dataclass(frozen=True)

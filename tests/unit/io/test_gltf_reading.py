@@ -319,6 +319,148 @@ def test_gltf_with_data_uri_and_with_files_beside_it(tmp_path, document):
         np.testing.assert_array_equal(part.vertices, TRIANGLE)
 
 
+def test_morph_targets_at_their_weights(tmp_path, document):
+    lift = np.array([[0, 0, 0], [0, 0, 1], [0, 0, 2]], dtype="<f4")
+    document.triangle()
+    document.json["meshes"][0]["primitives"][0]["targets"] = [{"POSITION": document.array(lift)}]
+    document.json["meshes"][0]["weights"] = [0.5]
+    np.testing.assert_allclose(document.part(tmp_path).vertices, TRIANGLE + 0.5 * lift)
+    document.json["nodes"][0]["weights"] = [2.0]  # a node's weights come before its mesh's
+    np.testing.assert_allclose(document.part(tmp_path).vertices, TRIANGLE + 2.0 * lift)
+
+
+def test_instances_of_a_node(tmp_path, document):
+    document.triangle()
+    moves = np.array([[1, 0, 0], [0, 2, 0]], dtype="<f4")
+    scales = np.array([[1, 1, 1], [-3, 3, 3]], dtype="<f4")
+    attributes = {"TRANSLATION": document.array(moves), "SCALE": document.array(scales)}
+    document.json["nodes"][0]["extensions"] = {
+        "EXT_mesh_gpu_instancing": {"attributes": attributes}
+    }
+    document.json["extensionsRequired"] = ["EXT_mesh_gpu_instancing"]
+    corners = document.part(tmp_path).vertices[document.part(tmp_path).faces]
+    np.testing.assert_allclose(corners[0], TRIANGLE + np.array([1, 0, 0]))
+    # the second is mirrored, thus wound the other way round
+    np.testing.assert_allclose(corners[1], (TRIANGLE * [-3, 3, 3] + [0, 2, 0])[::-1])
+
+
+def test_hidden_nodes_are_not_drawn(tmp_path, document):
+    document.triangle()
+    document.json["nodes"] = [
+        {"mesh": 0},
+        {"children": [2], "extensions": {"KHR_node_visibility": {"visible": False}}},
+        {"mesh": 0, "translation": [5, 0, 0]},
+        {"mesh": 0, "scale": [0, 0, 0], "translation": [9, 0, 0]},
+    ]
+    document.json["scenes"][0]["nodes"] = [0, 1, 3]
+    assert document.part(tmp_path).vertices[:, 0].max() == 1
+
+
+def test_what_only_glows_shows_its_emission(tmp_path, document):
+    black = {"baseColorFactor": [0, 0, 0, 1]}
+    texels = np.array([[[255, 0, 0], [0, 0, 255]]], dtype=np.uint8)
+    uv = document.array(np.zeros((3, 2), dtype="<f4"))
+    document.triangle(
+        {
+            "pbrMetallicRoughness": black,
+            "emissiveFactor": [0.5, 1, 1],
+            "emissiveTexture": {"index": 0},
+            "extensions": {"KHR_materials_emissive_strength": {"emissiveStrength": 2.0}},
+        },
+        TEXCOORD_0=uv,
+    )
+    document.texture(texels)
+    material = document.part(tmp_path).material
+    assert material.base_color == (1, 1, 1, 1)
+    np.testing.assert_array_equal(material.texture[..., :3], texels)
+    document.json["materials"][0]["pbrMetallicRoughness"] = {"baseColorFactor": [1, 0, 0, 1]}
+    assert document.part(tmp_path).material.texture is None
+
+
+def test_glass_lets_see_through(tmp_path, document):
+    glass = {"extensions": {"KHR_materials_transmission": {"transmissionFactor": 1.0}}}
+    document.triangle(glass)
+    material = document.part(tmp_path).material
+    assert material.alpha_mode == "BLEND"
+    assert 0 < material.base_color[3] < 0.5
+
+
+def test_wrap_modes_of_samplers(tmp_path, document):
+    document.triangle(
+        {"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}},
+        TEXCOORD_0=document.array(np.zeros((3, 2), dtype="<f4")),
+    )
+    document.texture(np.zeros((2, 2, 3), dtype=np.uint8))
+    assert document.part(tmp_path).material.wrap == ("REPEAT", "REPEAT")
+    document.json["samplers"] = [{"wrapS": 33071, "wrapT": 33648}]
+    document.json["textures"][0]["sampler"] = 0
+    assert document.part(tmp_path).material.wrap == ("CLAMP", "MIRROR")
+
+
+@pytest.mark.parametrize("extension", ["EXT_texture_webp", "EXT_texture_avif"])
+def test_textures_of_extensions(tmp_path, document, extension):
+    texels = np.full((16, 16, 3), [200, 30, 90], dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(texels).save(stream, extension[-4:], quality=100)
+    document.triangle(
+        {"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}},
+        TEXCOORD_0=document.array(np.zeros((3, 2), dtype="<f4")),
+    )
+    document.json["images"] = [{"bufferView": document.view(stream.getvalue())}]
+    document.json["textures"] = [{"extensions": {extension: {"source": 0}}}]
+    document.json["extensionsRequired"] = [extension]
+    np.testing.assert_allclose(document.part(tmp_path).material.texture[..., :3], texels, atol=4)
+
+
+def test_integer_colours_that_are_not_marked_as_normalised(tmp_path, document):
+    colors = np.array([[255, 0, 51, 255]] * 3, dtype=np.uint8)
+    document.triangle({}, COLOR_0=document.array(colors))
+    np.testing.assert_allclose(document.part(tmp_path).vertex_colors[0], [1, 0, 0.2, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("padding", [b" ", b"\0", b"\n"])
+def test_padding_of_the_document(tmp_path, document, padding):
+    document.triangle()
+    path = document.save_glb(tmp_path / "a.glb")
+    text = json.dumps({**document.json, "buffers": [{"byteLength": len(document.binary)}]}).encode()
+    text += padding * (64 - len(text) % 4)
+    path.write_bytes(
+        struct.pack(
+            "<4sIII4s", b"glTF", 2, 28 + len(text) + len(document.binary), len(text), b"JSON"
+        )
+        + text
+        + struct.pack("<I4s", len(document.binary), b"BIN\0")
+        + document.binary
+    )
+    assert len(read_scene(path).parts[0].faces) == 1
+
+
+@pytest.mark.parametrize("name", ["model.buffer", "my data", "data.bin.1", "100%.bin"])
+def test_buffers_may_have_any_name(tmp_path, document, name):
+    document.triangle()
+    (tmp_path / name).write_bytes(document.binary)
+    buffers = [{"uri": name.replace(" ", "%20"), "byteLength": len(document.binary)}]
+    (tmp_path / "a.gltf").write_text(json.dumps({**document.json, "buffers": buffers}))
+    assert read_scene(tmp_path / "a.gltf").num_faces == 1
+    (tmp_path / name).write_bytes(document.binary[:-4])
+    with pytest.raises(InputError, match="is truncated: buffer 0 has 32 of 36 bytes"):
+        read_scene(tmp_path / "a.gltf")
+
+
+def test_compression_that_is_only_used_is_named(tmp_path, document):
+    document.triangle()
+    primitive = document.json["meshes"][0]["primitives"][0]
+    primitive["extensions"] = {"KHR_draco_mesh_compression": {"bufferView": 0, "attributes": {}}}
+    assert len(document.part(tmp_path).faces) == 1  # an uncompressed copy is there
+    del document.json["accessors"][0]["bufferView"]
+    with pytest.raises(InputError, match="compressed with KHR_draco_mesh_compression"):
+        document.part(tmp_path)
+    document.json["accessors"][0]["bufferView"] = 0
+    document.json["bufferViews"][0]["extensions"] = {"EXT_meshopt_compression": {}}
+    with pytest.raises(InputError, match="compressed with EXT_meshopt_compression"):
+        document.part(tmp_path)
+
+
 def test_unused_vertices_are_left_out(tmp_path, document):
     far = np.concatenate([TRIANGLE, [[1e9, np.nan, 0]]]).astype("<f4")
     indices = document.array(np.array([0, 1, 2], dtype="|u1"))

@@ -99,7 +99,7 @@ def test_missing_or_broken_assets_are_errors_not_grey(tmp_path, texels, missing)
     assert caught.value.hint
     if missing == "wood.png":
         (tmp_path / missing).write_bytes(b"no image")
-        with pytest.raises(InputError, match="no readable image"):
+        with pytest.raises(InputError, match="is not a readable image"):
             read_scene(tmp_path / "model.obj")
 
 
@@ -111,7 +111,7 @@ def test_textures_that_would_start_a_program_are_not_opened(tmp_path, monkeypatc
     Image.new("RGB", (4, 4)).save(tmp_path / "wood.png", "EPS")  # by content, whatever its name
     (tmp_path / "model.obj").write_text(f"mtllib model.mtl\n{SQUARE}usemtl m\nf 1/1 2/2 3/3\n")
     (tmp_path / "model.mtl").write_text("newmtl m\nmap_Kd wood.png\n")
-    with pytest.raises(InputError, match="no readable image"):
+    with pytest.raises(InputError, match="is not a readable image"):
         read_scene(tmp_path / "model.obj")
 
 
@@ -198,7 +198,6 @@ COLLADA = """<?xml version="1.0"?>
 
 
 def test_collada(tmp_path):
-    pytest.importorskip("collada")
     (tmp_path / "a.dae").write_text(COLLADA)
     (part,) = read_scene(tmp_path / "a.dae", up="z").parts
     # mirrored by its node, so wound the other way round and still facing +z
@@ -213,25 +212,31 @@ property float z\nelement face 1\nproperty list uchar int vertex_indices\nend_he
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.obj", b"", "no triangles"),
+        ("a.obj", b"", "is empty"),
         ("a.obj", b"hello", "no triangles"),
         ("a.obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\n", "no triangles"),
         ("a.obj", b"v 0 0 0\nv nan 0 0\nv 0 1 0\nf 1 2 3\n", "not finite"),
         ("a.obj", b"v 0 0 0\nv 1e60 0 0\nv 0 1 0\nf 1 2 3\n", "not finite"),
-        ("a.obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "OBJ file"),
+        ("a.obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "vertices 0 to 8, there are 3"),
+        ("a.obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 0 1 2\n", "vertices -1 to 1, there are 3"),
+        ("a.obj", b"v 0 0 0\ncstype bezier\nsurf 0 1 0 1 1 2\n", "free-form surfaces"),
         ("a.obj", b"\x00\xff" * 100, "OBJ file|no triangles"),
-        ("a.stl", b"", "no triangles"),
-        ("a.stl", bytes(80) + b"\xff\xff\xff\xff", "STL file|no triangles"),
-        ("a.stl", bytes(80) + b"\x02\x00\x00\x00" + bytes(50), "no triangles"),
-        ("a.ply", b"ply\n", "PLY file"),
+        ("a.stl", b"", "is empty"),
+        ("a.stl", bytes(80) + b"\xff\xff\xff\xff", "truncated: it promises 4294967295"),
+        ("a.stl", bytes(80) + b"\x02\x00\x00\x00" + bytes(50), "promises 2 triangles and holds 1"),
+        ("a.stl", b"solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\n", "is truncated"),
+        ("a.ply", b"ply\n", "is truncated"),
+        ("a.ply", b"element\n", "does not begin with 'ply'"),
         (
             "a.ply",
             PLY.format(format="ascii", count=3).encode() + b"0 0 0\n1 0 0\n0 1 0\n3 0 1 5\n",
             "faces name vertices 0 to 5, there are 3",
         ),
-        ("a.ply", PLY.format(format="binary_little_endian", count=10**12).encode(), "PLY file"),
-        ("a.ply", PLY.format(format="ascii", count=10**12).encode(), "no triangles"),
-        ("a.glb", b"", "GLB file"),
+        ("a.ply", PLY.format(format="binary_little_endian", count=10**12).encode(), "truncated"),
+        ("a.ply", PLY.format(format="ascii", count=10**12).encode(), "truncated"),
+        ("a.glb", b"", "is empty"),
+        ("a.dae", b"<svg/>", "document of 'svg', expected COLLADA"),
+        ("a.dae", b"<COLLADA><asset>", "DAE file"),
         ("a.gltf", b"{}", "no glTF 2"),
         ("a.gltf", b"[" * 100_000, "GLTF file"),
     ],

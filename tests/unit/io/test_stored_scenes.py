@@ -14,7 +14,7 @@ def test_a_scene_comes_back_bit_for_bit(tmp_path: Path) -> None:
         rng.normal(size=(5, 3)).astype(np.float32),
         rng.integers(0, 5, (4, 3)).astype(np.int32),
         Material((0.1, 0.2, 0.3, 0.4), rng.integers(0, 256, (6, 7, 4), dtype=np.uint8), "MASK",
-                 0.25, double_sided=False),
+                 0.25, double_sided=False, wrap=("CLAMP", "MIRROR")),
         uv=rng.random((5, 2)).astype(np.float32),
     )  # fmt: skip
     colored = ScenePart(
@@ -36,6 +36,7 @@ def test_a_scene_comes_back_bit_for_bit(tmp_path: Path) -> None:
         assert after.material.alpha_mode == before.material.alpha_mode
         assert after.material.alpha_cutoff == before.material.alpha_cutoff
         assert after.material.double_sided == before.material.double_sided
+        assert after.material.wrap == before.material.wrap
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x10\0\0\0\0\0\0\0{}              "])

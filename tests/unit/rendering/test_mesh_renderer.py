@@ -467,3 +467,38 @@ def test_lights_need_colors():
     with pytest.raises(ValueError, match="1 directions, 0 colors"):
         Shading(directions=((0.0, 0.0, 1.0),))
     assert len(STUDIO_LIGHTS.directions) == 3
+
+
+@pytest.mark.parametrize("wrap", ["REPEAT", "CLAMP", "MIRROR"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_textures_repeat_end_or_mirror(wrap, axis):
+    """A texture of a red and a blue half, seen from -1 to 2 along one axis."""
+    texels = np.zeros((8, 8, 4), dtype=np.uint8)
+    texels[..., 3] = 255
+    first = (slice(None), slice(0, 4)) if axis == 0 else (slice(4, 8), slice(None))
+    texels[..., 2] = 255
+    texels[first] = [255, 0, 0, 255]
+    uv = QUAD_UV.copy()
+    uv[:, axis] = uv[:, axis] * 3 - 1
+    other: list[str] = ["REPEAT", "REPEAT"]
+    other[axis] = wrap
+    part = quad(uv=uv, texture=texels, wrap=tuple(other))
+    rgb = render_scene(Scene((part,)), straight_on(96)).rgb[0]
+    line = rgb[48] if axis == 0 else np.flip(np.asarray(rgb)[:, 48], axis=0)
+    seen = ["red" if pixel[0] > 0.5 else "blue" for pixel in line[8::16]]
+    expected = {
+        "REPEAT": ["red", "blue"] * 3,
+        "CLAMP": ["red"] * 3 + ["blue"] * 3,
+        "MIRROR": ["blue", "red", "red", "blue", "blue", "red"],
+    }
+    assert seen == expected[wrap]
+
+
+def test_a_clamped_texture_does_not_bleed_from_its_other_side():
+    texels = np.zeros((1, 2, 4), dtype=np.uint8)
+    texels[..., 3] = 255
+    texels[0, 0, 0] = texels[0, 1, 2] = 255
+    part = quad(texture=texels, wrap=("CLAMP", "CLAMP"))
+    rgb = render_scene(Scene((part,)), straight_on(64)).rgb[0]
+    np.testing.assert_allclose(rgb[32, 1], [1, 0, 0], atol=1e-3)
+    np.testing.assert_allclose(rgb[32, -2], [0, 0, 1], atol=1e-3)
