@@ -141,7 +141,7 @@ def _score_input(
         view_set.images[index], size=side, background=framing.background, resize=framing.resize
     )
     camera = cameras[index].resized(side, side).to(device)
-    field = model.field(model.predict_triplane(photo.rgba.to(device), camera))
+    field = model.field(model.predict_triplane(photo.to(device), camera))
     rendered = Reconstruction(field, model.config, camera).render(cameras, size).rgb
     targets = torch.stack(
         [torch.from_numpy(resize_premultiplied(image, size)) for image in view_set.images]

@@ -21,6 +21,7 @@ import torch
 import trimesh
 
 from lrm_core.geometry.trajectories import orbit
+from lrm_core.imaging.compositing import over_gray
 from lrm_core.imaging.contact_sheet import contact_sheet
 from lrm_core.io.image_files import IMAGE_SUFFIXES
 from lrm_core.io.image_writing import to_uint8, write_png
@@ -53,8 +54,8 @@ NUM_VIEWS = 8
 
 def silhouette_iou(reconstruction: Reconstruction, mesh: Mesh) -> float:
     """Silhouette of the mesh from the source camera against the framed image's alpha."""
-    assert reconstruction.foreground is not None
-    alpha = reconstruction.foreground.rgba[0, 3].numpy() > 0.5
+    assert reconstruction.photo is not None
+    alpha = reconstruction.photo.rgba[0, 3].numpy() > 0.5
     size = alpha.shape[0]
     camera = reconstruction.source_camera[0].resized(size, size)
     seen = render_scene(scene_from_mesh(mesh), camera, channels=("alpha",)).opacity[0].numpy() > 0.5
@@ -70,10 +71,11 @@ def is_closed(mesh: Mesh) -> bool:
 
 def sheet_row(reconstruction: Reconstruction, mesh: Mesh, size: int) -> list[np.ndarray]:
     """The photo and eight views around the mesh as (size, size, 3) uint8 images."""
-    assert reconstruction.foreground is not None
-    rgb = torch.nn.functional.interpolate(
-        reconstruction.foreground.rgb, size=(size, size), mode="bicubic", antialias=True
-    )[0].clamp(0, 1)
+    assert reconstruction.photo is not None
+    over = over_gray(reconstruction.photo.rgba, reconstruction.config.input.background)
+    rgb = torch.nn.functional.interpolate(over, size=(size, size), mode="bicubic", antialias=True)[
+        0
+    ].clamp(0, 1)
     front = reconstruction.source_camera[0].resized(size, size)
     turn = orbit(
         NUM_VIEWS,
@@ -117,13 +119,14 @@ def main() -> None:
     for path in photos[: arguments.limit]:
         started = time.perf_counter()
         reconstruction = model.reconstruct(path)
+        assert reconstruction.photo is not None
         mesh = reconstruction.extract_mesh(options=options)
         row = {
             "photo": path.stem,
             "silhouette_iou": round(silhouette_iou(reconstruction, mesh), 4),
             "closed": is_closed(mesh),
             "faces": len(mesh.faces),
-            "background": reconstruction.background_removal,
+            "background": reconstruction.photo.background_removal,
             "seconds": round(time.perf_counter() - started, 2),
         }
         rows.append(row)

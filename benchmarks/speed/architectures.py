@@ -136,8 +136,7 @@ def reconstruction_of(name: str, device: str) -> Reconstruction:
         field=TriplaneField(triplane, mlp.to(device).eval()),
         config=config,
         source_camera=source.source_camera,
-        foreground=source.foreground,
-        detail=source.detail if name == "lrm-mini" else None,
+        photo=source.photo if name == "lrm-mini" else None,
     )
 
 

@@ -53,8 +53,8 @@ def bench_texture_bake(extracted: Extracted, measure: Measure) -> None:
     source = extracted.reconstruction
     vertices, faces = extracted.cleaned
     photo = None
-    if source.detail is not None:
-        photo = photo_colors(source.detail, source.source_camera, vertices, faces)
+    if source.photo is not None and source.photo.detail is not None:
+        photo = photo_colors(source.photo.detail, source.source_camera, vertices, faces)
     atlas = unwrap(vertices, faces, texture_size=TEXTURE_SIZE)
     vertices = vertices[atlas.vertex_map]
     measure(

@@ -38,7 +38,7 @@ from lrm_core.imaging.framing import crop_window
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions
 from lrm_core.structures.cameras import canonical_camera
-from lrm_core.structures.photo import Foreground
+from lrm_core.structures.photo import CutOut
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +84,11 @@ class LrmPredictor:
         """The model's mesh in the frame of the picture; see `Predictor.predict`."""
         require_object(rgba)
         start = time.perf_counter()
-        cut = Foreground(rgba, "alpha")
+        cut = CutOut(rgba, "alpha")
         if self.model.config.decoder.camera_feature != "none":
             photo = self.model.frame(cut, framing="as_is")
             camera = canonical_camera(
-                photo.framed.rgba.shape[-1], distance=CAMERA_DISTANCE, focal=CAMERA_FOCAL
+                photo.rgba.shape[-1], distance=CAMERA_DISTANCE, focal=CAMERA_FOCAL
             )
             reconstruction = self.model.reconstruct_framed(photo, camera)
             similarity = Similarity()

@@ -175,7 +175,7 @@ def prepare_photo(
         box=box,
         foreground=round(float(np.mean(foreground.rgba[..., 3] >= 128)), 4),
     )
-    return prepared, to_uint8(framed.rgba[0].permute(1, 2, 0).numpy())
+    return prepared, to_uint8(framed[0].permute(1, 2, 0).numpy())
 
 
 def fingerprint(job: PhotoJob) -> str:

@@ -19,7 +19,7 @@ from lrm_core.foreground import border_background, grabcut
 from lrm_core.foreground.networks import preferred_model, rembg_alpha, rembg_installed
 from lrm_core.imaging.letterbox import picture_box
 from lrm_core.imaging.matting import clean_edge_colours, cut_out
-from lrm_core.structures.photo import Foreground, Photo
+from lrm_core.structures.photo import CutOut, Photo
 
 BackgroundRemoval = Literal["auto", "alpha", "border", "rembg", "grabcut", "none"]
 
@@ -39,7 +39,7 @@ def remove_background(
     *,
     method: BackgroundRemoval = "auto",
     mask: Shaped[np.ndarray, "h w"] | None = None,
-) -> Foreground:
+) -> CutOut:
     """Cut the object out of a photo.
 
     Args:
@@ -60,14 +60,14 @@ def remove_background(
     if mask is not None:
         return _by_mask(photo, mask)
     if method == "none":
-        return Foreground(photo.rgba, "none")
+        return CutOut(photo.rgba, "none")
     if method == "alpha" or (method == "auto" and photo.has_alpha):
         if not photo.has_alpha:
             raise InputError(
                 "the image has no alpha channel that hides anything",
                 hint="use --background-removal auto, or give a mask with --mask",
             )
-        return _checked(Foreground(photo.rgba, "alpha"))
+        return _checked(CutOut(photo.rgba, "alpha"))
     rgb = _on_white(photo)
     rows, columns = picture_box(rgb)
     picture = rgb[rows, columns]
@@ -75,10 +75,10 @@ def remove_background(
     # the bars around a letterboxed picture are background
     rgba = np.concatenate([rgb, np.zeros((*rgb.shape[:2], 1), np.uint8)], axis=-1)
     rgba[rows, columns] = cut.rgba
-    return Foreground(rgba, cut.method, cut.warning)
+    return CutOut(rgba, cut.method, cut.warning)
 
 
-def _by_mask(photo: Photo, mask: np.ndarray) -> Foreground:
+def _by_mask(photo: Photo, mask: np.ndarray) -> CutOut:
     height, width = photo.rgba.shape[:2]
     alpha = np.asarray(mask, dtype=np.float32) / (255.0 if mask.dtype == np.uint8 else 1.0)
     if not np.isfinite(alpha).all() or alpha.min() < 0.0 or alpha.max() > 1.0:
@@ -99,10 +99,10 @@ def _by_mask(photo: Photo, mask: np.ndarray) -> Foreground:
         kernel = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         alpha = np.asarray(cv2.resize(alpha, (width, height), interpolation=kernel))
     cut = clean_edge_colours(_on_white(photo), alpha, radius=2.0)
-    return _checked(Foreground(cut, "mask"))
+    return _checked(CutOut(cut, "mask"))
 
 
-def _by_border(rgb: UInt8[np.ndarray, "H W 3"]) -> Foreground:
+def _by_border(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
     mask = border_background.border_mask(rgb)
     if mask is None:
         raise InputError(
@@ -112,31 +112,31 @@ def _by_border(rgb: UInt8[np.ndarray, "H W 3"]) -> Foreground:
     return _cut_at_border(rgb, mask)
 
 
-def _cut_at_border(rgb: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"]) -> Foreground:
+def _cut_at_border(rgb: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"]) -> CutOut:
     _check_extent(mask)
     radius = _edge_radius(rgb, border_background.WORKING_SIDE, 3.0)
-    return Foreground(cut_out(rgb, mask, radius=radius), "border")
+    return CutOut(cut_out(rgb, mask, radius=radius), "border")
 
 
-def _by_rembg(rgb: UInt8[np.ndarray, "H W 3"]) -> Foreground:
+def _by_rembg(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
     model = preferred_model()
     # resampling rings and networks are never quite sure: neither may leave a veil
     alpha = np.clip((rembg_alpha(rgb, model) - 0.1) / 0.8, 0.0, 1.0)
     _check_extent(alpha > 0.5)
     # the network sees 320 or 1024 pixels: its edge is about that much softer
-    return Foreground(
+    return CutOut(
         clean_edge_colours(rgb, alpha, radius=_edge_radius(rgb, 320, 1.0)), f"rembg:{model}"
     )
 
 
-def _by_grabcut(rgb: UInt8[np.ndarray, "H W 3"]) -> Foreground:
+def _by_grabcut(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
     mask = grabcut.grabcut_mask(rgb)
     _check_extent(mask)
     radius = _edge_radius(rgb, grabcut.WORKING_SIDE, 1.5)
-    return Foreground(cut_out(rgb, mask, radius=radius), "grabcut", _GRABCUT_WARNING)
+    return CutOut(cut_out(rgb, mask, radius=radius), "grabcut", _GRABCUT_WARNING)
 
 
-def _by_first_that_applies(rgb: UInt8[np.ndarray, "H W 3"]) -> Foreground:
+def _by_first_that_applies(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
     mask = border_background.border_mask(rgb)
     if mask is not None and mask.mean() < MOST_FOREGROUND:
         # nothing in front of a plain background: nothing for the other ways to find either
@@ -147,7 +147,7 @@ def _by_first_that_applies(rgb: UInt8[np.ndarray, "H W 3"]) -> Foreground:
         return _by_rembg(rgb)
     except (MissingDependencyError, EmptyForegroundError) as error:
         cut = _by_grabcut(rgb)
-        return Foreground(cut.rgba, cut.method, f"{error.message}; {_GRABCUT_WARNING}")
+        return CutOut(cut.rgba, cut.method, f"{error.message}; {_GRABCUT_WARNING}")
 
 
 _CUTTERS = {
@@ -172,13 +172,13 @@ def _edge_radius(rgb: np.ndarray, working_side: int, pixels: float) -> float:
     return max(pixels, pixels * longer_side / working_side)
 
 
-def _checked(foreground: Foreground) -> Foreground:
-    if np.mean(foreground.rgba[..., 3] >= 128) < LEAST_FOREGROUND:
+def _checked(cut: CutOut) -> CutOut:
+    if np.mean(cut.rgba[..., 3] >= 128) < LEAST_FOREGROUND:
         raise EmptyForegroundError(
-            f"less than {LEAST_FOREGROUND:.1%} of the image is foreground ({foreground.method})",
+            f"less than {LEAST_FOREGROUND:.1%} of the image is foreground ({cut.method})",
             hint="give a mask with --mask, or try another --background-removal",
         )
-    return foreground
+    return cut
 
 
 def _check_extent(mask: Bool[np.ndarray, "H W"]) -> None:

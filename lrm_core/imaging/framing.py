@@ -21,7 +21,6 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from lrm_core.errors import EmptyForegroundError
-from lrm_core.structures.images import FramedImage
 
 Resize = Literal["bilinear", "bicubic"]
 
@@ -38,7 +37,7 @@ def frame_for_model(
     foreground_ratio: float,
     background: float,
     resize: Resize,
-) -> FramedImage:
+) -> Float[torch.Tensor, "1 4 S S"]:
     """Crop the object, centre it on a square and scale it to the model's size.
 
     The centre of the object's box becomes the centre of the image, and its longer side becomes
@@ -50,6 +49,9 @@ def frame_for_model(
         foreground_ratio: longer side of the box over the image side, in (0, 1].
         background: grey level behind the object, [0, 1].
         resize: kernel.
+
+    Returns:
+        (1, 4, S, S) in [0, 1], straight alpha; the background's gray level where alpha is 0.
 
     Raises:
         EmptyForegroundError: alpha is zero everywhere.
@@ -84,7 +86,7 @@ def crop_window(
 
 def frame_as_is(
     rgba: UInt8[np.ndarray, "H W 4"], *, size: int, background: float, resize: Resize
-) -> FramedImage:
+) -> Float[torch.Tensor, "1 4 S S"]:
     """Scale an already framed image to the model's size; a non-square one is padded, not cropped.
 
     Args:
@@ -92,6 +94,9 @@ def frame_as_is(
         size: side S of the result in pixels.
         background: grey level behind the object, [0, 1].
         resize: kernel.
+
+    Returns:
+        as `frame_for_model`.
     """
     height, width = rgba.shape[:2]
     side = float(max(height, width))
@@ -119,7 +124,7 @@ def _sample(
     size: int,
     background: float,
     resize: Resize,
-) -> FramedImage:
+) -> Float[torch.Tensor, "1 4 S S"]:
     """Resample the square `window` (left, top, side in pixels; may reach outside) to size x size.
 
     Beyond the image all is transparent as far as `margin` pixels around the window; where the
@@ -148,5 +153,4 @@ def _sample(
         visible, premultiplied / alpha.clamp_min(1e-6), torch.full_like(premultiplied, background)
     )
     alpha = torch.where(visible, alpha, torch.zeros_like(alpha))
-    rgba_out: Float[torch.Tensor, "1 4 S S"] = torch.cat([straight, alpha], dim=1)
-    return FramedImage(rgba_out, straight * alpha + background * (1.0 - alpha))
+    return torch.cat([straight, alpha], dim=1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lrm_core.config import ModelConfig
 from lrm_core.errors import InputError
+from lrm_core.imaging.compositing import over_gray
 from lrm_core.models.camera_embedding import CameraEmbedding
 from lrm_core.models.fine_ray_layers import fine_ray_layers
 from lrm_core.models.image_encoder import build_image_encoder
@@ -238,8 +239,7 @@ class LRM(nn.Module):
             return torch.cat([image, (distance > _BACKGROUND_TOLERANCE).to(image)], dim=1)
         if image.shape[1] == 3:
             return image
-        alpha = image[:, 3:]
-        return image[:, :3] * alpha + background * (1.0 - alpha)
+        return over_gray(image, background)
 
 
 def frustum_of(cameras: Cameras) -> Frustum:

@@ -29,12 +29,13 @@ import torch
 
 from lrm_core.errors import LrmError
 from lrm_core.io.mesh_placement import UpAxis
-from lrm_core.reconstruction.pipeline import FramedPhoto, ReconstructionModel
+from lrm_core.reconstruction.pipeline import ReconstructionModel
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.result_files import write_result, write_turntable
 from lrm_core.reconstruction.scene import save_scene
 from lrm_core.reconstruction.stages import StageClock
-from lrm_core.structures.photo import Foreground
+from lrm_core.structures.framed_photo import FramedPhoto
+from lrm_core.structures.photo import CutOut
 
 Result = TypeVar("Result")
 
@@ -127,7 +128,7 @@ class _Reconstructed:
 def reconstruct_photos(
     model: ReconstructionModel,
     jobs: Sequence[tuple[Path, Path]],
-    cut_outs: Iterator[tuple[StageClock, Future[Foreground]]],
+    cut_outs: Iterator[tuple[StageClock, Future[CutOut]]],
     options: MeshOptions | None = None,
     *,
     files: FileOptions | None = None,
@@ -207,9 +208,7 @@ def default_workers(num_photos: int) -> int:
     return 0 if num_photos == 1 else min(_MOST_WORKERS, torch.get_num_threads())
 
 
-def _frame(
-    model: ReconstructionModel, clock: StageClock, cut_out: Future[Foreground]
-) -> FramedPhoto:
+def _frame(model: ReconstructionModel, clock: StageClock, cut_out: Future[CutOut]) -> FramedPhoto:
     return model.frame(cut_out.result(), clock=clock)
 
 
@@ -257,7 +256,7 @@ def _finish(
         seconds=clock.seconds,
         overlapped=frozenset(clock.seconds) if overlapped else made.ahead,
         waited=made.waited,
-        warning=reconstruction.warning,
+        warning=None if reconstruction.photo is None else reconstruction.photo.warning,
     )
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Shaped
 from lrm_core.foreground.removal import BackgroundRemoval, remove_background
 from lrm_core.io.image_files import ImageSource, read_image
 from lrm_core.reconstruction.stages import StageClock
-from lrm_core.structures.photo import Foreground
+from lrm_core.structures.photo import CutOut
 
 
 def cut_out(
@@ -23,7 +23,7 @@ def cut_out(
     background_removal: BackgroundRemoval = "auto",
     mask: Shaped[np.ndarray, "h w"] | None = None,
     clock: StageClock | None = None,
-) -> Foreground:
+) -> CutOut:
     """Read a photo and remove its background.
 
     Args:
@@ -50,7 +50,7 @@ def cut_out_ahead(
     background_removal: BackgroundRemoval = "auto",
     mask: Shaped[np.ndarray, "h w"] | None = None,
     ahead: int = 2,
-) -> Iterator[Iterator[tuple[StageClock, Future[Foreground]]]]:
+) -> Iterator[Iterator[tuple[StageClock, Future[CutOut]]]]:
     """Cut photos out in a thread, from now on, a few photos before they are asked for.
 
     Args:
@@ -66,7 +66,7 @@ def cut_out_ahead(
     pool = ThreadPoolExecutor(1, "lrm-read")
     clocks: list[StageClock] = []
 
-    def submit(photo: Path) -> tuple[StageClock, Future[Foreground]]:
+    def submit(photo: Path) -> tuple[StageClock, Future[CutOut]]:
         clocks.append(clock := StageClock())
         return clock, pool.submit(
             cut_out, photo, background_removal=background_removal, mask=mask, clock=clock
@@ -74,7 +74,7 @@ def cut_out_ahead(
 
     begun = deque(submit(photo) for photo in photos[:ahead])
 
-    def in_order() -> Iterator[tuple[StageClock, Future[Foreground]]]:
+    def in_order() -> Iterator[tuple[StageClock, Future[CutOut]]]:
         for following in [*photos[ahead:], *[None] * len(begun)]:
             photo = begun.popleft()
             if following is not None:

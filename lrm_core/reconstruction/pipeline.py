@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,25 +19,8 @@ from lrm_core.reconstruction.photo_reading import cut_out
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import StageClock
 from lrm_core.structures.cameras import Cameras
-from lrm_core.structures.images import FramedImage
-from lrm_core.structures.photo import Foreground
-
-
-@dataclass(frozen=True)
-class FramedPhoto:
-    """One photo as a model needs it.
-
-    Attributes:
-        framed: the image that the model sees.
-        detail: finer copy of it, straight alpha, or None.
-        background_removal: how the background was removed, in words.
-        warning: what the user should look at, in one line, or None.
-    """
-
-    framed: FramedImage
-    detail: Float[Tensor, "1 4 D D"] | None
-    background_removal: str
-    warning: str | None
+from lrm_core.structures.framed_photo import FramedPhoto
+from lrm_core.structures.photo import CutOut
 
 
 class ReconstructionModel(LRM):
@@ -71,13 +53,13 @@ class ReconstructionModel(LRM):
             StoppedError: the clock was stopped.
         """
         clock = clock or StageClock()
-        found = cut_out(photo, background_removal=background_removal, mask=mask, clock=clock)
-        framed = self.frame(found, framing=framing, clock=clock)
+        cut = cut_out(photo, background_removal=background_removal, mask=mask, clock=clock)
+        framed = self.frame(cut, framing=framing, clock=clock)
         return self.reconstruct_framed(framed, source_camera, clock=clock)
 
     def frame(
         self,
-        found: Foreground,
+        cut: CutOut,
         *,
         framing: Literal["crop", "as_is"] = "crop",
         clock: StageClock | None = None,
@@ -85,7 +67,7 @@ class ReconstructionModel(LRM):
         """The images of a cut-out object that the model and its mesh need.
 
         Args:
-            found: of `cut_out`.
+            cut: the object of a photo.
             framing: see `reconstruct`.
             clock: see `StageClock`.
 
@@ -93,12 +75,12 @@ class ReconstructionModel(LRM):
             EmptyForegroundError: alpha is zero everywhere.
         """
         with (clock or StageClock()).stage("framing"):
-            framed = self._frame(found.rgba, framing, self.config.encoder.image_size)
+            rgba = self._frame(cut.rgba, framing, self.config.encoder.image_size)
             detail_size = self.config.input.detail_size
             detail: Tensor | None = None
             if detail_size is not None:
-                detail = self._frame(found.rgba, framing, detail_size).rgba
-        return FramedPhoto(framed, detail, found.method, found.warning)
+                detail = self._frame(cut.rgba, framing, detail_size)
+        return FramedPhoto(rgba, detail, cut.method, cut.warning)
 
     @torch.inference_mode()
     def reconstruct_framed(
@@ -111,25 +93,22 @@ class ReconstructionModel(LRM):
         """Reconstruct the object of a framed photo.
 
         Args:
-            photo: of `frame`.
+            photo: from `frame`.
             source_camera: see `reconstruct`.
             clock: see `StageClock`.
         """
         with (clock or StageClock()).stage("encode and decode"):
-            triplane = self.predict_triplane(photo.framed.rgba, source_camera, detail=photo.detail)
+            triplane = self.predict_triplane(photo.rgba, source_camera, detail=photo.detail)
         return Reconstruction(
             field=self.field(triplane),
             config=self.config,
             source_camera=source_camera or self.canonical_camera(),
-            foreground=photo.framed,
-            background_removal=photo.background_removal,
-            warning=photo.warning,
-            detail=photo.detail,
+            photo=photo,
         )
 
     def _frame(
         self, rgba: UInt8[np.ndarray, "H W 4"], framing: Literal["crop", "as_is"], size: int
-    ) -> FramedImage:
+    ) -> Float[Tensor, "1 4 S S"]:
         demands = self.config.input
         background, resize = demands.background, demands.resize
         if framing == "as_is":

@@ -9,8 +9,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor
 
 from lrm_core.config import ModelConfig
 from lrm_core.io.mesh_files import write_mesh
@@ -28,7 +26,7 @@ from lrm_core.reconstruction.uv_atlas import unwrap
 from lrm_core.rendering.nerf_renderer import render_field
 from lrm_core.rendering.occupancy_grid import OccupancyGrid, grid_from_lattice
 from lrm_core.structures.cameras import Cameras
-from lrm_core.structures.images import FramedImage
+from lrm_core.structures.framed_photo import FramedPhoto
 from lrm_core.structures.mesh import Mesh, Texture
 from lrm_core.structures.render_output import RenderOutput
 from lrm_core.structures.triplane import Triplane
@@ -100,21 +98,14 @@ class Reconstruction:
     Attributes:
         field: its radiance field, queried in the world frame.
         config: of the model that made it.
-        source_camera: the camera of `foreground`.
-        foreground: the framed image that the model saw; None for a scene read from a file that
-            holds none.
-        background_removal: how the background was removed, in words.
-        warning: what the user should look at, in one line, or None.
-        detail: finer copy of `foreground`, straight alpha, or None.
+        source_camera: the camera of `photo`.
+        photo: what the model saw; None where it is unknown.
     """
 
     field: TriplaneField
     config: ModelConfig
     source_camera: Cameras
-    foreground: FramedImage | None = None
-    background_removal: str = ""
-    warning: str | None = None
-    detail: Float[Tensor, "1 4 D D"] | None = None
+    photo: FramedPhoto | None = None
 
     @property
     def triplane(self) -> Triplane:
@@ -176,9 +167,10 @@ class Reconstruction:
         if options.appearance == "none":
             return ExtractedMesh(vertices, faces)
         photo: PhotoColors | None = None
-        if options.photo_colors and self.detail is not None:
+        detail = None if self.photo is None else self.photo.detail
+        if options.photo_colors and detail is not None:
             with clock.stage("photo colours"):
-                photo = photo_colors(self.detail, self.source_camera, vertices, faces)
+                photo = photo_colors(detail, self.source_camera, vertices, faces)
         if options.appearance == "vertex_colors":
             with clock.stage("vertex colours"):
                 colors = vertex_colors(self.field, vertices, faces, photo=photo, clock=clock)

@@ -49,7 +49,7 @@ def describe_result(
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     """Everything `mesh.json` says about a result."""
-    config = reconstruction.config
+    config, photo = reconstruction.config, reconstruction.photo
     in_file = placement.apply(mesh.vertices.astype(np.float64))
     up, unit = placement.up, placement.unit
     return {
@@ -57,7 +57,7 @@ def describe_result(
         "model": config.name,
         "licence": config.licence,
         "commercial_use": config.commercial_use,
-        "background_removal": reconstruction.background_removal,
+        "background_removal": photo.background_removal if photo else "",
         "frame": {"up": up, "words": FRAME_WORDS[up]} | ({"unit": unit} if unit else {}),
         "source_camera": source_camera_in_file(reconstruction, placement),
         "num_vertices": len(mesh.vertices),
@@ -98,8 +98,8 @@ def write_result(
     clock = clock or StageClock()
     with clock.stage("write"):
         files = write_mesh(path, mesh, up=up, size_mm=size_mm, overwrite=overwrite)
-        if reconstruction.foreground is not None:
-            rgba = reconstruction.foreground.rgba[0].permute(1, 2, 0).cpu().numpy()
+        if reconstruction.photo is not None:
+            rgba = reconstruction.photo.rgba[0].permute(1, 2, 0).cpu().numpy()
             image_path = path.with_name(f"{path.stem}.input.png")
             write_png(image_path, to_uint8(rgba))
             files.append(image_path)

@@ -23,7 +23,7 @@ from lrm_core.models.nerf_mlp import NerfMLP
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.structures.cameras import Cameras
-from lrm_core.structures.images import FramedImage
+from lrm_core.structures.framed_photo import FramedPhoto
 from lrm_core.structures.ray_layers import NUM_MAPS, RayLayers
 from lrm_core.structures.triplane import Frustum, Triplane
 
@@ -45,10 +45,11 @@ def save_scene(path: Path, reconstruction: Reconstruction) -> None:
     }
     for name, value in reconstruction.field.nerf_mlp.state_dict().items():
         tensors[f"nerf_mlp.{name}"] = value
-    if reconstruction.foreground is not None:
-        tensors["foreground"] = reconstruction.foreground.rgba
-    if reconstruction.detail is not None:
-        tensors["detail"] = (reconstruction.detail * 255.0).round().to(torch.uint8)
+    photo = reconstruction.photo
+    if photo is not None:
+        tensors["foreground"] = photo.rgba
+        if photo.detail is not None:
+            tensors["detail"] = (photo.detail * 255.0).round().to(torch.uint8)
     if triplane.rays is not None:
         tensors["rays"] = triplane.rays.maps
     frustum = triplane.frustum
@@ -58,7 +59,7 @@ def save_scene(path: Path, reconstruction: Reconstruction) -> None:
         "model": json.dumps(config_to_dict(reconstruction.config)),
         "frustum": json.dumps(frustum and [frustum.distance, frustum.focal]),
         "size": json.dumps([camera.width, camera.height]),
-        "background_removal": reconstruction.background_removal,
+        "background_removal": photo.background_removal if photo else "",
     }
     write_safetensors(path, tensors, metadata=metadata)
 
@@ -104,18 +105,18 @@ def load_scene(path: str | Path, *, device: str | torch.device = "cpu") -> Recon
     except (KeyError, ValueError, TypeError, RuntimeError, ConfigError) as error:
         raise CheckpointError(f"{path}: damaged scene ({str(error).splitlines()[0]})") from error
     rgba, detail = tensors.get("foreground"), tensors.get("detail")
-    framed: FramedImage | None = None
+    photo: FramedPhoto | None = None
     if rgba is not None:
-        alpha = rgba[:, 3:]
-        background = config.input.background
-        framed = FramedImage(rgba, rgba[:, :3] * alpha + background * (1.0 - alpha))
+        photo = FramedPhoto(
+            rgba,
+            None if detail is None else detail.float() / 255.0,
+            metadata.get("background_removal", ""),
+        )
     return Reconstruction(
         field=TriplaneField(triplane, mlp),
         config=config,
         source_camera=camera,
-        foreground=framed,
-        background_removal=metadata.get("background_removal", ""),
-        detail=None if detail is None else detail.float() / 255.0,
+        photo=photo,
     )
 
 

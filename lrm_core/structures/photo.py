@@ -26,8 +26,8 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Foreground:
-    """An object cut out of its background.
+class CutOut:
+    """The object of a photo, cut out of its background.
 
     Attributes:
         rgba: (H, W, 4) sRGB and straight alpha in 0..255.

@@ -234,7 +234,7 @@ class ViewSamples(Dataset[ViewSample]):
         )
         return ViewSample(
             object_id,
-            image.rgba[0],
+            image[0],
             cameras[0].resized(size, size),
             targets,
             config.background,

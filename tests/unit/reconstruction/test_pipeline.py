@@ -49,8 +49,8 @@ def reconstruction(model, photo) -> Reconstruction:
 
 
 def _silhouette(reconstruction: Reconstruction) -> np.ndarray:
-    assert reconstruction.foreground is not None
-    return reconstruction.foreground.rgba[0, 3].numpy() > 0.5
+    assert reconstruction.photo is not None
+    return reconstruction.photo.rgba[0, 3].numpy() > 0.5
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -199,8 +199,11 @@ def test_a_scene_file_renders_and_meshes_like_the_reconstruction(reconstruction,
         again.extract_mesh(48).faces, reconstruction.extract_mesh(48).faces
     )
     assert again.config == reconstruction.config
-    assert again.background_removal == "alpha"
-    torch.testing.assert_close(again.detail, reconstruction.detail, atol=0.5 / 255, rtol=0)
+    assert again.photo.background_removal == "alpha"
+    torch.testing.assert_close(again.photo.rgba, reconstruction.photo.rgba)
+    torch.testing.assert_close(
+        again.photo.detail, reconstruction.photo.detail, atol=0.5 / 255, rtol=0
+    )
     torch.testing.assert_close(again.source_camera.c2w, reconstruction.source_camera.c2w)
 
 
@@ -232,7 +235,7 @@ def test_an_empty_surface_and_an_empty_photo_are_named(model, reconstruction):
 def test_as_is_framing_keeps_the_photo_where_it_is(model):
     rgba = np.zeros((64, 64, 4), dtype=np.uint8)
     rgba[20:30, 30:50] = 255
-    framed = model.reconstruct(rgba, framing="as_is").foreground
+    framed = model.reconstruct(rgba, framing="as_is").photo
     size = framed.rgba.shape[-1]
     rows = np.nonzero(framed.rgba[0, 3].numpy().max(axis=1) > 0.5)[0]
     assert rows.min() / size == pytest.approx(20 / 64, abs=0.02)

@@ -11,7 +11,7 @@ from lrm_core.io.checkpoint_files import read_metadata, read_tensors, write_safe
 from lrm_core.reconstruction.pipeline import ReconstructionModel
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.scene import load_scene, save_scene
-from lrm_core.structures.images import FramedImage
+from lrm_core.structures.framed_photo import FramedPhoto
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def reconstruction(tiny_ray_config: ModelConfig) -> Reconstruction:
         field=model.field(triplane),
         config=tiny_ray_config,
         source_camera=model.canonical_camera(),
-        foreground=FramedImage(rgba, rgba[:, :3] * rgba[:, 3:] + 1.0 - rgba[:, 3:]),
+        photo=FramedPhoto(rgba),
     )
 
 

@@ -1,0 +1,25 @@
+"""Photos as models see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FramedPhoto:
+    """A cut-out on a square, at the size and place that a model was trained with.
+
+    Attributes:
+        rgba: (1, 4, S, S) in [0, 1], straight alpha; the background's gray level where alpha is 0.
+        detail: a finer copy of it, or None.
+        background_removal: how the background was removed, in words.
+        warning: what the user should look at, in one line, or None.
+    """
+
+    rgba: Float[Tensor, "1 4 S S"]
+    detail: Float[Tensor, "1 4 D D"] | None = None
+    background_removal: str = ""
+    warning: str | None = None
