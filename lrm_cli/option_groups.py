@@ -6,17 +6,21 @@ group as one parameter, whose default may replace the fields' own:
     @expand_options
     def assets(out: OutOption, views: ViewOptions = ViewOptions(num_views=32)) -> None: ...
 
-On the command line there is one option per field, where the parameter stands.
+On the command line there is one option per field, where the parameter stands. A class variable
+`panel` is the title under which help lists the options of a group.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+
+from typer.models import OptionInfo
 
 Command = Callable[..., None]
 
@@ -40,10 +44,10 @@ def expand_options(command: Command) -> Command:
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
             groups[parameter.name] = hint
             expanded = _fields_as_parameters(hint, parameter.default)
-        for one in expanded:
-            if one.name in flat:
-                raise TypeError(f"{command.__name__} has two options '{one.name}'")
-            flat[one.name] = one
+        for option in expanded:
+            if option.name in flat:
+                raise TypeError(f"{command.__name__} has two options '{option.name}'")
+            flat[option.name] = option
 
     @functools.wraps(command)
     def expanded_command(**values: Any) -> None:
@@ -61,6 +65,7 @@ def expand_options(command: Command) -> Command:
 def _fields_as_parameters(group: type, default: Any) -> list[inspect.Parameter]:
     """One parameter per field, with the default of the field or of the given group."""
     hints = typing.get_type_hints(group, include_extras=True)
+    panel = getattr(group, "panel", None)
     parameters = []
     for field in dataclasses.fields(group):
         value = inspect.Parameter.empty
@@ -73,7 +78,19 @@ def _fields_as_parameters(group: type, default: Any) -> list[inspect.Parameter]:
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=value,
-                annotation=hints[field.name],
+                annotation=_in_panel(hints[field.name], panel),
             )
         )
     return parameters
+
+
+def _in_panel(hint: Any, panel: str | None) -> Any:
+    """The annotation of an option with the panel of its group, unless it names one itself."""
+    if panel is None:
+        return hint
+    kind, *extras = typing.get_args(hint)
+    for position, extra in enumerate(extras):
+        if isinstance(extra, OptionInfo) and extra.rich_help_panel is None:
+            extras[position] = copy.copy(extra)
+            extras[position].rich_help_panel = panel
+    return Annotated[kind, *extras]

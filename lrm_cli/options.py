@@ -1,8 +1,15 @@
 """Options that several commands share, so that they look and mean the same everywhere."""
 
-from typing import Annotated, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from lrm_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lrm_core.rendering.mesh_renderer import Channel
 
 # Key under which the parsed --json flag is kept for the error handler (typer.Context.meta).
 JSON_MODE = "lrm_cli.json"
@@ -56,3 +63,24 @@ QuietOption = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Say nothing but warnings and errors."),
 ]
+
+ChannelsOption = Annotated[
+    str, typer.Option("--channels", help="Any of rgb, depth, normal, alpha, separated by commas.")
+]
+
+
+def parse_channels(text: str) -> tuple[Channel, ...]:
+    """The channels that `--channels` names, in the order of the renderer.
+
+    Raises:
+        ConfigError: a name that is not a channel.
+    """
+    from lrm_core.rendering.mesh_renderer import CHANNELS
+
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in CHANNELS]
+    if unknown:
+        raise ConfigError(
+            f"--channels: there is no channel '{unknown[0]}'", hint=f"use {', '.join(CHANNELS)}"
+        )
+    return tuple(channel for channel in CHANNELS if channel in names)

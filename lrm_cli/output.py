@@ -62,12 +62,12 @@ class Output:
     """Where a command says everything it has to say.
 
     Args:
-        json: one JSON document on stdout and nothing else, warnings inside it.
+        as_json: one JSON document on stdout and nothing else, warnings inside it.
         quiet: warnings and errors only.
     """
 
-    def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
-        self.mode: Mode = "json" if json else "quiet" if quiet else "human"
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.mode: Mode = "json" if as_json else "quiet" if quiet else "human"
         self.warnings: list[str] = []
         self._stderr = Console(stderr=True)
         self._stdout = Console()

@@ -13,9 +13,9 @@ _AVAILABILITY = {
 }
 
 
-def models(json: JsonOption = False, quiet: QuietOption = False) -> None:
+def models(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     """List the models that can be loaded, with their licences, and the presets to train."""
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     from lrm_core.models.model_sources import list_models
 
     entries = list_models()

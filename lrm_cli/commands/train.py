@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lrm_cli.options import DeviceOption, JsonOption, QuietOption
 from lrm_cli.output import Output, Task
+
+if TYPE_CHECKING:
+    from lrm_core.training.run.loop import Trainer
+    from lrm_core.training.run.start import RunStart
 
 
 def train(
@@ -45,7 +49,7 @@ def train(
         bool, typer.Option("--list", help="List the bundled recipes and stop.")
     ] = False,
     device: DeviceOption = "auto",
-    json_output: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train a model, and write it as a model folder.
@@ -53,37 +57,27 @@ def train(
     A run that was stopped goes on from its last checkpoint when the same command is given again.
     On several GPUs or machines: **torchrun --nproc-per-node 8 -m lrm_cli train ...**
     """
-    output = Output(json=json_output, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     from lrm_core.training.config import read_training_config, recipe_names
 
     if list_recipes:
         output.success("\n".join(recipe_names()))
         output.result({"recipes": recipe_names()})
         return
-    recipe, overrides = _recipe_and_overrides(arguments or [], preset, init)
+    config_path, overrides = _recipe_and_overrides(arguments or [], preset, init)
     from lrm_core.device import choose_device
     from lrm_core.training.run.start import finish_run, is_main_process, release, start_run
 
     if not is_main_process():
         output = Output(quiet=True)  # warnings about its own share of the data
-    config = read_training_config(recipe, overrides)
+    config = read_training_config(config_path, overrides)
     run = start_run(config, out, device=choose_device(device), data=data)
-    trainer = run.trainer
-    for warning in run.warnings:
-        output.warning(warning)
-    for name, words in run.facts.items():
-        output.info(f"{name + ':':9}{words}")
-    finished = trainer.step >= trainer.num_steps
-    if finished:
-        output.info(f"this run is finished: {trainer.step} of {trainer.num_steps} steps are done")
-    with output.progress("training", total=trainer.num_steps) as task:
-        task.update(trainer.step)
-        progress = _Progress(output, task)
-        trainer.run(progress)
-    release(trainer, out / "model")
-    main = trainer.is_main
-    finish_run(trainer)
-    if not main:
+    finished_before = _announce(output, run)
+    progress = _run_with_progress(output, run.trainer)
+    release(run.trainer, out / "model")
+    is_main = run.trainer.is_main
+    finish_run(run.trainer)
+    if not is_main:
         return
     output.success(
         f"model written to {out / 'model'}: lrm reconstruct PHOTO --model {out / 'model'}"
@@ -91,11 +85,32 @@ def train(
     output.result(
         {
             "model": str(out / "model"),
-            "finished_before": finished,
+            "finished_before": finished_before,
             "metrics": progress.values,
             "validation": progress.scores,
         }
     )
+
+
+def _announce(output: Output, run: RunStart) -> bool:
+    """Say what will be trained on what; returns whether the run was finished before."""
+    for warning in run.warnings:
+        output.warning(warning)
+    for name, words in run.facts.items():
+        output.info(f"{name + ':':9}{words}")
+    trainer = run.trainer
+    finished = trainer.step >= trainer.num_steps
+    if finished:
+        output.info(f"this run is finished: {trainer.step} of {trainer.num_steps} steps are done")
+    return finished
+
+
+def _run_with_progress(output: Output, trainer: Trainer) -> _Progress:
+    with output.progress("training", total=trainer.num_steps) as task:
+        task.update(trainer.step)
+        progress = _Progress(output, task)
+        trainer.run(progress)
+    return progress
 
 
 class _Progress:

@@ -16,6 +16,10 @@ CORE = Path(lrm_core.__file__).parent
 CLI = Path(lrm_cli.__file__).parent
 HEAVY = {"torch", "numpy", "scipy", "trimesh", "timm", "cv2", "skimage", "PIL"}
 
+# Signature and body.
+MOST_LINES_OF_FUNCTION = 80
+MOST_LINES_OF_FILE = 400
+
 core_files = pytest.mark.parametrize(
     "path", sorted(CORE.rglob("*.py")), ids=lambda path: str(path.relative_to(CORE))
 )
@@ -85,8 +89,20 @@ def test_no_file_from_outside_is_unpickled(path: Path) -> None:
     sorted([*CORE.rglob("*.py"), *CLI.rglob("*.py")]),
     ids=lambda path: str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name,
 )
-def test_no_file_grows_beyond_one_sitting(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 450
+def test_files_and_functions_stay_short(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES_OF_FILE
+    functions = [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    too_long = {
+        node.name
+        for node in functions
+        if node.end_lineno is not None and node.end_lineno - node.lineno >= MOST_LINES_OF_FUNCTION
+    }
+    assert too_long == set()
 
 
 def test_no_drawer_for_everything() -> None:

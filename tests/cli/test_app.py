@@ -27,7 +27,7 @@ def run_command_that(raises: BaseException, *arguments: str) -> Result:
         pass
 
     @app.command()
-    def work(json: JsonOption = False) -> None:
+    def work(as_json: JsonOption = False) -> None:
         raise raises
 
     return CliRunner().invoke(app, ["work", *arguments])

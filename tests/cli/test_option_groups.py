@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import pytest
 import typer
@@ -74,3 +74,23 @@ def test_two_options_of_one_name_are_an_error():
 
     with pytest.raises(TypeError, match="two options 'width'"):
         expand_options(twice)
+
+
+def test_help_lists_a_group_with_a_panel_under_its_title():
+    @dataclass(frozen=True, kw_only=True)
+    class Titled(Size):
+        panel: ClassVar[str] = "Extent of the box"
+        loud: Annotated[bool, typer.Option("--loud", rich_help_panel="Voice")] = False
+
+    titled = Titled()
+
+    def plain(size: Size = titled, name: Annotated[str, typer.Option("--name")] = "") -> None: ...
+
+    plain.__annotations__["size"] = Titled
+    parts = run(expand_options(plain), "--help").output.split("─ ")
+    panels = {part.split(" ─")[0]: part for part in parts}
+    assert {"--width", "--height"} <= set(panels["Extent of the box"].split())
+    assert "--loud" in panels["Voice"]
+    assert "--name" in panels["Options"]
+    # the options of the parent have not moved with those of the child
+    assert "--width" in run(show, "--help").output.split("Options ─")[1]

@@ -28,7 +28,7 @@ def test_a_person_reads_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_program_reads_one_document(capsys: pytest.CaptureFixture[str]) -> None:
-    speak(Output(json=True))
+    speak(Output(as_json=True))
     stdout, stderr = capsys.readouterr()
     assert json.loads(stdout) == {"mesh": "a.obj", "warnings": ["careful"]}
     assert stderr == ""
@@ -41,9 +41,9 @@ def test_quiet_still_warns(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json_is_strict() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        Output(json=True).result({"loss": float("nan")})
+        Output(as_json=True).result({"loss": float("nan")})
     with pytest.raises(TypeError):
-        Output(json=True).result({"mesh": object()})
+        Output(as_json=True).result({"mesh": object()})
 
 
 def test_progress_in_a_pipe_is_a_line_now_and_then(
@@ -58,7 +58,7 @@ def test_progress_in_a_pipe_is_a_line_now_and_then(
     assert capsys.readouterr() == ("", "writing: 2/4\n")
 
 
-@pytest.mark.parametrize("mode", [{"json": True}, {"quiet": True}])
+@pytest.mark.parametrize("mode", [{"as_json": True}, {"quiet": True}])
 def test_progress_is_silent_where_nobody_reads(
     mode: dict[str, bool], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

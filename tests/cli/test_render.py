@@ -123,7 +123,7 @@ def test_a_mesh_that_would_not_fit_is_brought_into_view(lrm: Lrm, tmp_path: Path
     ("arguments", "code", "words"),
     [
         (("--channels", "rgb,specular"), 2, "no channel 'specular'"),
-        (("--background", "blurple"), 2, "'blurple' is no colour"),
+        (("--background", "blurple"), 2, "'blurple' is not a color"),
         (("--views", "3", "--random", "3"), 2, "exclude one another"),
         (("--views", "0"), 2, "at least 1"),
         (("--video", "turn.mov"), 4, "'.mov'"),

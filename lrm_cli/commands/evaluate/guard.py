@@ -25,11 +25,11 @@ def compare(
     metric: Annotated[
         str | None, typer.Option("--metric", help="Show the objects that moved most in this one.")
     ] = None,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Show what moved between two reports, on average and object by object."""
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     from lrm_core.reporting.comparison import compare as compare_reports
     from lrm_core.reporting.metric_report import read_report, read_scores
 
@@ -71,14 +71,14 @@ def check(
     summary: Annotated[
         Path | None, typer.Option("--summary", help="Also write the verdicts as Markdown.")
     ] = None,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Compare a report with accepted values: exit code 5 if a metric regressed, 6 if incomparable.
 
     A metric is unchanged while it stays within its band, which stands in the file with its origin.
     """
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     output.result(check_against(output, report, against, summary))
 
 
@@ -153,11 +153,11 @@ def accept(
         ),
     ],
     overwrite: OverwriteOption = False,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Make the values of a report the ones that later reports are checked against."""
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     if out.exists() and not overwrite:
         raise OutputError(f"{out} exists already", hint="add --overwrite to replace it")
     from lrm_core.reporting.metric_report import read_report

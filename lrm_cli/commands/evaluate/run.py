@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
@@ -22,19 +22,17 @@ if TYPE_CHECKING:
     from lrm_core.metrics.metric_weights import WeightsFile
     from lrm_core.reporting.metric_report import MetricReport
 
-_BASELINES = "Options of single methods"
-
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """What methods are scored on."""
 
+    panel: ClassVar[str] = "Data"
+
     dataset: Annotated[
         str | None,
         typer.Option(
-            "--dataset",
-            metavar="NAME",
-            help="gso, procedural, or folder:DIR of your own meshes.",
+            "--dataset", metavar="NAME", help="gso, procedural, or folder:DIR of your own meshes."
         ),
     ] = None
     protocol: Annotated[
@@ -61,12 +59,13 @@ class DataOptions:
 class MetricOptions:
     """What is measured."""
 
+    panel: ClassVar[str] = "Metrics"
+
     metrics: Annotated[
         str | None, typer.Option("--metrics", help="Names with commas [default: the protocol's].")
     ] = None
     weights_dir: Annotated[
-        Path | None,
-        typer.Option("--weights-dir", help="Folder of weights of LPIPS, CLIP and FID."),
+        Path | None, typer.Option("--weights-dir", help="Folder of weights of LPIPS, CLIP and FID.")
     ] = None
     download: Annotated[
         bool,
@@ -81,6 +80,8 @@ class MetricOptions:
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """How the work is done."""
+
+    panel: ClassVar[str] = "Running"
 
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Processes [default: one per core].")
@@ -110,71 +111,36 @@ class RunOptions:
 class BaselineOptions:
     """Options of single methods."""
 
+    panel: ClassVar[str] = "Options of single methods"
+
     resolution: Annotated[
-        int,
-        typer.Option(
-            "--resolution",
-            min=16,
-            max=2048,
-            help="Models: grid points per axis.",
-            rich_help_panel=_BASELINES,
-        ),
+        int, typer.Option("--resolution", min=16, max=2048, help="Models: grid points per axis.")
     ] = 256
-    dtype: Annotated[
-        DType,
-        typer.Option("--dtype", help="Models: number format.", rich_help_panel=_BASELINES),
-    ] = "auto"
+    dtype: Annotated[DType, typer.Option("--dtype", help="Models: number format.")] = "auto"
     shap_e_weights: Annotated[
-        str | None,
-        typer.Option(
-            "--shap-e-weights",
-            help="shap-e: folder or Hugging Face id.",
-            rich_help_panel=_BASELINES,
-        ),
+        str | None, typer.Option("--shap-e-weights", help="shap-e: folder or Hugging Face id.")
     ] = None
     point_e_weights: Annotated[
-        Path | None,
-        typer.Option(
-            "--point-e-weights",
-            help="point-e: folder of its downloads.",
-            rich_help_panel=_BASELINES,
-        ),
+        Path | None, typer.Option("--point-e-weights", help="point-e: folder of its downloads.")
     ] = None
     command: Annotated[
         str | None,
-        typer.Option(
-            "--command",
-            help="one-2-3-45: a template with {input} and {output}.",
-            rich_help_panel=_BASELINES,
-        ),
+        typer.Option("--command", help="one-2-3-45: a template with {input} and {output}."),
     ] = None
     time_limit: Annotated[
-        float,
-        typer.Option(
-            "--time-limit",
-            min=1,
-            help="one-2-3-45: seconds per object.",
-            rich_help_panel=_BASELINES,
-        ),
+        float, typer.Option("--time-limit", min=1, help="one-2-3-45: seconds per object.")
     ] = 900.0
     log_folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--log-folder", help="one-2-3-45: keeps what it says.", rich_help_panel=_BASELINES
-        ),
+        Path | None, typer.Option("--log-folder", help="one-2-3-45: keeps what it says.")
     ] = None
     external_up: Annotated[
-        Literal["y", "z"],
-        typer.Option(
-            "--external-up", help="external:DIR: up axis of meshes.", rich_help_panel=_BASELINES
-        ),
+        Literal["y", "z"], typer.Option("--external-up", help="external:DIR: up axis of meshes.")
     ] = "y"
     external_alignment: Annotated[
         Literal["canonical", "free_azimuth", "free"],
         typer.Option(
             "--external-alignment",
             help="external:DIR: of the picture's frame, upright, or of none.",
-            rich_help_panel=_BASELINES,
         ),
     ] = "canonical"
 
@@ -209,7 +175,7 @@ def run(
         ),
     ] = None,
     single: BaselineOptions = _SINGLE,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Score methods on objects and write a report of each.
@@ -218,7 +184,7 @@ def run(
     """
     if ctx.invoked_subcommand is not None:
         return
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     if data.dataset is None:
         raise ConfigError("--dataset is missing", hint="gso, procedural or folder:DIR")
     methods = tuple(dict.fromkeys(method or ["lrm-mini"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -40,6 +40,8 @@ class ChosenRenderer:
 @dataclass(frozen=True, kw_only=True)
 class AssetOptions:
     """Which meshes are taken, and who renders them."""
+
+    panel: ClassVar[str] = "Assets and renderer"
 
     renderer: Annotated[
         Literal["embree", "blender"],

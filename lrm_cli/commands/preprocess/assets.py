@@ -57,14 +57,14 @@ def assets(
     kinds: AssetOptions = _ASSETS,
     splits: SplitsOption = DEFAULT_SPLITS,
     build: BuildChoices = _BUILD,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Render views of meshes, each brought into [-1, 1]^3: the data of the paper's section 4.1.
 
     What is broken, empty, without colours or too large is skipped, and listed in failures.csv.
     """
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     from lrm_core.sources.asset_listing import (
         asset_jobs,
         list_assets,

@@ -30,7 +30,7 @@ def check(
     ] = False,
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Check a dataset: description, manifest, hashes, members, images, cameras, splits.
@@ -38,7 +38,7 @@ def check(
     The object must lie inside the projection of its bounding box in every view, and its depths
     inside the box. All problems are listed; the exit code is 4 where there are any.
     """
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     if page is not None:
         if page.suffix.lower() != ".png":
             raise OutputError(f"{page} is no name of a page", hint="end it with .png")

@@ -45,7 +45,7 @@ def convert(
     limit: LimitOption = None,
     splits: SplitsOption = DEFAULT_SPLITS,
     build: BuildChoices = _BUILD,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Turn an OpenLRM training folder into a dataset, or with --to openlrm the other way round.
@@ -53,7 +53,7 @@ def convert(
     OpenLRM's layout (UID/rgba, UID/pose, UID/intrinsics.npy) has no place for depth, normals,
     provenance and licence: they are left out of it. Splits become SPLIT_uids.json.
     """
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     if to == "openlrm":
         _export(output, source, out, limit=limit, workers=build.workers, resume=build.resume)
         return

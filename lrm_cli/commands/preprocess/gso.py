@@ -59,14 +59,14 @@ def gso(
     fuel_url: Annotated[
         str, typer.Option("--fuel-url", envvar="LRM_FUEL_URL", help="Where --download fetches.")
     ] = "https://fuel.gazebosim.org/1.0",
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Render views of Google Scanned Objects (CC-BY-4.0, Google LLC), all in the split `test`.
 
     They are for evaluation: never train on them.
     """
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     if source is None:
         raise ConfigError(
             "no objects: neither --source nor LRM_GSO_DIR names a folder",

@@ -59,7 +59,7 @@ def objaverse(
     kinds: AssetOptions = _ASSETS,
     splits: SplitsOption = DEFAULT_SPLITS,
     build: BuildChoices = _BUILD,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Download objects of Objaverse 1.0 and render views of them.
@@ -67,7 +67,7 @@ def objaverse(
     Each object has a licence of its own, which goes into the manifest with its author's name; some
     forbid commercial use: see --licences.
     """
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     if not uids and not lvis:
         raise ConfigError(
             "no objects were named", hint="--uids UID or FILE, --lvis CATEGORY, or both"

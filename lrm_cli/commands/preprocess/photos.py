@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
 from lrm_cli.commands.preprocess.shared import EngineOption, WorkersOption
 from lrm_cli.errors import PARTIAL_FAILURE
+from lrm_cli.option_groups import expand_options
 from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-def photos(
-    sources: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO", help="Photos, or folders of photos.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
-    size: Annotated[
-        int, typer.Option("--size", min=8, max=8192, help="Image side in pixels.")
-    ] = 512,
+@dataclass(frozen=True, kw_only=True)
+class CutOutOptions:
+    """How objects are cut out and framed."""
+
+    panel: ClassVar[str] = "Photos"
+
+    size: Annotated[int, typer.Option("--size", min=8, max=8192, help="Image side in pixels.")] = (
+        512
+    )
     foreground_ratio: Annotated[
         float,
         typer.Option(
@@ -36,22 +38,38 @@ def photos(
             max=1.0,
             help="Longer side of the object over the image side.",
         ),
-    ] = 0.75,
+    ] = 0.75
     background_removal: Annotated[
         Literal["auto", "alpha", "border", "rembg", "grabcut", "none"],
-        typer.Option("--background-removal", help="How the object is told from its background."),
-    ] = "auto",
+        typer.Option("--background-removal", help="How the background is found."),
+    ] = "auto"
     mask: Annotated[
         Path | None,
         typer.Option("--mask", help="Image of the mask of a single photo (white: object)."),
-    ] = None,
+    ] = None
     masks: Annotated[
         Path | None,
         typer.Option(
             "--masks",
             help="Folder of masks, named as their photos (or X__mask beside X__image).",
         ),
-    ] = None,
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.mask is not None and self.masks is not None:
+            raise ConfigError("--mask and --masks exclude one another")
+
+
+_CUT_OUT = CutOutOptions()
+
+
+@expand_options
+def photos(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="PHOTO", help="Photos, or folders of photos.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
+    cutting: CutOutOptions = _CUT_OUT,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Take the first N photos only.")
     ] = None,
@@ -61,7 +79,7 @@ def photos(
         bool, typer.Option("--resume", help="Keep the photos that an earlier run finished.")
     ] = False,
     overwrite: OverwriteOption = False,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Cut objects out of photos and centre them on squares (paper, appendix E).
@@ -69,9 +87,7 @@ def photos(
     Writes an RGBA image per photo (NAME.png), photos.json (what was done to each) and
     contact_sheet.png. In a folder, X__mask.* beside X__image.* is taken for a mask, not a photo.
     """
-    output = Output(json=json, quiet=quiet)
-    if mask is not None and masks is not None:
-        raise ConfigError("--mask and --masks exclude one another")
+    output = Output(as_json=as_json, quiet=quiet)
     if resume and overwrite:
         raise ConfigError("--resume and --overwrite exclude one another")
     import os
@@ -79,18 +95,18 @@ def photos(
     from lrm_core.foreground.photo_batch import prepare_photos
     from lrm_core.foreground.photo_preparation import PhotoSettings, plan_photos
 
-    jobs = plan_photos(sources, masks)[:limit]
-    if mask is not None:
+    jobs = plan_photos(sources, cutting.masks)[:limit]
+    if cutting.mask is not None:
         if len(jobs) > 1:
             raise InputError(
                 f"--mask names the mask of one photo, but there are {len(jobs)}",
                 hint="use --masks FOLDER",
             )
-        jobs = [replace(jobs[0], mask=mask)]
+        jobs = [replace(jobs[0], mask=cutting.mask)]
     with output.progress("preparing photos", total=len(jobs)) as task:
         run = prepare_photos(
             jobs,
-            PhotoSettings(size, foreground_ratio, background_removal),
+            PhotoSettings(cutting.size, cutting.foreground_ratio, cutting.background_removal),
             out,
             workers=workers or os.cpu_count() or 1,
             engine=engine,

@@ -36,11 +36,11 @@ def procedural(
     ] = 0.5,
     splits: SplitsOption = DEFAULT_SPLITS,
     build: BuildChoices = _BUILD,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Make textured solids and render them: training data without any download (CC0)."""
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     from lrm_core.optional import require
     from lrm_core.sources.procedural import ProceduralViews, procedural_jobs
 

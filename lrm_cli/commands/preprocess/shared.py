@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import typer
 
@@ -42,7 +42,9 @@ DEFAULT_SPLITS = "train=0.98,val=0.01,test=0.01"
 
 @dataclass(frozen=True, kw_only=True)
 class CameraOptions:
-    """Random cameras around an object, and what they keep."""
+    """Random cameras around an object, and what is kept of each view."""
+
+    panel: ClassVar[str] = "Views"
 
     num_views: Annotated[int, typer.Option("--num-views", min=1, help="Views per object.")] = 32
     size: SizeOption = 1024
@@ -79,6 +81,8 @@ class ViewOptions(CameraOptions):
 @dataclass(frozen=True, kw_only=True)
 class BuildChoices:
     """How a dataset is built."""
+
+    panel: ClassVar[str] = "Building"
 
     workers: WorkersOption = None
     engine: EngineOption = "local"

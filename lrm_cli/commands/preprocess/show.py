@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
+from lrm_cli.options import (
+    ChannelsOption,
+    JsonOption,
+    OverwriteOption,
+    QuietOption,
+    parse_channels,
+)
 from lrm_cli.output import Output
-from lrm_core.errors import ConfigError, OutputError
-
-if TYPE_CHECKING:
-    from lrm_core.rendering.mesh_renderer import Channel
+from lrm_core.errors import OutputError
 
 
 def show(
@@ -24,12 +27,10 @@ def show(
         list[str] | None,
         typer.Option("--object", metavar="ID", help="Show this object (repeatable)."),
     ] = None,
-    channels: Annotated[
-        str, typer.Option("--channels", help="Any of rgb,depth,normal,alpha with commas.")
-    ] = "rgb",
+    channels: ChannelsOption = "rgb",
     seed: Annotated[int, typer.Option("--seed", help="Another one shows other objects.")] = 0,
     overwrite: OverwriteOption = False,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Draw one page of a dataset, to look at before training on it.
@@ -37,8 +38,8 @@ def show(
     `--objects 64 --views 1` gives a grid of objects; `--object ID --channels rgb,depth,normal`
     shows all there is of one.
     """
-    output = Output(json=json, quiet=quiet)
-    wanted = _parse_channels(channels)
+    output = Output(as_json=as_json, quiet=quiet)
+    wanted = parse_channels(channels)
     if out.suffix.lower() != ".png":
         raise OutputError(f"{out} is no name of a page", hint="end it with .png")
     if out.exists() and not overwrite:
@@ -52,15 +53,3 @@ def show(
     write_png(out, dataset_page(opened, chosen, num_views=views, channels=wanted))
     output.success(f"{out}  {len(chosen)} of {len(opened.manifest)} objects")
     output.result({"page": out, "objects": chosen, "channels": list(wanted)})
-
-
-def _parse_channels(text: str) -> tuple[Channel, ...]:
-    from lrm_core.rendering.mesh_renderer import CHANNELS
-
-    names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in CHANNELS]
-    if unknown:
-        raise ConfigError(
-            f"--channels: there is no channel '{unknown[0]}'", hint=f"use {', '.join(CHANNELS)}"
-        )
-    return tuple(channel for channel in CHANNELS if channel in names)

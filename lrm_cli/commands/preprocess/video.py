@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import typer
 
@@ -29,6 +29,8 @@ _BUILD = BuildChoices()
 @dataclass(frozen=True, kw_only=True)
 class FrameOptions:
     """Which frames of a capture are taken, and how they are cropped."""
+
+    panel: ClassVar[str] = "Frames"
 
     num_views: Annotated[
         int | None,
@@ -90,14 +92,14 @@ def video(
     limit: LimitOption = None,
     splits: SplitsOption = DEFAULT_SPLITS,
     build: BuildChoices = _BUILD,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Crop the frames of captures around their object, and put it upright at the origin.
 
     The layout is MVImgNet's. Distances keep their ratios: one similarity transform per capture.
     """
-    output = Output(json=json, quiet=quiet)
+    output = Output(as_json=as_json, quiet=quiet)
     from lrm_core.sources.video_capture import VideoCapture, capture_jobs
 
     jobs = capture_jobs(source)[:limit]

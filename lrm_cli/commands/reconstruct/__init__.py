@@ -1,0 +1,5 @@
+"""`lrm reconstruct`."""
+
+from lrm_cli.commands.reconstruct.run import reconstruct
+
+__all__ = ["reconstruct"]

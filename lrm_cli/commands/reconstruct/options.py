@@ -1,0 +1,167 @@
+"""Options of `lrm reconstruct`, in groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import typer
+
+from lrm_cli.options import DeviceOption, DTypeOption, ModelOption, OverwriteOption
+from lrm_cli.output import Output
+
+if TYPE_CHECKING:
+    from lrm_core.reconstruction.batch import FileOptions
+    from lrm_core.reconstruction.pipeline import ReconstructionModel
+    from lrm_core.reconstruction.reconstruction import MeshOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """The network, and where it is evaluated."""
+
+    panel: ClassVar[str] = "Model"
+
+    model: ModelOption = "lrm-mini"
+    device: DeviceOption = "auto"
+    dtype: DTypeOption = "auto"
+
+    def load(self, output: Output) -> ReconstructionModel:
+        """The network on its device; warns where its weights may not be used commercially."""
+        from lrm_core.device import choose_device
+        from lrm_core.reconstruction.pipeline import load_model
+
+        network = load_model(self.model, device=choose_device(self.device), dtype=self.dtype)
+        if not network.config.commercial_use:
+            output.warning(
+                f"the weights of {network.config.name} are licensed {network.config.licence}: "
+                "no commercial use"
+            )
+        return network
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForegroundOptions:
+    """How the object is cut out of its photo."""
+
+    panel: ClassVar[str] = "Photo"
+
+    background_removal: Annotated[
+        Literal["auto", "alpha", "border", "rembg", "grabcut", "none"],
+        typer.Option("--background-removal", help="How the background is found."),
+    ] = "auto"
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="Image of the object's mask (white: object).")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfaceOptions:
+    """How the mesh is extracted and colored."""
+
+    panel: ClassVar[str] = "Mesh"
+
+    resolution: Annotated[
+        int, typer.Option("--resolution", min=16, max=2048, help="Grid points per axis.")
+    ] = 256
+    texture: Annotated[
+        bool,
+        typer.Option("--texture/--vertex-colors", help="Bake a texture, or color the vertices."),
+    ] = True
+    texture_size: Annotated[
+        int, typer.Option("--texture-size", min=64, max=8192, help="Side of the texture in pixels.")
+    ] = 1024
+    photo_colors: Annotated[
+        bool,
+        typer.Option(
+            "--photo-colors/--no-photo-colors",
+            help="Use the photo's own colors where it shows the surface (lrm-mini).",
+        ),
+    ] = True
+    target_faces: Annotated[
+        int | None, typer.Option("--target-faces", min=4, help="Simplify to this number of faces.")
+    ] = None
+    iso_level: Annotated[
+        float | None,
+        typer.Option("--iso-level", help="Density of the surface [default: the model's]."),
+    ] = None
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Evaluate every grid point, not only near the surface.")
+    ] = False
+
+    def mesh_options(self) -> MeshOptions:
+        """The core's options."""
+        from lrm_core.reconstruction.reconstruction import MeshOptions
+
+        return MeshOptions(
+            resolution=self.resolution,
+            exact=self.exact,
+            appearance="texture" if self.texture else "vertex_colors",
+            texture_size=self.texture_size,
+            target_faces=self.target_faces,
+            iso_level=self.iso_level,
+            photo_colors=self.photo_colors,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultOptions:
+    """Which files are written, and in which form."""
+
+    panel: ClassVar[str] = "Files"
+
+    file_format: Annotated[
+        Literal["obj", "glb", "ply", "stl"] | None,
+        typer.Option("--format", help="Format of meshes written into a folder [default: obj]."),
+    ] = None
+    up: Annotated[
+        Literal["y", "z"],
+        typer.Option("--up", help="Up axis of the file: y (front +z) or z (front -y)."),
+    ] = "y"
+    save_scene: Annotated[
+        Path | None,
+        typer.Option("--save-scene", help="Also write the radiance field (.safetensors)."),
+    ] = None
+    video: Annotated[
+        Path | None, typer.Option("--video", help="Also write a turntable (.mp4, .gif).")
+    ] = None
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Skip photos whose mesh exists already.")
+    ] = False
+    overwrite: OverwriteOption = False
+
+    def plan(self, photos: list[Path], out: Path) -> list[tuple[Path, Path]]:
+        """Pairs of photo and mesh file; what can be checked without torch is checked here.
+
+        Raises:
+            InputError: a folder without photos.
+            OutputError: a file that cannot be written or may not be replaced.
+        """
+        from lrm_core.reconstruction.output_plan import check_replaceable, plan_outputs
+
+        jobs = plan_outputs(
+            photos,
+            out,
+            file_format=self.file_format,
+            overwrite=self.overwrite,
+            skip_existing=self.skip_existing,
+        )
+        if self.save_scene is not None:
+            check_replaceable(self.save_scene, overwrite=self.overwrite)
+        return jobs
+
+    def file_options(self) -> FileOptions:
+        """The core's options.
+
+        Raises:
+            OutputError: the video cannot be written or may not be replaced.
+        """
+        from lrm_core.reconstruction.batch import FileOptions
+        from lrm_core.rendering.view_output import check_output
+
+        if self.video is not None:
+            check_output(self.video, overwrite=self.overwrite)
+        return FileOptions(
+            up=self.up, overwrite=self.overwrite, scene=self.save_scene, video=self.video
+        )
