@@ -20,7 +20,7 @@ from lrm_cli.commands.render import render
 from lrm_cli.commands.train import train
 from lrm_cli.errors import EXIT_CODES, describe, report
 from lrm_cli.options import JSON_MODE
-from lrm_core import __version__
+from lrm_core.version import __version__
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {text}" for code, text in EXIT_CODES.items()) + "."
 

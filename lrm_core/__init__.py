@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lrm_core.version import __version__
+
 if TYPE_CHECKING:
     from lrm_core.errors import LrmError, StoppedError
     from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from lrm_core.structures.cameras import Cameras
     from lrm_core.structures.mesh import Mesh
     from lrm_core.structures.triplane import Triplane
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "LrmError": "lrm_core.errors",

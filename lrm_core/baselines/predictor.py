@@ -19,9 +19,9 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from lrm_core import __version__
 from lrm_core.errors import EmptyForegroundError, InputError
 from lrm_core.structures.scene import Scene
+from lrm_core.version import __version__
 
 Alignment = Literal["canonical", "free_azimuth", "free"]
 

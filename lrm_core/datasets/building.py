@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lrm_core import __version__
 from lrm_core.datasets.engines import (
     MakeViews,
     Outcome,
@@ -47,6 +46,7 @@ from lrm_core.io.view_dataset_files import (
 from lrm_core.io.view_set_files import EncodedViewSet, write_samples
 from lrm_core.parallel import Engine, JobFailed
 from lrm_core.structures.view_set import ObjectJob
+from lrm_core.version import __version__
 
 _PLAN = "records/plan.json"
 

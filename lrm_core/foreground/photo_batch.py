@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from lrm_core import __version__
 from lrm_core.errors import ConfigError, InputError, OutputError
 from lrm_core.foreground.photo_preparation import (
     SHEET_NAME,
@@ -29,6 +28,7 @@ from lrm_core.foreground.photo_preparation import (
 from lrm_core.io.checkpoint_files import write_json
 from lrm_core.io.image_writing import write_png
 from lrm_core.parallel import Engine, JobFailed, run_here, run_on_ray
+from lrm_core.version import __version__
 
 INDEX = "photos.json"
 _INDEX_EVERY = 100

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from lrm_core import __version__
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.checkpoint_files import write_json
 from lrm_core.io.image_writing import to_uint8, write_png
@@ -21,6 +20,7 @@ from lrm_core.rendering.view_output import write_views
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.mesh import Mesh
 from lrm_core.structures.render_output import RenderOutput
+from lrm_core.version import __version__
 
 FRAME_WORDS = {"y": "y up, front +z (glTF)", "z": "z up, front -y (lrm world)"}
 

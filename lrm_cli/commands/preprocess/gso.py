@@ -134,9 +134,9 @@ def _download(
     connections: int,
 ) -> tuple[list[str], dict[str, str]]:
     """Fetch objects into `folder`; the names asked for, and the reasons of those that failed."""
-    from lrm_core import __version__
     from lrm_core.io.resumable_download import HttpSource, open_client
     from lrm_core.sources.fuel_download import choose_models, download_models, list_models
+    from lrm_core.version import __version__
 
     with open_client(f"lrm-toolkit/{__version__}") as client:
         http = HttpSource(client)
