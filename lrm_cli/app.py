@@ -6,7 +6,10 @@ command imports what it needs inside its own body.
 
 import gc
 import io
+import os
+import signal
 import sys
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +21,7 @@ from lrm_cli.commands.preprocess import preprocess
 from lrm_cli.commands.reconstruct import reconstruct
 from lrm_cli.commands.render import render
 from lrm_cli.commands.train import train
-from lrm_cli.errors import EXIT_CODES, describe, report
+from lrm_cli.errors import EXIT_CODES, Terminated, describe, flush_stdout, report
 from lrm_cli.options import JSON_MODE
 from lrm_core.version import __version__
 
@@ -31,7 +34,9 @@ class LrmGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; see `lrm_cli.errors` for what becomes of its errors."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            flush_stdout()
+            return result
         except (Exception, KeyboardInterrupt) as error:
             failure = describe(error)
             if failure is None:
@@ -77,6 +82,7 @@ app.add_typer(evaluate)
 
 def main() -> None:
     """Entry point of the `lrm` script."""
+    _end_on_signals()
     for stream in (sys.stdout, sys.stderr):
         # a file name that the terminal cannot show must not end the program
         if isinstance(stream, io.TextIOWrapper):
@@ -86,3 +92,20 @@ def main() -> None:
     finally:
         # what torch has made need not be searched for garbage once more before the process ends
         gc.freeze()
+
+
+def _end_on_signals() -> None:
+    """SIGTERM and SIGHUP end a command as Ctrl-C does: nothing half written is left behind."""
+    process = os.getpid()
+
+    def terminate(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN if os.getpid() == process else signal.SIG_DFL)
+        if os.getpid() != process:  # a worker that inherited this
+            os.kill(os.getpid(), number)
+            return
+        raise Terminated
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows knows no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # not under nohup
+            signal.signal(number, terminate)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -84,8 +85,37 @@ def test_a_full_disk_is_no_bug() -> None:
     assert "No space left on device" in result.stderr
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("bug"), OSError(errno.EIO, "odd")])
-def test_an_unknown_error_keeps_its_traceback(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "number",
+    [errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.EROFS,
+     errno.EIO, errno.EMFILE, errno.EDQUOT],
+)  # fmt: skip
+def test_whatever_the_system_says_is_one_line(number: int) -> None:
+    result = run_command_that(OSError(number, os.strerror(number), "a/\udcff\n.obj"))
+    assert result.exit_code == 4
+    message, hint = result.stderr.splitlines()
+    assert os.strerror(number) in message
+    assert message.startswith("error: ")
+    assert hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 40.2 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_too_little_memory_is_one_line(error: Exception) -> None:
+    result = run_command_that(error)
+    assert result.exit_code == 11
+    message, hint = result.stderr.splitlines()
+    assert message.startswith("error: not enough memory (")
+    assert "--size" in hint
+
+
+def test_an_unknown_error_keeps_its_traceback() -> None:
+    error = ZeroDivisionError("bug")
     result = run_command_that(error)
     assert result.exception is error
     assert result.exit_code == 1

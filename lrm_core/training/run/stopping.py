@@ -58,7 +58,7 @@ class SpikeWatch:
 
 
 class StopSignal:
-    """While it is entered, Ctrl-C and SIGTERM ask the run to stop after its step.
+    """While it is entered, Ctrl-C, SIGTERM and SIGHUP ask the run to stop after its step.
 
     Schedulers and `torchrun` send SIGTERM. A second Ctrl-C interrupts at once. Signals reach only
     the main thread of a program; elsewhere nothing changes.
@@ -73,7 +73,12 @@ class StopSignal:
 
     def __enter__(self) -> StopSignal:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            numbers = [signal.SIGINT, signal.SIGTERM]
+            # the terminal was closed; not under nohup, nor on Windows
+            hangup = getattr(signal, "SIGHUP", None)
+            if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:
+                numbers.append(hangup)
+            for number in numbers:
                 self._before[number] = signal.signal(number, self._note)
         return self
 

@@ -1,0 +1,109 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from lrm_core.errors import OutputError
+from lrm_core.io.atomic_write import replacing
+
+
+def write(path: Path, content: bytes = b"new") -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+@pytest.mark.parametrize("writer_mode", [None, 0o600])
+def test_permissions_are_those_of_the_umask(tmp_path, umask, writer_mode):
+    before = os.umask(umask)
+    try:
+        with replacing(tmp_path / "a") as temporary:
+            temporary.unlink()  # as writers do that make a file of their own
+            temporary.write_bytes(b"new")
+            if writer_mode is not None:
+                temporary.chmod(writer_mode)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "a").chmod(0o640)
+    write(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_symbolic_links_are_written_through(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "a").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("far/a")
+    (tmp_path / "dangling").symlink_to("far/b")
+    write(tmp_path / "link")
+    write(tmp_path / "dangling")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "far" / "a").read_bytes() == b"new"
+    assert (tmp_path / "far" / "b").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "x" * 251 + ".obj", "x." + "y" * 253, "é" * 127 + "x"])
+def test_the_longest_names(tmp_path, name):
+    write(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_names_are_bytes(tmp_path):
+    name = b"caf\xe9.obj".decode("utf-8", "surrogateescape")
+    write(tmp_path / name)
+    assert [os.fsencode(path.name) for path in tmp_path.iterdir()] == [b"caf\xe9.obj"]
+
+
+@pytest.mark.parametrize(
+    "place", ["file/a", "loop", "loop/a", "x" * 256, "x" * 300 + "/a", "nul\0.obj", "folder"]
+)
+def test_what_cannot_be_written_is_one_known_error(tmp_path, place):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(OutputError, match="cannot be written"):
+        write(tmp_path / place)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_block_that_fails_leaves_nothing(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+
+    def fail() -> None:
+        with replacing(tmp_path / "a") as temporary:
+            temporary.write_bytes(b"half")
+            raise ValueError("own")
+
+    with pytest.raises(ValueError, match="own"):
+        fail()
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "write_to",
+    [
+        lambda path: path.write_bytes(b"new"),
+        lambda path: torch.save(torch.zeros(1 << 16), path),
+        lambda path: Image.new("L", (64, 64)).save(path, format="PNG"),
+    ],
+)
+def test_a_full_disk_is_one_known_error(tmp_path, write_to):
+    def write_to_full_device() -> None:
+        with replacing(tmp_path / "a") as path:
+            path.unlink()
+            path.symlink_to("/dev/full")
+            write_to(path)
+
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_to_full_device()
+    assert list(tmp_path.iterdir()) == []
