@@ -32,23 +32,19 @@ from lrm_core.device import choose_device
 from lrm_core.io.atomic_write import replacing
 from lrm_core.models.loading import load_lrm
 from lrm_core.sources.object_views import ViewSettings
-from lrm_core.sources.procedural import ProceduralViews, procedural_jobs
+from lrm_core.sources.procedural import ProceduralSource
 from lrm_core.training.config import TrainingConfig, read_training_config
 from lrm_core.training.run.loop import Trainer
 from lrm_core.training.run.start import is_main_process, release, start_run
 
 _FOLDER = Path(__file__).with_suffix("")
 _RECIPE = "lrm-small"
-_STRICT: Any = {"extra": "forbid"}
-
 _HEADINGS = {"psnr": "PSNR", "clip_similarity": "CLIP", "ssim": "SSIM", "lpips": "LPIPS"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperScores:
     """What the paper prints: PSNR in dB, the others times 100; None where it gives no number."""
-
-    __pydantic_config__ = _STRICT
 
     psnr: float | None
     clip_similarity: float | None
@@ -60,8 +56,6 @@ class PaperScores:
 class RowAtScale:
     """A row as it is run at one scale; in a table, what takes its place at the scale tiny."""
 
-    __pydantic_config__ = _STRICT
-
     name: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     model_settings: dict[str, Any] = field(default_factory=dict)
@@ -72,8 +66,6 @@ class RowAtScale:
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One row of a table: overrides of the recipe and of its model, by dotted keys."""
-
-    __pydantic_config__ = _STRICT
 
     name: str
     paper: PaperScores
@@ -97,8 +89,6 @@ class Row:
 class Table:
     """One table of the paper."""
 
-    __pydantic_config__ = _STRICT
-
     title: str
     varies: str
     """Heading of the first column."""
@@ -110,8 +100,6 @@ class Table:
 class ProceduralData:
     """A dataset that is made where none is at hand."""
 
-    __pydantic_config__ = _STRICT
-
     num: int
     num_views: int
     size: int
@@ -122,8 +110,6 @@ class ProceduralData:
 @dataclass(frozen=True, kw_only=True)
 class Scale:
     """How large the runs are."""
-
-    __pydantic_config__ = _STRICT
 
     seeds: tuple[int, ...]
     settings: dict[str, Any]
@@ -168,14 +154,13 @@ def row_config(row: RowAtScale, scale: Scale, *, seed: int, data: Path | None) -
 def prepare_procedural(data: ProceduralData, out: Path) -> None:
     """Make the dataset, or go on with it, or find it finished."""
     settings = ViewSettings(num_views=data.num_views, size=data.size, seed=data.seed)
+    source = ProceduralSource(data.num, data.seed, settings)
     build_dataset(
         str(out),
-        procedural_jobs(data.num, data.seed),
-        ProceduralViews(data.seed, settings),
-        description={"source": "procedural objects of lrm-toolkit, CC0-1.0",
-                     "settings": settings.describe()},
+        source,
+        source.jobs(),
         options=BuildOptions(resume=True, splits=data.splits),
-    )  # fmt: skip
+    )
 
 
 class QuietWatch:

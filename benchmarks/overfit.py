@@ -24,7 +24,7 @@ from lrm_core.datasets.building import BuildOptions, build_dataset
 from lrm_core.io.atomic_write import replacing
 from lrm_core.models.loading import load_lrm
 from lrm_core.sources.object_views import ViewSettings
-from lrm_core.sources.procedural import ProceduralViews, procedural_jobs
+from lrm_core.sources.procedural import ProceduralSource
 from lrm_core.training.config import read_training_config
 from lrm_core.training.data.view_samples import ViewSamples, collate_views
 from lrm_core.training.objectives.rendering_objective import RenderingObjective, ValidationResult
@@ -41,11 +41,11 @@ TARGET_PSNR = 28.0
 def prepare(out: Path) -> None:
     """The dataset that the comment of the recipe makes."""
     settings = ViewSettings(num_views=NUM_VIEWS, size=SIZE, radius=(RADIUS, RADIUS))
+    source = ProceduralSource(NUM_OBJECTS, 0, settings)
     build_dataset(
         str(out),
-        procedural_jobs(NUM_OBJECTS, 0),
-        ProceduralViews(0, settings),
-        description={"source": "procedural objects of lrm-toolkit, CC0-1.0"},
+        source,
+        source.jobs(),
         options=BuildOptions(resume=True, splits=(("train", 1.0),)),
     )
 

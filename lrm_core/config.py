@@ -8,14 +8,13 @@ into it with every unknown key and bad value reported. Section numbers are the p
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, is_dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
-from lrm_core.errors import ConfigError
-
-_STRICT: Any = {"extra": "forbid"}
+from lrm_core.errors import ConfigError, first_line
 
 Normalization = Literal["normalised", "random", "none"]
 
@@ -23,8 +22,6 @@ Normalization = Literal["normalised", "random", "none"]
 @dataclass(frozen=True, kw_only=True)
 class ImageEncoderConfig:
     """Image -> patch tokens (section 3.1)."""
-
-    __pydantic_config__ = _STRICT
 
     kind: Literal["dino", "dinov2", "rgba"] = "dino"
     """dino: DINO ViT; dinov2: DINOv2 with registers (OpenLRM 1.1); rgba: our small pixel-aligned
@@ -53,8 +50,6 @@ class ImageEncoderConfig:
 @dataclass(frozen=True, kw_only=True)
 class DecoderConfig:
     """Image tokens -> triplane (section 3.2)."""
-
-    __pydantic_config__ = _STRICT
 
     width: int = 1024
     """Hidden width d_D."""
@@ -91,9 +86,7 @@ class DecoderConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FieldConfig:
-    """Triplane features -> density and colour (section 3.3), and where they live."""
-
-    __pydantic_config__ = _STRICT
+    """Triplane features -> density and color (section 3.3), and where they live."""
 
     num_layers: int = 10
     """Linear layers of the NeRF MLP, first and last included."""
@@ -124,21 +117,17 @@ class FieldConfig:
 class RenderingConfig:
     """Volume rendering of the field (appendix A.1, equations 8 and 9)."""
 
-    __pydantic_config__ = _STRICT
-
     num_samples: int = 128
     """Samples per ray (section 4.2)."""
     step: Literal["metric", "normalised"] = "metric"
     """delta_i in world units (the paper), or as a fraction of the ray inside the box (TripoSR)."""
     midpoint_density: bool = False
-    """Average raw densities and colours of neighbouring samples first (OpenLRM)."""
+    """Average raw densities and colors of neighboring samples first (OpenLRM)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceCameraConfig:
     """The canonical camera of the input image (section 4.2)."""
-
-    __pydantic_config__ = _STRICT
 
     distance: float = 2.0
     focal: float = 0.75
@@ -149,23 +138,19 @@ class SourceCameraConfig:
 class InputConfig:
     """How a photo must be framed before the model sees it (appendix E)."""
 
-    __pydantic_config__ = _STRICT
-
     background: float = 1.0
     """Grey level behind the object, [0, 1]: white in the paper, 0.5 for TripoSR."""
     foreground_ratio: float = 0.75
     """Longer side of the object's box over the image side after framing."""
     resize: Literal["bilinear", "bicubic"] = "bicubic"
     detail_size: int | None = None
-    """Side in pixels of a finer copy of the framed photo, whose colours are laid on the surface
-    that it shows; None takes all colours from the field."""
+    """Side in pixels of a finer copy of the framed photo, whose colors are laid on the surface
+    that it shows; None takes all colors from the field."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Everything needed to build, feed and render one model."""
-
-    __pydantic_config__ = _STRICT
 
     name: str = "lrm"
     licence: str = "Apache-2.0"
@@ -219,20 +204,35 @@ def parse_config(
         origin: file or preset name for messages.
 
     Raises:
-        ConfigError: unknown key, bad type or inconsistent values; names the first place.
+        ConfigError: unknown key, bad type or inconsistent values; names the first place, and for an
+            unknown key the known ones.
     """
-    from pydantic import TypeAdapter, ValidationError  # 80 ms: only when one is read
+    from pydantic import TypeAdapter, ValidationError, with_config  # 80 ms: only when one is read
 
     try:
-        parsed: ConfigType = TypeAdapter(config_type).validate_python(values)
+        strict = with_config({"extra": "forbid"})(config_type)  # nested classes inherit it
+        parsed: ConfigType = TypeAdapter(strict).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        unknown = first["type"] == "unexpected_keyword_argument"
         raise ConfigError(
             f"{origin}: {place}: {first['msg']} (got {first['input']!r:.80})",
-            hint="see lrm_core/config.py for the fields and their values",
+            hint=f"settings: {', '.join(_names_beside(strict, first['loc']))}"
+            if unknown
+            else "correct this value",
         ) from error
     return parsed
+
+
+def _names_beside(config_type: type, place: tuple[int | str, ...]) -> list[str]:
+    """The settings of the group that a place of a configuration is in."""
+    group: Any = config_type
+    for part in place[:-1]:
+        if isinstance(part, str):  # numbers count entries of a tuple
+            hint = get_type_hints(group)[part]
+            group = next((inner for inner in get_args(hint) if is_dataclass(inner)), hint)
+    return [setting.name for setting in dataclasses.fields(group)]
 
 
 def read_yaml(path: Path | Any, *, origin: str) -> dict[str, Any]:
@@ -246,8 +246,7 @@ def read_yaml(path: Path | Any, *, origin: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"{origin}: cannot be read as YAML ({reason})") from error
+        raise ConfigError(f"{origin}: cannot be read as YAML ({first_line(error)})") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{origin}: expected a mapping of settings, got {type(values).__name__}")
     return values
@@ -281,6 +280,25 @@ def load_preset(name: str) -> ModelConfig:
         )
     values = read_yaml(bundled_presets()[name], origin=name)
     return parse_config(ModelConfig, values, origin=name)
+
+
+def changed_settings(before: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Settings of nested plain values that differ, in alphabetical order.
+
+    Args:
+        before: as `config_to_dict` gives it.
+        now: likewise.
+        place: dotted key of both.
+
+    Yields:
+        dotted key, value before, value now; None stands for a setting that is missing.
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(before.keys() | now.keys()):
+            inner = f"{place}.{key}" if place else key
+            yield from changed_settings(before.get(key), now.get(key), inner)
+    elif before != now:
+        yield place, before, now
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:

@@ -22,6 +22,12 @@ class LrmError(Exception):
         self.hint = hint
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, cut to 160 characters; the error's type without any."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__
+
+
 class ConfigError(LrmError):
     """A preset, option or configuration file holds an unknown key or a bad value."""
 

@@ -6,6 +6,7 @@ A job that fails, hangs or takes its process with it costs that job alone.
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, TimeoutError
@@ -19,6 +20,9 @@ from lrm_core.optional import require
 Engine = Literal["local", "ray"]
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Pending = TypeVar("Pending")
+
+_AHEAD = 4  # jobs per worker: none waits while an earlier job takes long
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,35 @@ def run_job(function: Callable[[Job], Result], job: Job) -> Result | JobFailed:
         return JobFailed(_one_line(f"{type(error).__name__}: {error}"))
 
 
+def one_per_core(workers: int | None) -> int:
+    """The number of workers that was chosen, or one for each core of this machine."""
+    return workers or os.cpu_count() or 1
+
+
+def in_order(
+    submit: Callable[[Job], Pending],
+    jobs: Iterable[Job],
+    result: Callable[[Pending], Result],
+    *,
+    window: int,
+) -> Iterator[Result]:
+    """Results in the order of the jobs, while those that follow are worked on.
+
+    Args:
+        submit: hands a job over to whoever does it.
+        jobs: taken as they are needed.
+        result: waits for a job that was handed over.
+        window: number of jobs that are handed over at a time.
+    """
+    pending: deque[Pending] = deque()
+    for job in jobs:
+        pending.append(submit(job))
+        if len(pending) >= window:
+            yield result(pending.popleft())
+    while pending:
+        yield result(pending.popleft())
+
+
 def run_here(
     function: Callable[[Job], Result],
     jobs: Iterable[Job],
@@ -74,23 +107,13 @@ def run_here(
             yield run_job(function, job)
         return
     pool = _process_pool(workers)
-    waiting = iter(jobs)
-    # enough ahead that no worker waits while an earlier job takes long
-    window = 4 * workers
-    pending: deque[Future[Result | JobFailed]] = deque()
-    exhausted = False
     try:
-        while True:
-            while not exhausted and len(pending) < window:
-                try:
-                    job = next(waiting)
-                except StopIteration:
-                    exhausted = True
-                    break
-                pending.append(pool.schedule(run_job, (function, job), timeout=time_limit))
-            if not pending:
-                break
-            yield _result(pending.popleft(), time_limit)
+        yield from in_order(
+            lambda job: pool.schedule(run_job, (function, job), timeout=time_limit),
+            jobs,
+            lambda future: _result(future, time_limit),
+            window=_AHEAD * workers,
+        )
         pool.close()
     finally:
         pool.stop()  # at once where the loop was left early
@@ -107,6 +130,11 @@ def connect_ray() -> Any:
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False)
     return ray
+
+
+def ray_window(ray: Any) -> int:
+    """Jobs to hand over to a cluster at a time; see `in_order`."""
+    return _AHEAD * int(ray.cluster_resources().get("CPU", 1))
 
 
 def submit_to_ray(ray: Any, function: Any, job: Any, *, time_limit: float | None = None) -> Any:
@@ -147,14 +175,12 @@ def run_on_ray(
     """Do jobs on a Ray cluster; results in the order of the jobs, as `run_here` gives them."""
     ray = connect_ray()
     shared = ray.put(function)
-    window = 4 * int(ray.cluster_resources().get("CPU", 1))
-    pending: deque[Any] = deque()
-    for job in jobs:
-        pending.append(submit_to_ray(ray, shared, job, time_limit=time_limit))
-        if len(pending) >= window:
-            yield result_of_ray(ray, pending.popleft())
-    while pending:
-        yield result_of_ray(ray, pending.popleft())
+    yield from in_order(
+        lambda job: submit_to_ray(ray, shared, job, time_limit=time_limit),
+        jobs,
+        lambda reference: result_of_ray(ray, reference),
+        window=ray_window(ray),
+    )
 
 
 def _run_in_task(

@@ -1,7 +1,7 @@
-"""Objects -> a dataset of view sets, on ten objects or a million, stopped and gone on with.
+"""Objects -> a dataset of view sets: ten objects or a million, in one run or resumed.
 
 The list of objects is cut into shards of fixed size; each is written whole, followed by a record
-of what it holds. A run that goes on skips every shard whose record fits its objects, so a dataset
+of what it holds. A resumed run skips every shard whose record fits its objects, so a dataset
 is the same bytes whether it was made in one go or in ten, by one worker or by a cluster.
 """
 
@@ -16,13 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lrm_core.datasets.engines import (
-    MakeViews,
-    Outcome,
-    Shard,
-    build_here,
-    build_on_ray,
-)
+from lrm_core.config import changed_settings
+from lrm_core.datasets.engines import Outcome, Shard, build_here, build_on_ray
 from lrm_core.errors import ConfigError, InputError, OutputError
 from lrm_core.io.view_dataset_files import (
     CAMERA_CONVENTION,
@@ -45,6 +40,7 @@ from lrm_core.io.view_dataset_files import (
 )
 from lrm_core.io.view_set_files import EncodedViewSet, write_samples
 from lrm_core.parallel import Engine, JobFailed
+from lrm_core.sources.source import Source
 from lrm_core.structures.view_set import ObjectJob
 from lrm_core.version import __version__
 
@@ -56,10 +52,10 @@ class BuildOptions:
     """How a dataset is built.
 
     Attributes:
-        objects_per_shard: objects in one tar; also what is lost at most when a run is killed.
-        workers: processes of the local engine.
+        objects_per_shard: objects in one tar; also the most that a killed run loses.
+        workers: number of processes of the local engine.
         engine: `local` or `ray`.
-        resume: go on with a dataset that was begun.
+        resume: continue a dataset that was begun.
         retry_failed: with `resume`, make shards again that miss objects.
         time_limit: seconds per object; None for no limit.
         splits: (name, share) pairs; an object's split follows from the hash of its id.
@@ -93,10 +89,9 @@ class BuildSummary:
 
 def build_dataset(
     out: str,
+    source: Source,
     jobs: Sequence[ObjectJob],
-    make_views: MakeViews,
     *,
-    description: dict[str, Any],
     options: BuildOptions = BuildOptions(),
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> BuildSummary:
@@ -104,20 +99,20 @@ def build_dataset(
 
     Args:
         out: folder or fsspec URL.
-        jobs: objects with ids that differ.
-        make_views: prepares one object; picklable, and the same for the same job.
-        description: source, renderer and settings, as JSON; goes into dataset.json.
-        options: how.
+        source: makes the views; its description goes into dataset.json.
+        jobs: the source's jobs, or the part of them that is wanted; their ids differ.
+        options: shards, workers, splits, whether to resume.
         on_progress: called with the number of objects done since the last call.
 
     Raises:
-        InputError: no object at all, or two of one id.
-        OutputError: there is a dataset already and `resume` is not set.
+        InputError: no objects, or two with the same id.
+        OutputError: a dataset exists already and `resume` is not set.
         ConfigError: the dataset that was begun had other settings.
     """
     if not jobs:
-        raise InputError("there is no object to prepare")
+        raise InputError("there are no objects to prepare")
     _check_ids(jobs)
+    description = source.describe()
     _begin(out, description, options)
     shards = [
         Shard(index, tuple(jobs[start : start + options.objects_per_shard]))
@@ -131,12 +126,12 @@ def build_dataset(
     write = functools.partial(_write_shard, out, options.splits)
     if options.engine == "ray":
         made = build_on_ray(
-            to_do, make_views, write, time_limit=options.time_limit, on_object=on_progress
+            to_do, source, write, time_limit=options.time_limit, on_object=on_progress
         )
     else:
         made = build_here(
             to_do,
-            make_views,
+            source,
             write,
             workers=options.workers,
             time_limit=options.time_limit,
@@ -158,7 +153,7 @@ def _check_ids(jobs: Sequence[ObjectJob]) -> None:
 
 
 def _begin(out: str, description: dict[str, Any], options: BuildOptions) -> None:
-    """Make sure that nothing of another kind is in the way, and note what is being made."""
+    """Make sure that nothing else is in the folder, and record what is being made."""
     plan = _json(
         {
             "description": description,
@@ -177,7 +172,7 @@ def _begin(out: str, description: dict[str, Any], options: BuildOptions) -> None
         return
     if not options.resume:
         raise OutputError(
-            f"{out} holds a dataset already", hint="add --resume to go on with it, or name another"
+            f"{out} holds a dataset already", hint="add --resume to continue it, or name another"
         )
     begun = read_file(out, _PLAN)
     if begun != plan:
@@ -189,20 +184,8 @@ def _begin(out: str, description: dict[str, Any], options: BuildOptions) -> None
 
 def _difference(begun: bytes, plan: bytes) -> str:
     """The first setting that differs, as `name: then, now`."""
-
-    def flat(value: Any, name: str = "") -> dict[str, Any]:
-        if isinstance(value, dict):
-            return {
-                key: leaf
-                for part, inner in value.items()
-                for key, leaf in flat(inner, f"{name}.{part}" if name else part).items()
-            }
-        return {name: value}
-
-    then, now = flat(json.loads(begun)), flat(json.loads(plan))
-    for key in sorted(then.keys() | now.keys()):
-        if then.get(key) != now.get(key):
-            return f"{key}: {then.get(key)} then, {now.get(key)} now"
+    for name, then, now in changed_settings(json.loads(begun), json.loads(plan)):
+        return f"{name}: {then} then, {now} now"
     return "their order"
 
 
@@ -210,14 +193,14 @@ def _finished(
     out: str, shards: Sequence[Shard], options: BuildOptions
 ) -> dict[int, dict[str, Any]]:
     """Records of the shards that need not be made again."""
-    there = set(list_files(out))
+    present = set(list_files(out))
     recorded = set(list_files(out, "records"))
     records = {}
     for shard in shards:
         if _record_name(shard.index) not in recorded:
             continue
         record = json.loads(read_file(out, f"records/{_record_name(shard.index)}"))
-        whole = record["shard"] is None or record["shard"] in there
+        whole = record["shard"] is None or record["shard"] in present
         tried = not (options.retry_failed and record["failures"])
         if record["jobs"] == _fingerprint(shard) and whole and tried:
             records[shard.index] = record

@@ -2,7 +2,7 @@
 
 Everything that `view_dataset_files` describes is compared with everything else: description,
 manifest, list of failures, tar members, sample headers, images, cameras, hashes. All problems are
-collected; none ends the check but one that leaves nothing to be checked.
+collected; the check ends early only where nothing is left to check.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from lrm_core.structures.view_set import object_id_of
 
 _SHARD = re.compile(r"shard-\d{6,}\.tar")
 _VIEWS_WORTH_A_PROCESS = 256
-"""A process takes seconds to start, in which a hundred views are checked."""
+"""A process takes seconds to start: enough to check a hundred views here."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -107,10 +107,10 @@ def check_dataset(
     by_shard: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_shard[row["shard"]].append(row)
-    there = {name for name in list_files(url) if name.startswith("shard-")}
-    problems += _check_shard_names(set(by_shard), set(shards), there)
+    present = {name for name in list_files(url) if name.startswith("shard-")}
+    problems += _check_shard_names(set(by_shard), set(shards), present)
     jobs = [
-        (shards[name], by_shard[name]) for name in sorted(by_shard.keys() & shards.keys() & there)
+        (shards[name], by_shard[name]) for name in sorted(by_shard.keys() & shards.keys() & present)
     ]
     many = not fast and num_views > _VIEWS_WORTH_A_PROCESS
     outcomes = run_here(
@@ -121,8 +121,8 @@ def check_dataset(
         if isinstance(outcome, JobFailed):
             problems.append(Problem(shard.name, outcome.reason))
         else:
-            found, hashes = outcome
-            problems += found
+            messages, hashes = outcome
+            problems += messages
             digests |= hashes
         on_progress(len(held))
     return DatasetCheck(
@@ -183,11 +183,11 @@ def _check_rows(rows: Sequence[Row], splits: Splits | None) -> Iterator[Problem]
         if count > 1:
             yield Problem(object_id, f"is {count} times in the manifest")
         if object_id_of(object_id) != object_id:
-            yield Problem(object_id, "is no object id: letters, digits, '_' and '-' only")
+            yield Problem(object_id, "is not an object id: letters, digits, '_' and '-' only")
     for row in rows:
         object_id = row["object_id"]
         if not _SHA256.fullmatch(row["sha256"]):
-            yield Problem(object_id, f"'{row['sha256']}' is no sha256")
+            yield Problem(object_id, f"'{row['sha256']}' is not a sha256")
         if not row["licence"]:
             yield Problem(object_id, "has no licence")
         if splits is not None and row["split"] != (expected := split_of(object_id, splits)):
@@ -195,7 +195,7 @@ def _check_rows(rows: Sequence[Row], splits: Splits | None) -> Iterator[Problem]
         box = np.array([row[name] for name in BOX_COLUMNS])
         is_box = np.isfinite(box).all() and (box[:3] <= box[3:]).all()
         if not is_box and not np.isnan(box).all():
-            yield Problem(object_id, f"its bounding box {box.tolist()} is none")
+            yield Problem(object_id, f"its bounding box {box.tolist()} is not one")
 
 
 def _check_failures(url: str, description: dict[str, Any], rows: Sequence[Row]) -> list[Problem]:
@@ -216,13 +216,13 @@ def _check_failures(url: str, description: dict[str, Any], rows: Sequence[Row]) 
     return problems
 
 
-def _check_shard_names(named: set[str], listed: set[str], there: set[str]) -> list[Problem]:
+def _check_shard_names(named: set[str], listed: set[str], present: set[str]) -> list[Problem]:
     """Compare the shards of the manifest, of the description and of the folder."""
     findings = (
-        (listed - there, "is missing"),
+        (listed - present, "is missing"),
         (named - listed, "is in the manifest but not in dataset.json"),
         (listed - named, "holds no object of the manifest"),
-        (there - listed, "is in the folder but not in dataset.json"),
+        (present - listed, "is in the folder but not in dataset.json"),
     )
     return [Problem(name, message) for names, message in findings for name in sorted(names)]
 

@@ -6,17 +6,25 @@ its objects, so that a dataset does not depend on the engine or the number of wo
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from lrm_core.io.view_set_files import EncodedViewSet, encode_view_set
-from lrm_core.parallel import JobFailed, connect_ray, result_of_ray, run_here, submit_to_ray
-from lrm_core.structures.view_set import ObjectJob, ViewSet
+from lrm_core.parallel import (
+    JobFailed,
+    connect_ray,
+    in_order,
+    ray_window,
+    result_of_ray,
+    run_here,
+    submit_to_ray,
+)
+from lrm_core.sources.source import Source
+from lrm_core.structures.view_set import ObjectJob
 
-MakeViews = Callable[[ObjectJob], ViewSet]
 Outcome = EncodedViewSet | JobFailed
 
 
@@ -34,7 +42,7 @@ WriteShard = Callable[[Shard, Sequence[Outcome]], dict[str, Any]]
 
 def build_here(
     shards: Sequence[Shard],
-    make_views: MakeViews,
+    source: Source,
     write: WriteShard,
     *,
     workers: int,
@@ -45,7 +53,7 @@ def build_here(
 
     Args:
         shards: to be made, in order.
-        make_views: prepares one object; picklable where there are several workers.
+        source: makes the views of one object; picklable where there are several workers.
         write: writes a shard, in this process.
         workers: see `run_here`.
         time_limit: seconds per object; see `run_here`.
@@ -55,7 +63,7 @@ def build_here(
         each shard with its record.
     """
     jobs = (job for shard in shards for job in shard.jobs)
-    results = run_here(partial(_prepare, make_views), jobs, workers=workers, time_limit=time_limit)
+    results = run_here(partial(_prepare, source), jobs, workers=workers, time_limit=time_limit)
     for shard in shards:
         outcomes = []
         for _ in shard.jobs:
@@ -66,7 +74,7 @@ def build_here(
 
 def build_on_ray(
     shards: Sequence[Shard],
-    make_views: MakeViews,
+    source: Source,
     write: WriteShard,
     *,
     time_limit: float | None,
@@ -82,26 +90,26 @@ def build_on_ray(
     """
     ray = connect_ray()
     gather = ray.remote(max_retries=3)(_write_in_task)
-    prepare = ray.put(partial(_prepare, make_views))
+    prepare = ray.put(partial(_prepare, source))
     shared_write = ray.put(write)
-    window = 4 * int(ray.cluster_resources().get("CPU", 1))
-    pending: deque[tuple[Shard, Any]] = deque()
-    waiting = deque(shards)
-    while pending or waiting:
-        while waiting and sum(len(shard.jobs) for shard, _ in pending) < window:
-            shard = waiting.popleft()
-            # in a list: Ray must not fail the shard when an object's task failed
-            outcomes = [
-                submit_to_ray(ray, prepare, job, time_limit=time_limit) for job in shard.jobs
-            ]
-            pending.append((shard, gather.remote(shared_write, shard, outcomes)))
-        shard, record = pending.popleft()
-        yield shard, ray.get(record)
+
+    def submit(shard: Shard) -> tuple[Shard, Any]:
+        # in a list: Ray must not fail the shard when an object's task failed
+        outcomes = [submit_to_ray(ray, prepare, job, time_limit=time_limit) for job in shard.jobs]
+        return shard, gather.remote(shared_write, shard, outcomes)
+
+    def result(pending: tuple[Shard, Any]) -> tuple[Shard, dict[str, Any]]:
+        return pending[0], ray.get(pending[1])
+
+    largest = max((len(shard.jobs) for shard in shards), default=1)
+    window = math.ceil(ray_window(ray) / largest)
+    for shard, record in in_order(submit, shards, result, window=window):
+        yield shard, record
         on_object(len(shard.jobs))
 
 
-def _prepare(make_views: MakeViews, job: ObjectJob) -> EncodedViewSet:
-    return encode_view_set(make_views(job))
+def _prepare(source: Source, job: ObjectJob) -> EncodedViewSet:
+    return encode_view_set(source(job))
 
 
 def _write_in_task(write: WriteShard, shard: Shard, references: list[Any]) -> dict[str, Any]:

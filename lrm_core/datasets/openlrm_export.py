@@ -51,14 +51,14 @@ def export_openlrm(
     Raises:
         OutputError: objects are there already and `resume` is not set, or nothing can be written.
     """
-    there = {object_id for object_id in dataset.object_ids if is_written(root, object_id)}
-    if there and not resume:
+    written = {object_id for object_id in dataset.object_ids if is_written(root, object_id)}
+    if written and not resume:
         raise OutputError(
-            f"{root} holds {len(there)} of the objects already",
+            f"{root} holds {len(written)} of the objects already",
             hint="add --resume to keep them, or name another folder",
         )
-    to_do = [object_id for object_id in dataset.object_ids if object_id not in there]
-    on_progress(len(there))
+    to_do = [object_id for object_id in dataset.object_ids if object_id not in written]
+    on_progress(len(written))
     outcomes = run_here(
         partial(_export_object, root),
         (_only(dataset, object_id) for object_id in to_do),
@@ -73,12 +73,13 @@ def export_openlrm(
     for split, rows in dataset.manifest.groupby("split", sort=True):
         uid_lists.append(root / f"{object_id_of(str(split))}_uids.json")
         write_uids(uid_lists[-1], [uid for uid in rows["object_id"] if uid not in failures])
-    written = len(dataset.object_ids) - len(failures)
-    return OpenLrmExport(written, written - len(there), tuple(uid_lists), tuple(failures.items()))
+    num_objects = len(dataset.object_ids) - len(failures)
+    num_made = num_objects - len(written)
+    return OpenLrmExport(num_objects, num_made, tuple(uid_lists), tuple(failures.items()))
 
 
 def _only(dataset: ViewDataset, object_id: str) -> ViewDataset:
-    """The part of a dataset that a worker needs for one object."""
+    """The part of a dataset that a worker needs for an object."""
     manifest = dataset.manifest
     return replace(dataset, manifest=manifest[manifest["object_id"] == object_id])
 

@@ -53,9 +53,9 @@ def check_shard_headers(url: str, shard: ListedShard, rows: Iterable[Row]) -> li
     """A fast look at a shard: its size, and what the headers of its samples say.
 
     Args:
-        url: of the dataset.
-        shard: which is there.
-        rows: of its objects.
+        url: folder or URL of the dataset.
+        shard: a shard of it, which exists.
+        rows: manifest rows of its objects.
     """
     filesystem, root = fsspec.core.url_to_fs(url)
     path = f"{root}/{shard.name}"
@@ -81,9 +81,9 @@ def check_shard(
     """Check everything about a shard and its samples.
 
     Args:
-        url: of the dataset.
-        shard: which is there.
-        rows: of its objects.
+        url: folder or URL of the dataset.
+        shard: a shard of it, which exists.
+        rows: manifest rows of its objects.
 
     Returns:
         the problems, and for each object that could be read the sha256 of its header and members.
@@ -124,13 +124,13 @@ def _members(content: bytes) -> _Places:
     """Where each member of a tar lies.
 
     Raises:
-        tarfile.TarError: it is no tar, or holds something else than files, or one of them twice.
+        tarfile.TarError: it is not a tar, or holds something other than files, or a file twice.
     """
     members: _Places = {}
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
         for member in tar:
             if not member.isreg() or member.name in members:
-                raise tarfile.TarError(f"{member.name!r} is no file, or there twice")
+                raise tarfile.TarError(f"{member.name!r} is not a file, or there twice")
             members[member.name] = (member.offset_data, member.size)
     return members
 
@@ -179,7 +179,7 @@ def _all_cameras(header: bytes) -> Cameras:
     Raises:
         InputError: the header is damaged.
     """
-    # looks at all that the header says, and asks for no member
+    # checks all that the header says and fetches no member
     decode_view_set(header, lambda ranges: [], views=[])
     fields = json.loads(header)
     return Cameras(
@@ -193,7 +193,7 @@ def _all_cameras(header: bytes) -> Cameras:
 def _against_row(fields: dict[str, Any], row: Row) -> list[str]:
     """Where the header of a sample and its row of the manifest contradict each other."""
     source = fields["source"]
-    found = {
+    stated = {
         "object_id": fields["object_id"],
         "num_views": len(fields["c2w"]),
         "source": source["name"],
@@ -202,7 +202,7 @@ def _against_row(fields: dict[str, Any], row: Row) -> list[str]:
     }
     messages = [
         f"its {name} is {value!r}, the manifest says {row[name]!r}"
-        for name, value in found.items()
+        for name, value in stated.items()
         if value != row[name]
     ]
     in_row = np.array([row[name] for name in BOX_COLUMNS], np.float32)

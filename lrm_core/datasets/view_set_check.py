@@ -57,13 +57,9 @@ def check_views(view_set: ViewSet) -> list[str]:
 
 def check_cameras(cameras: Cameras) -> list[str]:
     """What is wrong with cameras, in words."""
-    c2w = cameras.c2w.double().numpy()
     focal = cameras.intrinsics[:, :2].numpy()
-    finite = np.isfinite(c2w).all(axis=(1, 2)) & np.isfinite(cameras.intrinsics.numpy()).all(axis=1)
-    rotation = np.where(finite[:, None, None], c2w[:, :3, :3], np.eye(3))
-    error = np.abs(rotation @ rotation.swapaxes(1, 2) - np.eye(3)).max(axis=(1, 2))
-    rigid = (error < _ROTATION_TOLERANCE) & (np.linalg.det(rotation) > 0)
-    rigid &= (c2w[:, 3] == (0.0, 0.0, 0.0, 1.0)).all(axis=1)
+    finite = cameras.c2w.isfinite().flatten(1).all(1) & cameras.intrinsics.isfinite().all(1)
+    rigid = cameras.is_rigid(_ROTATION_TOLERANCE)
     problems = []
     for index in range(len(cameras)):
         if not finite[index]:
@@ -96,6 +92,6 @@ def _share_outside(
     c2w = camera.c2w[0].numpy()
     points = distance[:, None] * local @ c2w[:3, :3].T + c2w[:3, 3]
     outside = np.maximum(bounds[0] - points, points - bounds[1]).max(axis=1)
-    # depth at an edge may be that of a neighbouring ray
+    # depth at an edge may be that of a neighboring ray
     tolerance = _DEPTH_TOLERANCE + PIXEL_TOLERANCE * distance / min(fx, fy)
     return float(np.mean(outside > tolerance))

@@ -16,7 +16,6 @@ import json
 import shutil
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,97 +27,85 @@ from lrm_core.errors import InputError, OutputError
 from lrm_core.io.atomic_write import replacing
 from lrm_core.io.image_writing import write_png
 from lrm_core.structures.cameras import Cameras
-from lrm_core.structures.view_set import ObjectJob, ObjectSource, ViewSet, object_id_of
+from lrm_core.structures.view_set import ObjectSource, ViewSet, object_id_of
 
 MAX_IMAGE_BYTES = 256 * 2**20
 MAX_PIXELS = 2**30
-"""Of all views of one object together: 1024 views of 1024 px."""
+"""Pixels of all views of an object together: 1024 views of 1024 px."""
 _INTRINSICS = "intrinsics.npy"
 _HINT = "expected OpenLRM's layout: UID/rgba/000.png, UID/pose/000.npy, UID/intrinsics.npy"
 # files often hold rotations to six digits
 _ROTATION_TOLERANCE = 1e-3
 
 
-def openlrm_jobs(root: Path) -> list[ObjectJob]:
-    """One job per object of an OpenLRM folder, sorted by id; `location` is the folder's name.
-
-    Unfinished objects are among them, so that a build can name them as failures.
+def openlrm_folders(root: Path) -> list[str]:
+    """Names of the folders of objects, finished or not.
 
     Raises:
         InputError: no such folder, or no object in it.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder", hint=_HINT)
-    jobs = [
-        ObjectJob(object_id_of(folder.name), folder.name)
+    names = [
+        folder.name
         for folder in root.iterdir()
         if not folder.name.startswith(".")
         and ((folder / "rgba").is_dir() or (folder / _INTRINSICS).is_file())
     ]
-    if not jobs:
+    if not names:
         raise InputError(f"{root} holds no object", hint=_HINT)
-    return sorted(jobs, key=lambda job: job.object_id)
+    return sorted(names)
 
 
-@dataclass(frozen=True)
-class OpenLrmViews:
-    """Makes view sets of the objects of an OpenLRM folder.
+def read_openlrm_views(folder: Path, *, source: str, licence: str) -> ViewSet:
+    """Read one object.
 
     The layout knows neither the asset nor its exact box: the hash is that of the object's files,
     `bounds` is None.
 
-    Attributes:
-        root: the folder.
+    Args:
+        folder: ROOT/UID.
         source: name of the data set.
-        licence: of its objects; the layout itself states none.
+        licence: licence of the object.
+
+    Raises:
+        InputError: files are missing, damaged, too large or contradict one another.
     """
+    digest = hashlib.sha256()
 
-    root: Path
-    source: str = "openlrm"
-    licence: str = "unknown"
+    def read(path: Path) -> bytes:
+        data = _read_bytes(path)
+        digest.update(data)
+        return data
 
-    def __call__(self, job: ObjectJob) -> ViewSet:
-        """Read one object.
-
-        Raises:
-            InputError: files are missing, damaged, too large or contradict one another.
-        """
-        if Path(job.location).name != job.location:
-            raise InputError(f"'{job.location}' is no folder name")
-        folder = self.root / job.location
-        digest = hashlib.sha256()
-
-        def read(path: Path) -> bytes:
-            data = _read_bytes(path)
-            digest.update(data)
-            return data
-
-        lens = _read_array(read(folder / _INTRINSICS), folder / _INTRINSICS, (3, 2))
-        if not (lens[[0, 2]] > 0).all():
-            raise InputError(f"{folder / _INTRINSICS}: focal lengths and size must be positive")
-        names = _view_names(folder)
-        c2w = np.tile(np.eye(4), (len(names), 1, 1))
-        images: list[UInt8[np.ndarray, "H W 4"]] = []
-        for index, name in enumerate(names):
-            pose, image = folder / "pose" / f"{name}.npy", folder / "rgba" / f"{name}.png"
-            c2w[index, :3] = _checked_pose(_read_array(read(pose), pose, (3, 4)), pose)
-            images.append(_read_rgba(read(image), image, len(names)))
-            if images[-1].shape != images[0].shape:
-                raise InputError(f"{image}: views of one object differ in size")
-        height, width = images[0].shape[:2]
-        intrinsics = (lens[:2] / lens[2] * (width, height)).ravel()
-        cameras = Cameras(
-            torch.from_numpy(c2w).float(),
-            torch.from_numpy(intrinsics).float().repeat(len(names), 1),
-            width,
-            height,
+    lens = _read_array(read(folder / _INTRINSICS), folder / _INTRINSICS, (3, 2))
+    if not (lens[[0, 2]] > 0).all():
+        raise InputError(f"{folder / _INTRINSICS}: focal lengths and size must be positive")
+    names = _view_names(folder)
+    c2w = np.tile(np.eye(4), (len(names), 1, 1))
+    images: list[UInt8[np.ndarray, "H W 4"]] = []
+    for index, name in enumerate(names):
+        pose, image = folder / "pose" / f"{name}.npy", folder / "rgba" / f"{name}.png"
+        c2w[index, :3] = _read_array(read(pose), pose, (3, 4))
+        images.append(_read_rgba(read(image), image, len(names)))
+        if images[-1].shape != images[0].shape:
+            raise InputError(f"{image}: views of one object differ in size")
+    height, width = images[0].shape[:2]
+    intrinsics = (lens[:2] / lens[2] * (width, height)).ravel()
+    cameras = Cameras(
+        torch.from_numpy(c2w).float(),
+        torch.from_numpy(intrinsics).float().repeat(len(names), 1),
+        width,
+        height,
+    )
+    wrong = (~cameras.is_rigid(_ROTATION_TOLERANCE)).nonzero()
+    if len(wrong):
+        raise InputError(
+            f"{folder / 'pose' / names[int(wrong[0])]}.npy: not a rigid camera-to-world matrix",
+            hint="camera axes must be orthonormal and right-handed, without scale",
         )
-        return ViewSet(
-            job.object_id,
-            np.stack(images),
-            cameras,
-            ObjectSource(self.source, self.licence, digest.hexdigest()),
-        )
+    provenance = ObjectSource(source, licence, digest.hexdigest())
+    return ViewSet(object_id_of(folder.name), np.stack(images), cameras, provenance)
 
 
 def write_openlrm_views(root: Path, views: ViewSet) -> Path:
@@ -176,7 +163,7 @@ def write_uids(path: Path, object_ids: Sequence[str]) -> None:
 
 def _object_folder(root: Path, object_id: str) -> Path:
     if object_id_of(object_id) != object_id:
-        raise InputError(f"'{object_id}' is no object id: letters, digits, '_' and '-' only")
+        raise InputError(f"'{object_id}' is not an object id: letters, digits, '_' and '-' only")
     return root / object_id
 
 
@@ -221,17 +208,6 @@ def _read_array(data: bytes, path: Path, shape: tuple[int, int]) -> Float[np.nda
     if not np.isfinite(array).all():
         raise InputError(f"{path}: numbers are not finite")
     return array
-
-
-def _checked_pose(pose: Float[np.ndarray, "3 4"], path: Path) -> Float[np.ndarray, "3 4"]:
-    rotation = pose[:, :3]
-    error = np.abs(rotation @ rotation.T - np.eye(3)).max()
-    if error > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
-        raise InputError(
-            f"{path}: not a rigid camera-to-world matrix",
-            hint="camera axes must be orthonormal and right-handed, without scale",
-        )
-    return pose
 
 
 def _read_rgba(data: bytes, path: Path, num_views: int) -> UInt8[np.ndarray, "H W 4"]:

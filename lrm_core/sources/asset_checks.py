@@ -1,4 +1,4 @@
-"""Which mesh assets are fit for a dataset: not too big, not empty, of more than one colour.
+"""Which mesh assets are fit for a dataset: not too big, not empty, of more than one color.
 
 Flat objects (a sign, a leaf) are kept: cameras all around see them from the side that shows. What
 has no surface is refused: triangles without area, whatever their number.
@@ -6,7 +6,6 @@ has no surface is refused: triangles without area, whatever their number.
 
 from __future__ import annotations
 
-import hashlib
 import stat
 import sys
 import warnings
@@ -20,6 +19,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from lrm_core.errors import InputError
+from lrm_core.io.file_hash import sha256_of
 from lrm_core.structures.scene import Scene, ScenePart
 
 # surface of an object whose bounding box has a longest side of 1; a hair across it has 1e-3
@@ -28,14 +28,14 @@ _LEAST_AREA = 1e-6
 
 @dataclass(frozen=True)
 class AssetLimits:
-    """What is still accepted.
+    """Which assets are accepted.
 
     Attributes:
         max_bytes: size of the file.
         max_faces: triangles after loading.
-        max_texture_pixels: of all textures together; no single one is decoded beyond it.
+        max_texture_pixels: pixels of all textures together; no single texture is decoded beyond it.
         max_memory: bytes that reading an asset may take: a file of a kilobyte can claim any size.
-        keep_textureless: whether objects of a single colour are kept.
+        keep_textureless: whether objects of a single color are kept.
     """
 
     max_bytes: int = 512 * 2**20
@@ -51,8 +51,8 @@ class AssetContent:
 
     Attributes:
         num_faces: triangles.
-        texture_pixels: of all textures together.
-        is_textured: whether its surface has more than one colour: by a texture, by vertex colours
+        texture_pixels: pixels of all textures together.
+        is_textured: whether its surface has more than one color: by a texture, by vertex colors
             or by the materials of its parts.
         relative_area: surface divided by the square of the bounding box's longest side; 0 for no
             extent.
@@ -78,7 +78,7 @@ def check_file(path: Path, limits: AssetLimits) -> str:
         if stat.S_ISDIR(status.st_mode):
             raise InputError(f"{path.name}: is a folder, expected a mesh file")
         if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path.name}: is no regular file")
+            raise InputError(f"{path.name}: is not a regular file")
         if status.st_size == 0:
             raise InputError(f"{path.name}: is empty (0 bytes)")
         if status.st_size > limits.max_bytes:
@@ -86,8 +86,7 @@ def check_file(path: Path, limits: AssetLimits) -> str:
                 f"{path.name}: has {status.st_size / 2**20:.1f} MiB, "
                 f"the limit is {limits.max_bytes / 2**20:g} MiB"
             )
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise InputError(f"{path.name}: cannot be read ({error.strerror or error})") from error
 
@@ -150,12 +149,12 @@ def check_content(name: str, content: AssetContent, limits: AssetLimits) -> None
     """Look at an asset before it is rendered.
 
     Args:
-        name: of its file, for messages.
+        name: name of its file, for messages.
         content: what it holds.
         limits: what is accepted.
 
     Raises:
-        InputError: too many triangles or texture pixels, no surface, or a single colour.
+        InputError: too many triangles or texture pixels, no surface, or a single color.
     """
     if content.num_faces == 0:
         raise InputError(f"{name}: holds no triangles")
@@ -173,13 +172,13 @@ def check_content(name: str, content: AssetContent, limits: AssetLimits) -> None
         raise InputError(f"{name}: has no surface, its triangles have no area")
     if not (content.is_textured or limits.keep_textureless):
         raise InputError(
-            f"{name}: has a single colour: no texture, no vertex colours, no second material",
+            f"{name}: has a single color: no texture, no vertex colors, no second material",
             hint="--keep-textureless keeps such objects",
         )
 
 
 def _varies(part: ScenePart) -> bool:
-    """Whether a part's texture or vertex colours hold more than one colour."""
+    """Whether a part's texture or vertex colors hold more than one color."""
     texture, colors = part.material.texture, part.vertex_colors
     return (texture is not None and bool((texture != texture[0, 0]).any())) or (
         colors is not None and len(colors) > 0 and bool((colors != colors[0]).any())

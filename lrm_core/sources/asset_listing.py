@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_files import SCENE_SUFFIXES
+from lrm_core.io.mesh_reading import SCENE_SUFFIXES
 from lrm_core.structures.view_set import ObjectJob, object_id_of
 
 LIST_SUFFIXES = (".csv", ".txt", ".json")
@@ -30,7 +30,7 @@ class Asset:
         path: relative to the root of its listing, with `/`.
         licence: as its source states it, or empty.
         source: name of the collection it belongs to, or empty.
-        problem: why it cannot be had, where that is known beforehand.
+        problem: why it is unavailable, where that is known beforehand.
     """
 
     path: str
@@ -157,18 +157,18 @@ def _stem(path: str) -> str:
 def _walk(folder: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
     """Relative paths with one of the suffixes, sorted."""
     real_root = folder.resolve()
-    found = []
+    paths = []
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        # folders too: what is called x.glb and cannot be read must be heard of
+        # folders too: what is called x.glb and cannot be read must be reported
         for name in [*folders, *files]:
             path = Path(parent, name)
             if name.startswith(".") or not name.lower().endswith(suffixes):
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(real_root):
                 continue
-            found.append(path.relative_to(folder).as_posix())
-    yield from sorted(found)
+            paths.append(path.relative_to(folder).as_posix())
+    yield from sorted(paths)
 
 
 def _inside(root: Path, path: str) -> str:

@@ -24,7 +24,7 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from lrm_core.errors import ConfigError, InputError, MissingDependencyError
-from lrm_core.io.mesh_files import SCENE_SUFFIXES
+from lrm_core.io.mesh_reading import SCENE_SUFFIXES
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS
 from lrm_core.sources.asset_checks import AssetContent, AssetLimits, check_content
 from lrm_core.sources.object_views import RenderedViews, UpAxis, ViewSettings
@@ -72,7 +72,7 @@ def find_blender(program: str | None = None) -> Blender:
     if version.startswith("Blender "):
         script = ("--background", "--factory-startup", "--python-exit-code", "1", "--python")
         return Blender((program, *script, str(_SCRIPT)), version.split()[1])
-    # of another Python: neither PYTHONPATH nor bytecode files are to be shared with it
+    # another Python: neither PYTHONPATH nor bytecode files may be shared with it
     python = (program, "-E", "-B")
     code = "import bpy; print(bpy.app.version_string)"
     return Blender((*python, str(_SCRIPT)), _output_of(*python, "-c", code).split()[-1])
@@ -82,15 +82,16 @@ def find_blender(program: str | None = None) -> Blender:
 class BlenderRenderer:
     """Blender's Cycles on the CPU: an `AssetRenderer`.
 
-    Unlit views show the materials' colours as this project's renderer does. The studio's lights
+    Unlit views show the materials' colors as this project's renderer does. The studio's lights
     are the same too, but path traced: with shadows, reflections and light between surfaces.
 
     Attributes:
-        blender: which one.
+        blender: the program.
         limits: what is accepted.
-        samples: rays per pixel of the colours.
-        threads: of each Blender; 0 takes all cores.
+        samples: rays per pixel of the color images.
+        threads: threads of each Blender; 0 takes all cores.
         time_limit: seconds for an asset, after which its Blender is ended.
+        suffixes: see `AssetRenderer`.
     """
 
     blender: Blender
@@ -98,6 +99,16 @@ class BlenderRenderer:
     samples: int = 16
     threads: int = 0
     time_limit: float | None = None
+    suffixes: tuple[str, ...] = field(default=BLENDER_SUFFIXES, init=False)
+
+    @property
+    def name(self) -> str:
+        """See `AssetRenderer`."""
+        return f"Blender {self.blender.version}, Cycles"
+
+    def describe(self) -> dict[str, Any]:
+        """See `AssetRenderer`."""
+        return {"samples": self.samples}
 
     def __call__(
         self, path: Path, up: UpAxis, cameras: Cameras, settings: ViewSettings
@@ -113,7 +124,7 @@ class BlenderRenderer:
             tempfile.TemporaryDirectory(prefix="lrm-blender-") as folder,
             _Conversation(path.name, self.blender.command, self.time_limit) as conversation,
         ):
-            found = conversation.ask(
+            content = conversation.ask(
                 {
                     "import": str(path.resolve()),
                     "up": up,
@@ -121,8 +132,8 @@ class BlenderRenderer:
                     "max_memory": self.limits.max_memory,
                 }
             )
-            bounds = found.pop("bounds")
-            check_content(path.name, AssetContent(**found), self.limits)
+            bounds = content.pop("bounds")
+            check_content(path.name, AssetContent(**content), self.limits)
             studio = settings.lighting == "studio"
             conversation.ask(
                 {
@@ -214,7 +225,7 @@ def _output_of(*command: str) -> str:
         ) from error
     if done.returncode != 0 or not done.stdout.strip():
         reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise MissingDependencyError(f"{command[0]} is no Blender ({reason})", hint=hint)
+        raise MissingDependencyError(f"{command[0]} is not a Blender ({reason})", hint=hint)
     return done.stdout.strip()
 
 
@@ -245,23 +256,23 @@ def _read_views(folder: Path, cameras: Cameras, normals: bool, bounds: Any) -> R
             [np.load(folder / f"{name}_normal.npy", allow_pickle=False) for name in names]
         )
     for index in range(len(cameras)):
-        rows, columns, from_rows, from_columns = _neighbours_of_rims(images[index], depth[index])
+        rows, columns, from_rows, from_columns = _neighbors_of_rims(images[index], depth[index])
         depth[index, rows, columns] = depth[index, from_rows, from_columns]
         if normal is not None:
             normal[index, rows, columns] = normal[index, from_rows, from_columns]
     return RenderedViews(images, depth, normal, np.asarray(bounds, dtype=np.float32))
 
 
-def _neighbours_of_rims(
+def _neighbors_of_rims(
     rgba: UInt8[np.ndarray, "H W 4"], depth: Float32[np.ndarray, "H W"]
 ) -> tuple[Int[np.ndarray, "P"], ...]:
-    """Pixels that show the object while the ray through their centre passes it.
+    """Pixels that show the object while the ray through their center passes it.
 
-    Blender's depth is that of the centre; this project's renderer gives such pixels the depth of
-    a part that is seen in them, which here is that of the nearest pixel with one.
+    Blender's depth is that of the center; this project's renderer gives such pixels the depth of
+    a part that is seen in them: here, that of the nearest pixel that has a depth.
 
     Returns:
-        rows and columns of the pixels, and those of the neighbours, at most a pixel away.
+        rows and columns of the pixels, and those of the neighbors, at most a pixel away.
     """
     empty = np.isinf(depth)
     if empty.all():

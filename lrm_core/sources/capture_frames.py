@@ -77,7 +77,7 @@ def cut_out_frame(path: Path, mask: Path | None, method: BackgroundRemoval) -> C
     Args:
         path: the frame.
         mask: file of its mask; without one the background is removed.
-        method: how, where there is no mask.
+        method: background removal, used without a mask.
 
     Raises:
         InputError: a file cannot be read, the mask does not fit, no object is left.
@@ -113,8 +113,8 @@ def crop_frame(
     image it is transparent.
 
     Args:
-        frame: of any size, but of the shape of the camera's images.
-        camera: that took it.
+        frame: any size, with the aspect ratio of the camera's images.
+        camera: the camera that took it.
         c2w: (4, 4) its pose, OpenGL axes.
         size: side S of the crop in pixels.
         foreground_ratio: longer side of the object's box over the side of the crop, [0.5, 1].
@@ -181,7 +181,7 @@ def _straight_box(
     """Smallest and largest x and y of the object in the image as a pinhole would have taken it."""
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3)), borderValue=0)
     rows, columns = np.nonzero(mask & (inner == 0))
-    outline = np.stack([columns, rows], axis=-1).astype(np.float64)  # OpenCV's: centres at 0
+    outline = np.stack([columns, rows], axis=-1).astype(np.float64)  # OpenCV's: centers at 0
     if distortion:
         outline = _straighten(outline, intrinsics, distortion)
         size = np.array(mask.shape[::-1])
@@ -195,7 +195,7 @@ def _straighten(
     intrinsics: Float[np.ndarray, "4"],
     distortion: tuple[float, ...],
 ) -> Float[np.ndarray, "P 2"]:
-    """Where a pinhole would have seen pixels of a bent image; not a number where it cannot be told.
+    """Where a pinhole would have seen pixels of a bent image; NaN where it is undetermined.
 
     The inverse of the distortion is found by iteration: bent again, it must end where it began.
     """
@@ -217,7 +217,7 @@ def _crop_square(
 ) -> UInt8[np.ndarray, "S S 4"]:
     """Resample the square `window` (left, top, side) of the straightened image to size x size.
 
-    With an antialiased kernel, on colours weighted by alpha: hidden pixels leave no fringe.
+    With an antialiased kernel, on colors weighted by alpha: hidden pixels leave no fringe.
     """
     left, top, side = window
     margin = math.ceil(2.0 * max(1.0, side / size))  # what the kernel reaches
@@ -245,7 +245,7 @@ def _crop_square(
 
 
 def _matrix(intrinsics: Float[np.ndarray, "4"]) -> Float[np.ndarray, "3 3"]:
-    """OpenCV's camera matrix: its pixel centres lie at whole numbers."""
+    """OpenCV's camera matrix: its pixel centers lie at whole numbers."""
     fx, fy, cx, cy = intrinsics
     return np.array([[fx, 0.0, cx - 0.5], [0.0, fy, cy - 0.5], [0.0, 0.0, 1.0]])
 

@@ -11,8 +11,6 @@ The REST interface, as its server's source and clients use it, under `{base_url}
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -22,6 +20,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from lrm_core.errors import InputError, LrmError, OutputError
+from lrm_core.io.file_hash import sha256_of
+from lrm_core.io.json_files import read_json, write_json
 from lrm_core.io.resumable_download import HttpSource
 from lrm_core.io.safe_archives import unpack_zip
 from lrm_core.sources.gso import RECORD_NAME, model_file
@@ -40,10 +40,10 @@ class FuelModel:
     """One model as the server lists it.
 
     Attributes:
-        name: of the model and of its folder.
+        name: name of the model and of its folder.
         licence: its name, empty where the server gives none.
         licence_url: where the licence can be read.
-        version: number, or `tip` for the newest.
+        version: its number, or `tip` for the newest.
     """
 
     name: str
@@ -54,7 +54,7 @@ class FuelModel:
 
 @dataclass(frozen=True)
 class DownloadSummary:
-    """What became of the models asked for.
+    """What became of the requested models.
 
     Attributes:
         downloaded: names of those that were fetched.
@@ -83,7 +83,7 @@ def list_models(
             break
         entries, headers = answer
         if not isinstance(entries, list):
-            raise InputError(f"{url}: the answer is no list of models")
+            raise InputError(f"{url}: the answer is not a list of models")
         known = len(models)
         for entry in entries:
             model = _parse_model(entry, url)
@@ -130,10 +130,10 @@ def download_models(
         root: folder of the objects; created.
         models: see `list_models`.
         http: the client.
-        base_url: of the interface, with its version.
-        owner: of the models.
+        base_url: URL of the interface, with its version.
+        owner: owner of the models.
         workers: parallel downloads.
-        on_progress: called with the name of each model that is done with.
+        on_progress: called with the name of each finished model.
 
     Raises:
         OutputError: `root` cannot be created.
@@ -190,7 +190,7 @@ def _fetch_model(
     root: Path, model: FuelModel, http: HttpSource, prefix: str
 ) -> Literal["downloaded", "present"]:
     if model.name.startswith(".") or not model.name.isprintable() or set(model.name) & set("/\\:"):
-        raise InputError(f"{model.name!r} is no name for a folder")
+        raise InputError(f"{model.name!r} is not a name for a folder")
     folder = root / model.name
     record = _read_record(folder)
     if folder.exists() and (
@@ -238,7 +238,7 @@ def _install(archive: Path, folder: Path, model: FuelModel, url: str, digest: st
             "archive_sha256": digest,
             "files_sha256": _hash_files(unpacked),
         }
-        (unpacked / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+        write_json(unpacked / RECORD_NAME, record)
         if folder.exists():
             folder.rename(old)
         unpacked.rename(folder)
@@ -248,14 +248,12 @@ def _install(archive: Path, folder: Path, model: FuelModel, url: str, digest: st
 
 
 def _hash_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below `folder` but the record, by its path."""
-    hashes = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path != folder / RECORD_NAME:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            hashes[path.relative_to(folder).as_posix()] = digest
-    return hashes
+    """SHA-256 of every file below `folder` except the record, by its path."""
+    return {
+        path.relative_to(folder).as_posix(): sha256_of(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / RECORD_NAME
+    }
 
 
 def _read_record(folder: Path) -> dict[str, Any] | None:
@@ -264,10 +262,10 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not a JSON file", hint="delete its folder") from error
-    if not isinstance(record, dict) or not isinstance(record.get("files_sha256"), dict):
+        record = read_json(path)
+    except InputError as error:
+        raise InputError(error.message, hint="delete its folder") from error
+    if not isinstance(record.get("files_sha256"), dict):
         raise InputError(f"{path}: not a record of a download", hint="delete its folder")
     return record
 

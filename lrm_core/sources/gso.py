@@ -8,23 +8,26 @@ metres.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lrm_core.errors import InputError
+from lrm_core.io.json_files import read_json
 from lrm_core.io.mesh_assets import MeshAssets
+from lrm_core.io.mesh_reading import read_scene
 from lrm_core.sources.object_views import (
-    AssetRenderer,
+    MESH_RENDERER,
     ViewSettings,
-    render_asset,
+    render_object,
     sample_cameras,
 )
 from lrm_core.structures.view_set import ObjectJob, ObjectSource, ViewSet, object_id_of
 
 LICENCE = "CC-BY-4.0, Google LLC"
+ATTRIBUTION = "Google Scanned Objects by Google LLC, CC-BY-4.0"
 # Kept beside each downloaded model (fuel_download).
 RECORD_NAME = "fuel.json"
 
@@ -35,21 +38,37 @@ _TEXTURE = re.compile(rb"^[ \t]*map_\w+[ \t]+(.+?)[ \t\r]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class GsoViews:
-    """Makes the views of one object; see `gso_jobs` for the jobs.
+class GsoSource:
+    """Google Scanned Objects as a `Source`.
 
     Attributes:
         root: folder of the objects.
         settings: which views, and how.
-        render: what renders them.
-        unavailable: ids of objects that could not be fetched, and why: jobs that fail, so that they
-            are listed among the others and keep their places.
+        names: the objects wanted; all that are in the folder where None.
+        unavailable: names of objects that could not be fetched, and why: jobs that fail, so that
+            they are listed among the others and keep their places.
     """
 
     root: Path
-    settings: ViewSettings
-    render: AssetRenderer = render_asset
+    settings: ViewSettings = field(default_factory=ViewSettings)
+    names: Sequence[str] | None = None
     unavailable: Mapping[str, str] = field(default_factory=dict)
+
+    def jobs(self) -> list[ObjectJob]:
+        """See `gso_jobs`."""
+        names = self.names
+        if names is not None:
+            names = [name for name in names if name not in self.unavailable]
+        jobs = [*gso_jobs(self.root, names), *map(fuel_job, self.unavailable)]
+        return sorted(jobs, key=lambda job: job.object_id)
+
+    def describe(self) -> dict[str, Any]:
+        """See `Source`."""
+        return {
+            "source": f"{ATTRIBUTION} (evaluation only)",
+            "renderer": MESH_RENDERER,
+            "settings": self.settings.describe(),
+        }
 
     def __call__(self, job: ObjectJob) -> ViewSet:
         """The views of an object.
@@ -57,20 +76,19 @@ class GsoViews:
         Raises:
             InputError: the object cannot be used; see `read_scene`.
         """
-        if job.object_id in self.unavailable:
-            raise InputError(self.unavailable[job.object_id])
+        name = job.location.split("/")[0]
+        if name in self.unavailable:
+            raise InputError(self.unavailable[name])
         model = self.root / job.location
         cameras = sample_cameras(self.settings, job.object_id)
-        rendered = self.render(model, "z", cameras, self.settings)
+        views = render_object(read_scene(model, up="z"), cameras, self.settings)
         source = ObjectSource(
             name="gso",
-            licence=_licence_of(self.root / job.location.split("/")[0]),
+            licence=_licence_of(self.root / name),
             sha256=asset_sha256(model),
-            bounds=rendered.bounds,
+            bounds=views.bounds,
         )
-        return ViewSet(
-            job.object_id, rendered.images, cameras, source, rendered.depth, rendered.normals
-        )
+        return ViewSet(job.object_id, views.images, cameras, source, views.depth, views.normals)
 
 
 def gso_jobs(root: str | Path, names: Sequence[str] | None = None) -> list[ObjectJob]:
@@ -151,9 +169,9 @@ def _licence_of(folder: Path) -> str:
     if not path.is_file():
         return LICENCE
     try:
-        record = json.loads(path.read_text("utf-8"))
+        record = read_json(path)
         licence, url = str(record["licence"]), str(record["licence_url"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (InputError, KeyError) as error:
         raise InputError(f"{path}: not a record of a download", hint="delete it") from error
     if url.rstrip("/").endswith("creativecommons.org/licenses/by/4.0"):
         return LICENCE

@@ -12,14 +12,16 @@ import io
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lrm_core.errors import ConfigError, InputError
 from lrm_core.optional import require
 from lrm_core.sources.asset_listing import Asset
-from lrm_core.structures.view_set import ObjectJob, object_id_of
+from lrm_core.sources.assets import AssetSource, CheckedRenderer
+from lrm_core.sources.object_views import AssetRenderer, ViewSettings
+from lrm_core.structures.view_set import ObjectJob, ViewSet, object_id_of
 
 SOURCE = "objaverse-1.0"
 # Sketchfab's short names of licences -> SPDX
@@ -38,14 +40,52 @@ _LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
+class ObjaverseSource:
+    """Downloaded objects as a `Source`.
+
+    Attributes:
+        root: folder that the jobs' paths are relative to.
+        downloaded: jobs of `download_objects`.
+        settings: which views, and how.
+        renderer: what renders them, within its limits.
+    """
+
+    root: Path
+    downloaded: Sequence[ObjectJob]
+    settings: ViewSettings = field(default_factory=ViewSettings)
+    renderer: AssetRenderer = field(default_factory=CheckedRenderer)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # workers are given their jobs one by one and need no list of 800,000
+        return {**vars(self), "downloaded": ()}
+
+    def jobs(self) -> list[ObjectJob]:
+        """See `Source`."""
+        return list(self.downloaded)
+
+    def describe(self) -> dict[str, Any]:
+        """See `Source`."""
+        return {
+            "source": "Objaverse 1.0 (Deitke et al., CVPR 2023); licences: see the manifest",
+            "renderer": self.renderer.name,
+            "settings": {**self.settings.describe(), **self.renderer.describe()},
+            "limits": asdict(self.renderer.limits),
+        }
+
+    def __call__(self, job: ObjectJob) -> ViewSet:
+        """The views of an object; see `AssetSource`."""
+        return AssetSource(self.root, self.settings, renderer=self.renderer)(job)
+
+
+@dataclass(frozen=True)
 class ObjaverseObject:
     """An object of Objaverse.
 
     Attributes:
         uid: its name there and on Sketchfab; also its object id.
         licence: SPDX name, or `unknown`.
-        author: whom Creative Commons asks to be named.
-        problem: why it cannot be had, or empty.
+        author: to be named, as Creative Commons licences ask.
+        problem: why it is unavailable, or empty.
     """
 
     uid: str
@@ -102,8 +142,10 @@ def find_objects(uids: Sequence[str]) -> list[ObjaverseObject]:
     wanted = sorted({uid.removesuffix(".glb") for uid in uids})
     with _asking_objaverse() as objaverse:
         known = set(objaverse.load_uids())
-        there = [uid for uid in wanted if uid in known]
-        about: Mapping[str, Mapping[str, Any]] = objaverse.load_annotations(there) if there else {}
+        listed = [uid for uid in wanted if uid in known]
+        about: Mapping[str, Mapping[str, Any]] = (
+            objaverse.load_annotations(listed) if listed else {}
+        )
     return [
         ObjaverseObject(uid, *_licence_and_author(about.get(uid, {})))
         if uid in known
@@ -130,7 +172,7 @@ def with_licences(
             f"there is no licence '{unknown[0]}'", hint=f"licences: {', '.join(LICENCES)}"
         )
     allowed = {LICENCES[licence] for licence in licences}
-    return [one for one in objects if one.licence in allowed or one.problem]
+    return [item for item in objects if item.licence in allowed or item.problem]
 
 
 def download_objects(
@@ -142,18 +184,18 @@ def download_objects(
     """Fetch what is not on this machine yet, and make a job for each object.
 
     Args:
-        objects: as found; those that cannot be had become jobs that say why.
+        objects: as found; unavailable ones become jobs that fail with their problem.
         processes: downloads at a time.
         on_progress: called with the number of objects done since the last call.
 
     Returns:
-        the folder that the jobs' paths are relative to (see `AssetViews`), and the jobs.
+        the folder that the jobs' paths are relative to, and the jobs, sorted by id.
 
     Raises:
         InputError: not one object could be downloaded.
         MissingDependencyError: the package `objaverse` is not installed.
     """
-    wanted = [one.uid for one in objects if not one.problem]
+    wanted = [item.uid for item in objects if not item.problem]
     files: dict[str, str] = {}
     on_progress(len(objects) - len(wanted))
     with _asking_objaverse() as objaverse:
@@ -166,23 +208,23 @@ def download_objects(
                 raise InputError(f"no object of Objaverse could be downloaded ({reason})")
             on_progress(len(uids))
     jobs = []
-    for one in objects:
-        path = f"{one.uid}.glb"
-        problem = one.problem
-        if one.uid in files:
-            path = Path(files[one.uid]).relative_to(root).as_posix()
+    for item in objects:
+        path = f"{item.uid}.glb"
+        problem = item.problem
+        if item.uid in files:
+            path = Path(files[item.uid]).relative_to(root).as_posix()
         elif not problem:
             problem = "could not be downloaded"
-        licence = f"{one.licence}, {one.author}" if one.author else one.licence
-        asset = Asset(path, licence, SOURCE, f"{one.uid} {problem}" if problem else "")
-        jobs.append(ObjectJob(object_id_of(one.uid), asset.location()))
+        licence = f"{item.licence}, {item.author}" if item.author else item.licence
+        asset = Asset(path, licence, SOURCE, f"{item.uid} {problem}" if problem else "")
+        jobs.append(ObjectJob(object_id_of(item.uid), asset.location()))
     return root, sorted(jobs, key=lambda job: job.object_id)
 
 
 def _download(objaverse: Any, uids: Sequence[str], processes: int) -> tuple[dict[str, str], str]:
     """Uid -> file of those that could be fetched, and why the others could not.
 
-    One failure ends a whole call of the package, so the rest is asked for again in halves.
+    One failure ends a whole call of the package, so the rest is requested again in halves.
     """
     try:
         return objaverse.load_objects(list(uids), download_processes=processes), ""

@@ -28,7 +28,7 @@ _GRID = 64
 _REACH = 1.4
 """Radius of that space over what the masks show: heights are foreshortened from above."""
 _LEAST_SPREAD = 2e-3
-"""Of viewing directions: variance across the mean one, about that of an arc of 9 degrees."""
+"""Least variance of viewing directions across their mean: about that of an arc of 9 degrees."""
 _LEAST_ROLL_SPREAD = 1e-2
 """The same for the cameras' horizontal axes, where up is taken from them."""
 _FIRST_VOTE, _VOTE = 0.7, 0.97
@@ -41,25 +41,25 @@ _LEAST_POINTS = 50
 _STRAY_POINTS = 0.01
 """Share of the points that may lie beyond each face of the box."""
 _MISSED_COST = 10.0
-"""Of a unit by which the box fails to reach a mask's border, over one of a longer side."""
+"""Cost of a unit that the box misses a mask's border by, over the cost of a longer side."""
 _LONGEST_SIDE = 1.9
-"""Of the box afterwards: round objects may be a few percent larger than the least box."""
+"""Longest side of the placed box: round objects may be a few percent larger than it."""
 
 
 @dataclass(frozen=True)
 class ObjectPlacement:
-    """The similarity transform p -> scale * rotation @ (p - centre), and what else was found.
+    """The similarity transform p -> scale * rotation @ (p - center), and what it was derived from.
 
     Attributes:
         rotation: (3, 3) from the reconstruction's axes to ours: z up, the first camera about at -y.
-        centre: (3,) of the object in the reconstruction's frame.
+        center: (3,) center of the object in the reconstruction's frame.
         scale: our unit of length per unit of the reconstruction.
         bounds: (2, 3) smallest and largest corner of the object in our frame.
         trusted: (N,) whether a view agrees with the others.
     """
 
     rotation: Float[np.ndarray, "3 3"]
-    centre: Float[np.ndarray, "3"]
+    center: Float[np.ndarray, "3"]
     scale: float
     bounds: Float[np.ndarray, "2 3"]
     trusted: Bool[np.ndarray, "N"]
@@ -68,7 +68,7 @@ class ObjectPlacement:
         """Cameras of the reconstruction's frame in ours."""
         placed = c2w.copy()
         placed[:, :3, :3] = self.rotation @ c2w[:, :3, :3]
-        placed[:, :3, 3] = self.scale * (c2w[:, :3, 3] - self.centre) @ self.rotation.T
+        placed[:, :3, 3] = self.scale * (c2w[:, :3, 3] - self.center) @ self.rotation.T
         return placed
 
 
@@ -140,7 +140,7 @@ def place_object(
     intrinsics: Float[np.ndarray, "N 4"],
     points: Float[np.ndarray, "P 3"] | None = None,
 ) -> ObjectPlacement:
-    """Find the object, and the transform that centres its box and brings it into [-1, 1]^3.
+    """Find the object, and the transform that centers its box and brings it into [-1, 1]^3.
 
     Args:
         alphas: (N, H, W), the object where above 127; no view without it.
@@ -181,8 +181,8 @@ def place_object(
             box = _least_box((points[held] - target) @ rotation.T, believed, target, rotation, box)
     scale = _LONGEST_SIDE / float((box[1] - box[0]).max())
     half = scale * (box[1] - box[0]) / 2.0
-    centre = target + box.mean(axis=0) @ rotation
-    return ObjectPlacement(rotation, centre, scale, np.stack([-half, half]), trusted)
+    center = target + box.mean(axis=0) @ rotation
+    return ObjectPlacement(rotation, center, scale, np.stack([-half, half]), trusted)
 
 
 def _least_box(
@@ -250,7 +250,7 @@ def _nearest_point(
     across = np.eye(3) - directions[:, :, None] * directions[:, None, :]
     if np.linalg.eigvalsh(across.mean(axis=0))[0] < _LEAST_SPREAD:
         raise InputError(
-            "all frames see the object from one side, so that its place cannot be told",
+            "all frames see the object from one side, so its place is undetermined",
             hint="a capture must go around the object, at least a part of the way",
         )
     weights = np.ones(len(origins))
@@ -294,7 +294,7 @@ def _upright_axes(
 
 
 def _radius(views: list[_Silhouette], target: Float[np.ndarray, "3"]) -> float:
-    """Of a ball around the target in which the object lies."""
+    """Radius of a ball around the target that holds the object."""
     radii = []
     for view in views:
         (middle,), (depth,) = view.project(target[None])
@@ -305,7 +305,7 @@ def _radius(views: list[_Silhouette], target: Float[np.ndarray, "3"]) -> float:
 
 
 def _distance(mask: Bool[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
-    """Of each pixel to the nearest one of the mask, in pixels."""
+    """Distance of each pixel to the nearest pixel of the mask, in pixels."""
     return np.asarray(cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5))
 
 

@@ -9,22 +9,25 @@ range [-0.75, 1.60]". The field of view is not given; ours is the one of the pro
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 
+from lrm_core.geometry.scene_conversion import normalise_scene
 from lrm_core.geometry.trajectories import random_on_shell
-from lrm_core.io.mesh_files import normalise_scene, read_scene
 from lrm_core.rendering.mesh_renderer import Channel, SceneTracer, render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS, UNLIT, Shading
 from lrm_core.rendering.view_output import channel_image
+from lrm_core.sources.asset_checks import AssetLimits
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.scene import Scene
+
+MESH_RENDERER = "lrm mesh renderer"
+"""The name of this project's renderer in dataset.json."""
 
 UpAxis = Literal["y", "z"]
 Lighting = Literal["unlit", "studio"]
@@ -40,10 +43,10 @@ class ViewSettings:
         radius: smallest and largest distance of the cameras from the origin.
         height: smallest and largest z of the cameras.
         focal: focal length divided by the image width.
-        longest_side: of the object's bounding box, which is centred at the origin (2: [-1, 1]^3).
-        lighting: `unlit` shows the surface's colours as they are, `studio` lights them.
+        longest_side: longest side of the object's bounding box around the origin (2: [-1, 1]^3).
+        lighting: `unlit` shows the surface's colors as they are, `studio` lights them.
         normals: whether normals are kept too.
-        seed: of the cameras.
+        seed: seed of the cameras.
     """
 
     num_views: int = 32
@@ -78,8 +81,38 @@ class RenderedViews:
     bounds: Float[np.ndarray, "2 3"]
 
 
-# asset file, its up axis, cameras, settings -> views; it raises InputError for unusable assets
-AssetRenderer = Callable[[Path, UpAxis, Cameras, ViewSettings], RenderedViews]
+@runtime_checkable
+class AssetRenderer(Protocol):
+    """What makes views of mesh files, and refuses those beyond its limits."""
+
+    @property
+    def name(self) -> str:
+        """For dataset.json."""
+        ...
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Suffixes of the files that it reads."""
+        ...
+
+    @property
+    def limits(self) -> AssetLimits:
+        """Which assets are accepted."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Settings of its own as JSON."""
+        ...
+
+    def __call__(
+        self, path: Path, up: UpAxis, cameras: Cameras, settings: ViewSettings
+    ) -> RenderedViews:
+        """Views of a mesh file.
+
+        Raises:
+            InputError: the file cannot be read or is beyond the limits.
+        """
+        ...
 
 
 def sample_cameras(settings: ViewSettings, object_id: str) -> Cameras:
@@ -94,15 +127,6 @@ def sample_cameras(settings: ViewSettings, object_id: str) -> Cameras:
         focal=settings.focal,
         generator=generator,
     )
-
-
-def render_asset(path: Path, up: UpAxis, cameras: Cameras, settings: ViewSettings) -> RenderedViews:
-    """Views of a mesh file by this project's renderer: an `AssetRenderer`.
-
-    Raises:
-        InputError: the file cannot be used; see `read_scene`.
-    """
-    return render_object(read_scene(path, up=up), cameras, settings)
 
 
 def render_object(

@@ -1,51 +1,64 @@
-"""Procedural objects -> view sets: training data that needs no download and has no owner.
+"""Procedural objects as a source of views: training data without download or owner.
 
-Source: Xie et al., LRM-Zero (2024), for the idea; `procedural_objects` for the objects.
+Source: Xie et al., LRM-Zero (2024), for the idea; `procedural/objects.py` for the objects.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from lrm_core.procedural.objects import procedural_object
 from lrm_core.rendering.mesh_shading import UNLIT, Shading
-from lrm_core.sources.object_views import ViewSettings, render_object, sample_cameras
+from lrm_core.sources.object_views import (
+    MESH_RENDERER,
+    ViewSettings,
+    render_object,
+    sample_cameras,
+)
 from lrm_core.structures.scene import Scene
 from lrm_core.structures.view_set import ObjectJob, ObjectSource, ViewSet
 
 LICENCE = "CC0-1.0"
 
 
-def procedural_jobs(num: int, seed: int) -> list[ObjectJob]:
-    """The first `num` objects of a collection.
-
-    Args:
-        num: how many.
-        seed: of the collection.
-    """
-    return [ObjectJob(f"procedural-{seed}-{index:08d}", str(index)) for index in range(num)]
-
-
 @dataclass(frozen=True)
-class ProceduralViews:
-    """Makes and renders one object of a collection.
+class ProceduralSource:
+    """The first objects of a procedural collection as a `Source`.
 
     Attributes:
-        seed: of the collection.
-        settings: of the views.
+        num: number of objects.
+        seed: seed of the collection.
+        settings: which views, and how.
         lit_share: share of the objects that are lit, each by lights of its own; the others show
-            their plain colours.
+            their plain colors.
     """
 
+    num: int
     seed: int = 0
     settings: ViewSettings = field(default_factory=lambda: ViewSettings(num_views=8, size=256))
     lit_share: float = 0.5
 
+    def jobs(self) -> list[ObjectJob]:
+        """See `Source`."""
+        return [
+            ObjectJob(f"procedural-{self.seed}-{index:08d}", str(index))
+            for index in range(self.num)
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        """See `Source`."""
+        return {
+            "source": f"procedural objects of lrm-toolkit, {LICENCE}",
+            "renderer": MESH_RENDERER,
+            "settings": {**self.settings.describe(), "lit_share": self.lit_share},
+        }
+
     def __call__(self, job: ObjectJob) -> ViewSet:
-        """The views of a job of `procedural_jobs`.
+        """The views of an object.
 
         Raises:
             MissingDependencyError: manifold3d (extra `data`) is not installed.
@@ -61,7 +74,7 @@ class ProceduralViews:
 
 
 def random_lights(rng: np.random.Generator) -> Shading:
-    """Light from everywhere and one to three lamps above the horizon, slightly coloured."""
+    """Light from everywhere and one to three lamps above the horizon, slightly colored."""
     num = int(rng.integers(1, 4))
     azimuth = rng.uniform(0.0, 2.0 * np.pi, num)
     height = rng.uniform(0.1, 1.0, num)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from lrm_core.errors import ConfigError, InputError
 from lrm_core.foreground.removal import BackgroundRemoval
 from lrm_core.io.colmap_files import colmap_model_files, read_colmap_model
 from lrm_core.io.colmap_model import ColmapImage
+from lrm_core.io.file_hash import sha256_of
 from lrm_core.io.image_files import IMAGE_SUFFIXES
 from lrm_core.sources.capture_frames import FrameView, crop_frame, cut_out_frame
 from lrm_core.sources.object_placement import place_object
@@ -37,8 +39,8 @@ _LEAST_VIEWS = 3
 
 
 @dataclass(frozen=True)
-class CaptureViews:
-    """What became of a capture.
+class CaptureResult:
+    """What a capture gave.
 
     Attributes:
         views: the frames that could be used.
@@ -50,8 +52,8 @@ class CaptureViews:
 
 
 @dataclass(frozen=True)
-class VideoCapture:
-    """Makes the views of one capture; see `capture_jobs` for the jobs.
+class CaptureSource:
+    """Captures as a `Source`.
 
     Attributes:
         root: the folder that was searched for captures.
@@ -61,9 +63,9 @@ class VideoCapture:
         num_views: frames to take, evenly spaced; None for all.
         min_views: frames that must be usable.
         foreground_ratio: longer side of the object's box over the side of a view, in [0.5, 1].
-        background_removal: how, where there are no masks.
+        background_removal: method where there are no masks.
         collection: name of the collection that the captures belong to.
-        licence: of the captures.
+        licence: licence of the captures.
 
     Raises:
         ConfigError: a value is out of range.
@@ -96,14 +98,33 @@ class VideoCapture:
         """The views of a capture; see `read`."""
         return self.read(job).views
 
-    def read(self, job: ObjectJob) -> CaptureViews:
+    def jobs(self) -> list[ObjectJob]:
+        """See `capture_jobs`."""
+        return capture_jobs(self.root)
+
+    def describe(self) -> dict[str, Any]:
+        """See `Source`."""
+        return {
+            "source": self.collection,
+            "licence": self.licence,
+            "settings": {
+                "num_views": self.num_views,
+                "min_views": self.min_views,
+                "size": self.size,
+                "foreground_ratio": self.foreground_ratio,
+                "background_removal": self.background_removal,
+                "masks": "given" if self.masks is not None else "of each capture, or none",
+            },
+        }
+
+    def read(self, job: ObjectJob) -> CaptureResult:
         """The views of a capture, and which frames were dropped.
 
         Every frame is cropped around its mask; then one similarity transform puts the object at the
         origin, upright, in the cube [-1, 1]^3. The bounds are an estimate; see `place_object`.
 
         Args:
-            job: of `capture_jobs`.
+            job: one of `jobs`.
 
         Raises:
             InputError: no COLMAP model or a damaged one, too few usable frames, or views from which
@@ -161,7 +182,7 @@ class VideoCapture:
         )
         bounds = placement.bounds.astype(np.float32)
         source = ObjectSource(self.collection, self.licence, _sha256(files), bounds)
-        return CaptureViews(ViewSet(job.object_id, images[trusted], cameras, source), dropped)
+        return CaptureResult(ViewSet(job.object_id, images[trusted], cameras, source), dropped)
 
     def _mask_folder(self, capture: Path, job: ObjectJob) -> Path | None:
         if self.masks is None:
@@ -201,13 +222,13 @@ def capture_jobs(root: str | Path) -> list[ObjectJob]:
         raise InputError(f"{root}: no such folder", hint="give a capture or a folder of captures")
     if (root / "images").is_dir():
         return [ObjectJob(object_id_of(root.resolve().name), ".")]
-    found = [capture.relative_to(root).as_posix() for capture in _captures_below(root, _DEPTH)]
-    if not found:
+    locations = [capture.relative_to(root).as_posix() for capture in _captures_below(root, _DEPTH)]
+    if not locations:
         raise InputError(
             f"{root}: no captures",
             hint="expected CAPTURE/images/ and CAPTURE/sparse/0/, at most three folders down",
         )
-    jobs = [ObjectJob(object_id_of(location), location) for location in found]
+    jobs = [ObjectJob(object_id_of(location), location) for location in locations]
     return sorted(jobs, key=lambda job: job.object_id)
 
 
@@ -257,9 +278,8 @@ def _evenly_spaced(images: Sequence[ColmapImage], count: int | None) -> list[Col
 
 
 def _sha256(files: dict[str, Path]) -> str:
-    """Of the contents of files, in the order of their names."""
+    """SHA-256 of the hashes of files, in the order of their names."""
     digest = hashlib.sha256()
     for _, path in sorted(files.items()):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()

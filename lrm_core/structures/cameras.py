@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -66,6 +66,20 @@ class Cameras:
         """(N, 4) fx, fy, cx, cy divided by image width (x) and height (y)."""
         size = self.intrinsics.new_tensor([self.width, self.height, self.width, self.height])
         return self.intrinsics / size
+
+    def is_rigid(self, tolerance: float) -> Bool[Tensor, "N"]:
+        """Which poses are rigid: finite, with orthonormal, right-handed axes and no scale.
+
+        Args:
+            tolerance: largest error of an entry of R R^T; files often hold six digits.
+        """
+        c2w = self.c2w.double()
+        rotation, last_row = c2w[:, :3, :3], c2w[:, 3]
+        error = (rotation @ rotation.mT - torch.eye(3).to(c2w)).abs().amax(dim=(1, 2))
+        is_affine = (last_row == c2w.new_tensor([0.0, 0.0, 0.0, 1.0])).all(dim=1)
+        # written so that NaN fails too
+        fits: Bool[Tensor, "N"] = (error < tolerance) & (torch.linalg.det(rotation) > 0.0)
+        return fits & is_affine & c2w.isfinite().flatten(1).all(dim=1)
 
     def project(
         self, points: Float[Tensor, "P 3"]

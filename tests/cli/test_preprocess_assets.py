@@ -42,7 +42,7 @@ def test_a_folder_becomes_a_dataset(lrm: Lrm, folder: Path, tmp_path: Path) -> N
     assert (document["num_objects"], document["num_views"]) == (2, 4)
     reasons = {failure["object_id"]: failure["reason"] for failure in document["failures"]}
     assert reasons.keys() == {"broken", "plain"}
-    assert "single colour" in reasons["plain"]
+    assert "single color" in reasons["plain"]
     dataset = open_view_dataset(str(out))
     rows = dataset.manifest.set_index("source")
     assert dict(rows["licence"]) == {"kit": "CC0-1.0", "cones": "MIT"}

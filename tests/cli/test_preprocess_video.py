@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from colmap_writer import write_colmap_model
 from PIL import Image, ImageDraw
 from scipy.spatial.transform import Rotation
 from typer.testing import Result
 
-from lrm_core.io.colmap_files import write_colmap_model
 from lrm_core.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel
 from lrm_core.io.view_dataset_files import open_view_dataset, read_view_set
 

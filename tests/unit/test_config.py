@@ -7,6 +7,7 @@ import pytest
 
 from lrm_core.config import (
     ModelConfig,
+    changed_settings,
     config_to_dict,
     load_preset,
     parse_config,
@@ -14,6 +15,7 @@ from lrm_core.config import (
     read_yaml,
 )
 from lrm_core.errors import ConfigError
+from lrm_core.training.config import TrainingConfig
 
 every_preset = pytest.mark.parametrize("name", preset_names())
 
@@ -96,3 +98,21 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
 def test_configurations_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         load_preset("lrm-tiny").name = "other"  # type: ignore[misc]
+
+
+def test_an_unknown_setting_is_answered_with_those_of_its_group() -> None:
+    values = {"views": {"sources": [{"url": "data", "repeat": 3}]}, "num_steps": 1}
+    with pytest.raises(ConfigError, match=r"views\.sources\.0\.repeat") as caught:
+        parse_config(TrainingConfig, values, origin="recipe")
+    assert caught.value.hint == "settings: url, repeats, distance"
+
+
+def test_settings_that_differ_are_told_by_their_keys() -> None:
+    before = {"b": {"x": 1, "y": (1, 2)}, "a": 3, "same": {"x": 0}}
+    now = {"b": {"x": 2, "y": (1, 2), "z": 4}, "a": {"c": 3}, "same": {"x": 0}}
+    assert list(changed_settings(before, now)) == [
+        ("a", 3, {"c": 3}),
+        ("b.x", 1, 2),
+        ("b.z", None, 4),
+    ]
+    assert not list(changed_settings(now, now))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -65,32 +65,22 @@ def assets(
     What is broken, empty, without colours or too large is skipped, and listed in failures.csv.
     """
     output = Output(as_json=as_json, quiet=quiet)
-    from lrm_core.sources.asset_listing import (
-        asset_jobs,
-        list_assets,
-        read_table,
-        with_labels,
-    )
-    from lrm_core.sources.assets import AssetViews
+    from lrm_core.sources.assets import AssetSource
 
-    limits, chosen = kinds.limits(), kinds.chosen_renderer(build)
-    root, listed = list_assets(source, suffixes=chosen.suffixes)
-    if manifest is not None:
-        listed = with_labels(listed, read_table(manifest))
-    settings = views.settings()
-    name = source.absolute().stem
+    renderer, time_limit = kinds.renderer_and_limit(build)
+    meshes = AssetSource(
+        source.absolute(),
+        views.settings(),
+        up,
+        renderer,
+        manifest,
+        name=source.absolute().stem,
+        licence=licence,
+    )
     run_build(
         output,
         out,
-        asset_jobs(listed)[:limit],
-        AssetViews(
-            root.absolute(), settings, up, limits, chosen.render, source=name, licence=licence
-        ),
-        {
-            "source": f"mesh assets, {name}; licences: see the manifest",
-            "renderer": chosen.name,
-            "settings": {**settings.describe(), **chosen.settings, "up": up},
-            "limits": asdict(limits),
-        },
-        replace(build, time_limit=chosen.time_limit).options(splits=splits),
+        meshes,
+        meshes.jobs()[:limit],
+        replace(build, time_limit=time_limit).options(splits=splits),
     )

@@ -44,19 +44,18 @@ def check(
             raise OutputError(f"{page} is no name of a page", hint="end it with .png")
         if page.exists() and not overwrite:
             raise OutputError(f"{page} exists already", hint="add --overwrite to replace it")
-    import os
-
     from lrm_core.datasets.check import check_dataset
     from lrm_core.datasets.page import choose_objects, dataset_page
     from lrm_core.io.image_writing import write_png
     from lrm_core.io.view_dataset_files import open_view_dataset
+    from lrm_core.parallel import one_per_core
 
     opened = open_view_dataset(dataset)
     with output.progress("checking objects", total=len(opened.manifest)) as task:
         found = check_dataset(
             dataset,
             fast=fast,
-            workers=workers or os.cpu_count() or 1,
+            workers=one_per_core(workers),
             on_progress=lambda done: task.advance(done),
         )
     if page is not None:

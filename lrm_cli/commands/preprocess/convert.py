@@ -57,23 +57,13 @@ def convert(
     if to == "openlrm":
         _export(output, source, out, limit=limit, workers=build.workers, resume=build.resume)
         return
-    from lrm_core.io.openlrm_view_files import OpenLrmViews, openlrm_jobs
+    from lrm_core.sources.openlrm import OpenLrmSource
 
-    root = Path(source).resolve()  # workers of a cluster start in folders of their own
+    # workers of a cluster start in folders of their own
+    objects = OpenLrmSource(Path(source).resolve(), name, licence)
     if licence == "unknown":
         output.warning("the licence of the objects is unknown (--licence)")
-    run_build(
-        output,
-        out,
-        openlrm_jobs(root)[:limit],
-        OpenLrmViews(root, name, licence),
-        {
-            "source": f"{name}, read from OpenLRM's layout; licence: {licence}",
-            "renderer": "unknown",
-            "settings": {"name": name, "licence": licence},
-        },
-        build.options(splits=splits),
-    )
+    run_build(output, out, objects, objects.jobs()[:limit], build.options(splits=splits))
 
 
 def _export(
@@ -81,10 +71,10 @@ def _export(
 ) -> None:
     if "://" in out:
         raise InputError(f"{out}: OpenLRM's layout is written to a local folder only")
-    import os
 
     from lrm_core.datasets.openlrm_export import export_openlrm
     from lrm_core.io.view_dataset_files import open_view_dataset
+    from lrm_core.parallel import one_per_core
 
     dataset = open_view_dataset(source)
     dataset = replace(dataset, manifest=dataset.manifest[:limit])
@@ -92,7 +82,7 @@ def _export(
         done = export_openlrm(
             dataset,
             Path(out),
-            workers=workers or os.cpu_count() or 1,
+            workers=one_per_core(workers),
             resume=resume,
             on_progress=lambda count: task.advance(count),
         )

@@ -20,8 +20,6 @@ from lrm_cli.options import JsonOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
 
-_LICENCE = "Google Scanned Objects by Google LLC, CC-BY-4.0"
-
 _VIEWS = ViewOptions(num_views=20)
 _BUILD = BuildChoices()
 
@@ -78,32 +76,15 @@ def gso(
             f"{source}: no such folder", hint="add --download to fetch the objects into it"
         )
     wanted = _read_names(names)
-    from lrm_core.sources.gso import GsoViews, fuel_job, gso_jobs
-    from lrm_core.structures.view_set import object_id_of
+    from lrm_core.sources.gso import ATTRIBUTION, GsoSource
 
     unavailable: dict[str, str] = {}
     if download:
         wanted, unavailable = _download(output, source, wanted, limit, fuel_url, connections)
-    fetched = None if wanted is None else [name for name in wanted if name not in unavailable]
-    jobs = [*gso_jobs(source, fetched), *map(fuel_job, unavailable)]
-    settings = views.settings()
-    output.info(f"{_LICENCE}: for evaluation, never train on them")
-    run_build(
-        output,
-        out,
-        sorted(jobs, key=lambda job: job.object_id)[:limit],
-        GsoViews(
-            source.absolute(),
-            settings,
-            unavailable={object_id_of(name): why for name, why in unavailable.items()},
-        ),
-        {
-            "source": f"{_LICENCE} (evaluation only)",
-            "renderer": "lrm mesh renderer",
-            "settings": settings.describe(),
-        },
-        build.options(splits="test=1"),
-    )
+    objects = GsoSource(source.absolute(), views.settings(), wanted, unavailable)
+    jobs = objects.jobs()[:limit]
+    output.info(f"{ATTRIBUTION}: for evaluation, never train on them")
+    run_build(output, out, objects, jobs, build.options(splits="test=1"))
 
 
 def _read_names(values: Sequence[str] | None) -> list[str] | None:

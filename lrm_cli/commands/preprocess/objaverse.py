@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -72,16 +72,15 @@ def objaverse(
         raise ConfigError(
             "no objects were named", hint="--uids UID or FILE, --lvis CATEGORY, or both"
         )
-    from lrm_core.sources.assets import AssetViews
     from lrm_core.sources.objaverse import (
-        SOURCE,
+        ObjaverseSource,
         download_objects,
         find_objects,
         lvis_uids,
         with_licences,
     )
 
-    limits, chosen = kinds.limits(), kinds.chosen_renderer(build)
+    renderer, time_limit = kinds.renderer_and_limit(build)
     objects = find_objects([*_uids(uids or []), *(lvis_uids(lvis) if lvis else [])])
     if licences is not None:
         objects = with_licences(objects, [name.strip() for name in licences.split(",")])
@@ -94,20 +93,9 @@ def objaverse(
         root, jobs = download_objects(
             objects, processes=download_processes, on_progress=lambda done: task.advance(done)
         )
-    settings = views.settings()
-    run_build(
-        output,
-        out,
-        jobs,
-        AssetViews(root, settings, "y", limits, chosen.render, source=SOURCE),
-        {
-            "source": "Objaverse 1.0 (Deitke et al., CVPR 2023); licences: see the manifest",
-            "renderer": chosen.name,
-            "settings": {**settings.describe(), **chosen.settings},
-            "limits": asdict(limits),
-        },
-        replace(build, time_limit=chosen.time_limit).options(splits=splits),
-    )
+    source = ObjaverseSource(root, jobs, views.settings(), renderer)
+    options = replace(build, time_limit=time_limit).options(splits=splits)
+    run_build(output, out, source, jobs, options)
 
 
 def _uids(values: Sequence[str]) -> list[str]:

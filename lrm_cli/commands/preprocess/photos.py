@@ -90,10 +90,10 @@ def photos(
     output = Output(as_json=as_json, quiet=quiet)
     if resume and overwrite:
         raise ConfigError("--resume and --overwrite exclude one another")
-    import os
 
     from lrm_core.foreground.photo_batch import prepare_photos
     from lrm_core.foreground.photo_preparation import PhotoSettings, plan_photos
+    from lrm_core.parallel import one_per_core
 
     jobs = plan_photos(sources, cutting.masks)[:limit]
     if cutting.mask is not None:
@@ -108,7 +108,7 @@ def photos(
             jobs,
             PhotoSettings(cutting.size, cutting.foreground_ratio, cutting.background_removal),
             out,
-            workers=workers or os.cpu_count() or 1,
+            workers=one_per_core(workers),
             engine=engine,
             resume=resume,
             overwrite=overwrite,

@@ -42,19 +42,8 @@ def procedural(
     """Make textured solids and render them: training data without any download (CC0)."""
     output = Output(as_json=as_json, quiet=quiet)
     from lrm_core.optional import require
-    from lrm_core.sources.procedural import ProceduralViews, procedural_jobs
+    from lrm_core.sources.procedural import ProceduralSource
 
     require("manifold3d", extra="data", purpose="procedural objects")
-    settings = cameras.settings(seed=seed)
-    run_build(
-        output,
-        out,
-        procedural_jobs(num, seed),
-        ProceduralViews(seed, settings, lit_share),
-        {
-            "source": "procedural objects of lrm-toolkit, CC0-1.0",
-            "renderer": "lrm mesh renderer",
-            "settings": {**settings.describe(), "lit_share": lit_share},
-        },
-        build.options(splits=splits),
-    )
+    source = ProceduralSource(num, seed, cameras.settings(seed=seed), lit_share)
+    run_build(output, out, source, source.jobs(), build.options(splits=splits))

@@ -14,9 +14,9 @@ from lrm_core.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from lrm_core.datasets.building import BuildOptions
-    from lrm_core.datasets.engines import MakeViews
     from lrm_core.io.view_dataset_files import Splits
     from lrm_core.sources.object_views import ViewSettings
+    from lrm_core.sources.source import Source
     from lrm_core.structures.view_set import ObjectJob
 
 _SHOWN_FAILURES = 10
@@ -109,13 +109,12 @@ class BuildChoices:
         Raises:
             ConfigError: the splits cannot be read.
         """
-        import os
-
         from lrm_core.datasets.building import BuildOptions
+        from lrm_core.parallel import one_per_core
 
         return BuildOptions(
             objects_per_shard=self.objects_per_shard,
-            workers=self.workers or os.cpu_count() or 1,
+            workers=one_per_core(self.workers),
             engine=self.engine,
             resume=self.resume,
             retry_failed=self.retry_failed,
@@ -137,9 +136,8 @@ SplitsOption = Annotated[
 def run_build(
     output: Output,
     out: str,
+    source: Source,
     jobs: Sequence[ObjectJob],
-    make_views: MakeViews,
-    description: dict[str, Any],
     options: BuildOptions,
 ) -> None:
     """Build a dataset with a progress bar and say what became of it.
@@ -153,9 +151,8 @@ def run_build(
     with output.progress("preparing objects", total=len(jobs)) as task:
         summary = build_dataset(
             out,
+            source,
             jobs,
-            make_views,
-            description=description,
             options=options,
             on_progress=lambda done: task.advance(done),
         )

@@ -100,29 +100,15 @@ def video(
     The layout is MVImgNet's. Distances keep their ratios: one similarity transform per capture.
     """
     output = Output(as_json=as_json, quiet=quiet)
-    from lrm_core.sources.video_capture import VideoCapture, capture_jobs
+    from lrm_core.sources.video_capture import CaptureSource
 
-    jobs = capture_jobs(source)[:limit]
-    make_views = VideoCapture(
+    captures = CaptureSource(
         source.absolute(),
         masks=None if masks is None else masks.absolute(),
         **asdict(frames),
         collection=collection,
         licence=licence,
     )
+    jobs = captures.jobs()[:limit]
     output.info(f"{len(jobs)} captures; licence: {licence}")
-    run_build(
-        output,
-        out,
-        jobs,
-        make_views,
-        {
-            "source": collection,
-            "licence": licence,
-            "settings": {
-                **asdict(frames),
-                "masks": "given" if masks is not None else "of each capture, or none",
-            },
-        },
-        build.options(splits=splits),
-    )
+    run_build(output, out, captures, jobs, build.options(splits=splits))

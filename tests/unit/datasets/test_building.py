@@ -5,7 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +20,6 @@ from lrm_core.io.view_dataset_files import open_view_dataset, read_view_set, spl
 from lrm_core.structures.view_set import ObjectJob, ObjectSource, ViewSet
 
 ROOT = Path(__file__).parents[3]
-DESCRIPTION = {"source": "test", "settings": {"size": 8}}
 
 
 def make(job: ObjectJob) -> ViewSet:
@@ -30,14 +32,24 @@ def numbered(num: int) -> list[ObjectJob]:
     return [ObjectJob(f"object-{index:03d}", str(index)) for index in range(num)]
 
 
+@dataclass(frozen=True)
+class Noise:
+    make: Callable[[ObjectJob], ViewSet] = make
+    size: int = 8
+
+    def jobs(self) -> list[ObjectJob]:
+        return numbered(10)
+
+    def describe(self) -> dict[str, Any]:
+        return {"source": "test", "settings": {"size": self.size}}
+
+    def __call__(self, job: ObjectJob) -> ViewSet:
+        return self.make(job)
+
+
 def build(out: Path, jobs: list[ObjectJob], make_views=make, **options) -> BuildSummary:
-    return build_dataset(
-        str(out),
-        jobs,
-        make_views,
-        description=DESCRIPTION,
-        options=BuildOptions(**{"objects_per_shard": 3, **options}),
-    )
+    settings = BuildOptions(**{"objects_per_shard": 3, **options})
+    return build_dataset(str(out), Noise(make_views), jobs, options=settings)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -52,9 +64,8 @@ def test_objects_are_written_and_read_back(tmp_path: Path) -> None:
     done: list[int] = []
     summary = build_dataset(
         str(tmp_path),
+        Noise(),
         numbered(7),
-        make,
-        description=DESCRIPTION,
         options=BuildOptions(objects_per_shard=3),
         on_progress=done.append,
     )
@@ -160,9 +171,8 @@ def test_nothing_is_overwritten_or_mixed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"settings\.size: 8 then, 16 now"):
         build_dataset(
             str(tmp_path / "data"),
+            Noise(size=16),
             numbered(3),
-            make,
-            description={"source": "test", "settings": {"size": 16}},
             options=BuildOptions(objects_per_shard=3, resume=True),
         )
     (tmp_path / "home").mkdir()

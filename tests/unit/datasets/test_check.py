@@ -37,15 +37,14 @@ def make_box(job: ObjectJob) -> ViewSet:
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory) -> Path:
+def good(tmp_path_factory, source_of) -> Path:
     """Five boxes in two shards."""
     out = tmp_path_factory.mktemp("good")
     jobs = [ObjectJob(f"box-{index}", str(index)) for index in range(5)]
     build_dataset(
         str(out),
+        source_of(make_box, "boxes"),
         jobs,
-        make_box,
-        description={"source": "boxes", "settings": SETTINGS.describe()},
         options=BuildOptions(objects_per_shard=3, splits=(("train", 0.5), ("test", 0.5))),
     )
     return out
@@ -97,15 +96,14 @@ def test_a_good_dataset_has_no_problem(good):
     assert fast.sample_hash is None
 
 
-def test_the_hash_of_the_samples_does_not_depend_on_the_shards(good, tmp_path):
+def test_the_hash_of_the_samples_does_not_depend_on_the_shards(good, tmp_path, source_of):
     jobs = [ObjectJob(f"box-{index}", str(index)) for index in range(5)]
     hashes = [check_dataset(str(good)).sample_hash]
     for name, size, chosen in (("five", 5, jobs), ("four", 5, jobs[:4])):
         build_dataset(
             str(tmp_path / name),
+            source_of(make_box, "boxes"),
             chosen,
-            make_box,
-            description={"source": "boxes"},
             options=BuildOptions(objects_per_shard=size),
         )
         hashes.append(check_dataset(str(tmp_path / name)).sample_hash)
@@ -164,12 +162,12 @@ def test_members_that_nobody_asked_for_are_found(dataset):
         ("licence", "", "box-1 has no licence", True),
         ("source", "else", "box-1 its source is 'boxes'", True),
         ("sha256", "f" * 64, "box-1 its sha256 is", True),
-        ("sha256", "xyz", "box-1 'xyz' is no sha256", True),
+        ("sha256", "xyz", "box-1 'xyz' is not a sha256", True),
         ("num_views", 9, "box-1 its num_views is 3, the manifest says 9", True),
         ("min_x", -0.5, "box-1 its bounding box is not the one in the manifest", True),
         ("min_x", 5.0, "box-1 its bounding box [5.0", True),
         ("object_id", "box-0", "box-0 is 2 times in the manifest", True),
-        ("object_id", "../x", "../x is no object id", True),
+        ("object_id", "../x", "../x is not an object id", True),
         ("object_id", "boy", "boy its header is not in shard-000000.tar", False),
         ("shard", "shard-000001.tar", "box-1 its header is not in shard-000001.tar", False),
         ("shard", "../../etc/passwd", "is in the manifest but not in dataset.json", True),
@@ -282,15 +280,14 @@ def test_a_damaged_header_does_not_hide_the_rest(dataset):
     assert check_dataset(str(dataset)).sample_hash is None
 
 
-def test_copies_are_noted_but_no_problem(tmp_path):
+def test_copies_are_noted_but_no_problem(tmp_path, source_of):
     def same(job: ObjectJob) -> ViewSet:
         return make_box(ObjectJob(job.object_id, "0"))
 
     build_dataset(
         str(tmp_path),
+        source_of(same, "boxes"),
         [ObjectJob(f"copy-{index}", "0") for index in range(6)],
-        same,
-        description={"source": "boxes"},
         options=BuildOptions(splits=(("train", 0.5), ("test", 0.5))),
     )
     found = check_dataset(str(tmp_path))

@@ -3,7 +3,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ import pytest
 
 from lrm_core.datasets.building import BuildOptions, BuildSummary, build_dataset
 from lrm_core.io.view_dataset_files import open_view_dataset, read_view_set
-from lrm_core.structures.view_set import ObjectJob, ViewSet
+from lrm_core.sources.source import Source
+from lrm_core.structures.view_set import ObjectJob
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,39 +23,41 @@ from lrm_core.errors import InputError
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.structures.view_set import ObjectSource, ViewSet
 
-def make(job):
-    if job.location == "dies":
-        os._exit(7)
-    if job.location == "hangs":
-        time.sleep(600)
-    if job.location == "broken":
-        raise InputError("not a mesh")
-    if job.location == "bug":
-        raise ZeroDivisionError("ours")
-    images = np.random.default_rng(int(job.location)).integers(0, 256, (2, 8, 8, 4), np.uint8)
-    return ViewSet(job.object_id, images, orbit(2, size=8), ObjectSource("t", "CC0-1.0", "0" * 64))
+class Noise:
+    def jobs(self):
+        return []
+
+    def describe(self):
+        return {"source": "test", "settings": {"size": 8}}
+
+    def __call__(self, job):
+        if job.location == "dies":
+            os._exit(7)
+        if job.location == "hangs":
+            time.sleep(600)
+        if job.location == "broken":
+            raise InputError("not a mesh")
+        if job.location == "bug":
+            raise ZeroDivisionError("ours")
+        images = np.random.default_rng(int(job.location)).integers(0, 256, (2, 8, 8, 4), np.uint8)
+        source = ObjectSource("t", "CC0-1.0", "0" * 64)
+        return ViewSet(job.object_id, images, orbit(2, size=8), source)
 """
 
 
 @pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[ObjectJob], ViewSet]:
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "work_of_test.py").write_text(WORK)
     monkeypatch.syspath_prepend(str(tmp_path / "modules"))
     sys.modules.pop("work_of_test", None)
-    return importlib.import_module("work_of_test").make
+    source: Source = importlib.import_module("work_of_test").Noise()
+    return source
 
 
-def build(
-    out: Path, jobs: list[ObjectJob], make_views: Callable[[ObjectJob], ViewSet], **options
-) -> BuildSummary:
-    return build_dataset(
-        str(out),
-        jobs,
-        make_views,
-        description={"source": "test", "settings": {"size": 8}},
-        options=BuildOptions(objects_per_shard=3, **options),
-    )
+def build(out: Path, jobs: list[ObjectJob], source: Source, **options) -> BuildSummary:
+    settings = BuildOptions(objects_per_shard=3, **options)
+    return build_dataset(str(out), source, jobs, options=settings)
 
 
 def test_processes_that_die_or_hang_cost_one_object_each(tmp_path: Path, work) -> None:
@@ -83,15 +85,12 @@ import json, sys
 import ray
 from lrm_core.datasets.building import BuildOptions, build_dataset
 from lrm_core.structures.view_set import ObjectJob
-from work_of_test import make
+from work_of_test import Noise
 
 jobs = [ObjectJob(f"object-{n:03d}", place) for n, place in enumerate(json.loads(sys.argv[2]))]
 ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
 options = BuildOptions(objects_per_shard=3, engine="ray")
-summary = build_dataset(
-    sys.argv[1], jobs, make, description={"source": "test", "settings": {"size": 8}},
-    options=options,
-)
+summary = build_dataset(sys.argv[1], Noise(), jobs, options=options)
 print(json.dumps(summary.failures))
 """
 

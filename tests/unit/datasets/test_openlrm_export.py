@@ -11,8 +11,8 @@ from lrm_core.datasets.building import BuildOptions, build_dataset
 from lrm_core.datasets.openlrm_export import export_openlrm
 from lrm_core.errors import InputError, OutputError
 from lrm_core.geometry.trajectories import orbit
-from lrm_core.io.openlrm_view_files import OpenLrmViews, openlrm_jobs
 from lrm_core.io.view_dataset_files import open_view_dataset, read_view_set
+from lrm_core.sources.openlrm import OpenLrmSource
 from lrm_core.structures.view_set import ObjectJob, ObjectSource, ViewSet
 
 SPLITS = (("train", 0.5), ("val", 0.5))
@@ -26,13 +26,12 @@ def make(job: ObjectJob) -> ViewSet:
 
 
 @pytest.fixture
-def dataset(tmp_path):
+def dataset(tmp_path, source_of):
     jobs = [ObjectJob(f"object-{index}", str(index)) for index in range(5)]
     build_dataset(
         str(tmp_path / "data"),
+        source_of(make, "noise"),
         jobs,
-        make,
-        description={"source": "noise"},
         options=BuildOptions(splits=SPLITS),
     )
     return open_view_dataset(tmp_path / "data")
@@ -46,9 +45,8 @@ def test_there_and_back_again(dataset, tmp_path):
     assert sum(done) == 5
     build_dataset(
         str(tmp_path / "back"),
-        openlrm_jobs(root),
-        OpenLrmViews(root),
-        description={"source": "openlrm"},
+        OpenLrmSource(root),
+        OpenLrmSource(root).jobs(),
         options=BuildOptions(splits=SPLITS),
     )
     back = open_view_dataset(tmp_path / "back")
@@ -109,5 +107,5 @@ def test_processes_write_the_same_and_failures_cost_one_object(dataset, tmp_path
 def test_ids_that_lead_elsewhere_are_refused(dataset, tmp_path):
     manifest = dataset.manifest.copy()
     manifest.loc[0, "object_id"] = "../object"
-    with pytest.raises(InputError, match="no object id"):
+    with pytest.raises(InputError, match="not an object id"):
         export_openlrm(dataclasses.replace(dataset, manifest=manifest), tmp_path / "openlrm")

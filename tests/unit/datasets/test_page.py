@@ -33,10 +33,10 @@ def make(job: ObjectJob) -> ViewSet:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
+def dataset(tmp_path_factory, source_of):
     out = tmp_path_factory.mktemp("data")
     jobs = [ObjectJob(f"object-{index}", str(index)) for index in range(5)]
-    build_dataset(str(out), jobs, make, description={"source": "flat"})
+    build_dataset(str(out), source_of(make, "flat"), jobs)
     return open_view_dataset(out)
 
 

@@ -10,14 +10,14 @@ from PIL import Image
 
 from lrm_core.errors import InputError
 from lrm_core.io.openlrm_view_files import (
-    OpenLrmViews,
     is_written,
-    openlrm_jobs,
+    openlrm_folders,
+    read_openlrm_views,
     write_openlrm_views,
     write_uids,
 )
 from lrm_core.structures.cameras import Cameras, look_at
-from lrm_core.structures.view_set import ObjectJob, ObjectSource, ViewSet
+from lrm_core.structures.view_set import ObjectSource, ViewSet
 
 
 def views(object_id="chair", count=3, size=(24, 16), seed=0):
@@ -47,7 +47,7 @@ def write_as_openlrm_does(root: Path, uid: str, count=2, size=32):
 
 
 def read(root: Path, uid: str = "chair") -> ViewSet:
-    return OpenLrmViews(root)(ObjectJob(uid, uid))
+    return read_openlrm_views(root / uid, source="openlrm", licence="unknown")
 
 
 def test_what_is_written_is_read_again_bit_by_bit(tmp_path):
@@ -96,22 +96,19 @@ def test_the_hash_follows_the_content(tmp_path):
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-def test_jobs_name_every_object_even_unfinished_ones(tmp_path):
+def test_every_object_is_listed_even_unfinished_ones(tmp_path):
     write_as_openlrm_does(tmp_path, "b")
     write_as_openlrm_does(tmp_path, "a.x")
     (tmp_path / "unfinished" / "rgba").mkdir(parents=True)
     (tmp_path / ".b.123").mkdir()
     (tmp_path / "val.json").write_text("[]")
-    jobs = openlrm_jobs(tmp_path)
-    assert {job.location for job in jobs} == {"b", "a.x", "unfinished"}
-    assert [job.object_id for job in jobs] == sorted(job.object_id for job in jobs)
-    assert all("." not in job.object_id for job in jobs)
+    assert openlrm_folders(tmp_path) == ["a.x", "b", "unfinished"]
     with pytest.raises(InputError, match="cannot be read"):
-        OpenLrmViews(tmp_path)(next(job for job in jobs if job.location == "unfinished"))
+        read(tmp_path, "unfinished")
     with pytest.raises(InputError, match="no object"):
-        openlrm_jobs(tmp_path / "unfinished")
+        openlrm_folders(tmp_path / "unfinished")
     with pytest.raises(InputError, match="no such folder"):
-        openlrm_jobs(tmp_path / "absent")
+        openlrm_folders(tmp_path / "absent")
 
 
 def test_an_object_appears_whole_and_replaces_its_older_self(tmp_path, monkeypatch):
@@ -217,7 +214,5 @@ def test_damaged_objects_are_named(tmp_path, break_it, words):
 
 def test_no_path_leads_out_of_the_folder(tmp_path):
     write_as_openlrm_does(tmp_path, "chair")
-    with pytest.raises(InputError, match="no folder name"):
-        OpenLrmViews(tmp_path / "inner")(ObjectJob("chair", "../chair"))
-    with pytest.raises(InputError, match="no object id"):
+    with pytest.raises(InputError, match="not an object id"):
         write_openlrm_views(tmp_path / "inner", views("../chair"))

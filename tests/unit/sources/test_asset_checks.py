@@ -67,7 +67,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
         check_file(tmp_path / "folder.glb", AssetLimits())
     os.mkfifo(tmp_path / "pipe.glb")  # reading it would wait for ever
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         check_file(tmp_path / "pipe.glb", AssetLimits())
 
 
@@ -122,7 +122,7 @@ def test_more_than_one_colour_makes_a_texture(parts: tuple[ScenePart, ...], text
         ({"texture_pixels": 2**27 + 1}, "134217729 pixels"),
         ({"relative_area": 0.0}, "has no surface"),
         ({"relative_area": float("nan")}, "has no surface"),
-        ({"is_textured": False}, "has a single colour"),
+        ({"is_textured": False}, "has a single color"),
     ],
 )
 def test_unfit_content_is_refused(changes: dict[str, float], words: str) -> None:

@@ -17,8 +17,8 @@ from lrm_core.datasets.building import build_dataset
 from lrm_core.errors import InputError
 from lrm_core.io.view_dataset_files import open_view_dataset, read_view_set
 from lrm_core.sources.asset_checks import AssetLimits
-from lrm_core.sources.asset_listing import Asset, asset_jobs, list_assets
-from lrm_core.sources.assets import AssetViews, CheckedRenderer
+from lrm_core.sources.asset_listing import Asset, list_assets
+from lrm_core.sources.assets import AssetSource, CheckedRenderer
 from lrm_core.sources.object_views import UpAxis, ViewSettings, sample_cameras
 from lrm_core.structures.view_set import ObjectJob
 
@@ -39,8 +39,8 @@ def job_of(path: str, **about: str) -> ObjectJob:
     return ObjectJob(path.replace(".", "-"), Asset(path, **about).location())
 
 
-def views_of(folder: Path, limits: AssetLimits = DEFAULTS, up: UpAxis = "y") -> AssetViews:
-    return AssetViews(folder, TINY, up, limits, CheckedRenderer(limits))
+def views_of(folder: Path, limits: AssetLimits = DEFAULTS, up: UpAxis = "y") -> AssetSource:
+    return AssetSource(folder, TINY, up, CheckedRenderer(limits))
 
 
 def test_an_asset_becomes_a_view_set(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_an_asset_becomes_a_view_set(tmp_path: Path) -> None:
 
 def test_what_no_table_says_is_the_collections(tmp_path: Path) -> None:
     colored_cone().export(tmp_path / "cone.ply")
-    make = AssetViews(tmp_path, TINY, source="mine", licence="MIT")
+    make = AssetSource(tmp_path, TINY, name="mine", licence="MIT")
     source = make(job_of("cone.ply")).source
     assert (source.name, source.licence) == ("mine", "MIT")
     again = pickle.loads(pickle.dumps(make))(job_of("cone.ply"))
@@ -89,7 +89,7 @@ def test_limits_and_known_problems(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="u1 was never found"):
         views_of(tmp_path)(job_of("cone.glb", problem="u1 was never found"))
     trimesh.creation.box().export(tmp_path / "plain.glb")
-    with pytest.raises(InputError, match="single colour"):
+    with pytest.raises(InputError, match="single color"):
         views_of(tmp_path)(job_of("plain.glb"))
     assert views_of(tmp_path, AssetLimits(keep_textureless=True))(job_of("plain.glb")).images.any()
 
@@ -101,9 +101,9 @@ def test_an_object_that_nobody_sees_is_refused(tmp_path: Path) -> None:
     mesh.export(tmp_path / "down.glb")
     settings = ViewSettings(num_views=2, size=24, height=(0.5, 1.5))
     with pytest.raises(InputError, match="none of its 2 views shows anything"):
-        AssetViews(tmp_path, settings)(job_of("down.glb"))
+        AssetSource(tmp_path, settings)(job_of("down.glb"))
     below = ViewSettings(num_views=2, size=24, height=(-1.5, -0.5))
-    assert AssetViews(tmp_path, below)(job_of("down.glb")).images.any()
+    assert AssetSource(tmp_path, below)(job_of("down.glb")).images.any()
 
 
 def bomb(side: int) -> bytes:
@@ -198,11 +198,8 @@ def test_hostile_assets_are_listed_and_the_others_made(hostile: Path, tmp_path: 
     colored_cone().export(hostile / "a_good.glb")
     colored_cone().export(hostile / "z_good.ply")
     limits = AssetLimits(max_texture_pixels=1_000_000, max_memory=2**30)
-    root, assets = list_assets(hostile)
-    out = tmp_path / "out"
-    summary = build_dataset(
-        str(out), asset_jobs(assets), views_of(root, limits), description={"source": "test"}
-    )
+    source, out = views_of(hostile, limits), tmp_path / "out"
+    summary = build_dataset(str(out), source, source.jobs())
     dataset = open_view_dataset(str(out))
     assert sorted(dataset.manifest["object_id"]) == ["a_good", "z_good"]
     assert read_view_set(dataset, "z_good").images.any()

@@ -207,7 +207,7 @@ def test_blender_refuses_what_we_refuse(blender: Blender, tmp_path: Path) -> Non
     reasons = {
         "noise.glb": "noise.glb: Blender: .*Bad glTF",
         "out.obj": "'passwd', which it names, is missing",
-        "plain.glb": "single colour",
+        "plain.glb": "single color",
     }
     for name, words in reasons.items():
         with pytest.raises(InputError, match=words):

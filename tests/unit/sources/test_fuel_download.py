@@ -20,7 +20,7 @@ import trimesh
 from PIL import Image
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_files import read_scene
+from lrm_core.io.mesh_reading import read_scene
 from lrm_core.io.resumable_download import HttpSource
 from lrm_core.sources.fuel_download import (
     DownloadSummary,
@@ -410,7 +410,7 @@ def test_names_that_are_no_folders_fail_alone(tmp_path, server, http, name):
     server.archives[name] = pack(scanned_object(5))
     summary = fetch(server, http, tmp_path / "gso")
     assert len(summary.downloaded) == 4
-    assert dict(summary.failures) == {name: f"{name!r} is no name for a folder"}
+    assert dict(summary.failures) == {name: f"{name!r} is not a name for a folder"}
 
 
 def test_no_server_is_one_error(http, waits):
@@ -422,7 +422,7 @@ def test_no_server_is_one_error(http, waits):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ({"errcode": 1}, "no list of models"),
+        ({"errcode": 1}, "not a list of models"),
         ([{"owner": "x"}], "without a name"),
         ([3], "without a name"),
         ([], "no models there"),

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from lrm_core.errors import InputError
-from lrm_core.sources.gso import GsoViews, asset_sha256, fuel_job, gso_jobs, model_file
+from lrm_core.sources.gso import GsoSource, asset_sha256, fuel_job, gso_jobs, model_file
 from lrm_core.sources.object_views import ViewSettings
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.view_set import ObjectJob, object_id_of
@@ -93,6 +93,13 @@ def test_what_is_not_there_is_named(root, tmp_path):
         gso_jobs(tmp_path / "empty")
 
 
+def test_what_could_not_be_fetched_keeps_its_place(root):
+    source = GsoSource(root, SMALL, ["Wedge", "Cup"], {"Cup": "not downloaded: 404"})
+    assert source.jobs() == [fuel_job("Cup"), fuel_job("Wedge")]
+    with pytest.raises(InputError, match="not downloaded: 404"):
+        source(source.jobs()[0])
+
+
 def test_both_layouts_hash_the_same_bytes(tmp_path):
     contents = write_object(tmp_path, "fuel", FUEL)
     write_object(tmp_path, "flat", FLAT)
@@ -109,7 +116,7 @@ def test_both_layouts_hash_the_same_bytes(tmp_path):
 
 @pytest.mark.parametrize("name", ["Wedge", "A_flat_wedge"])
 def test_views_show_the_object_upright_and_textured(root, name):
-    make_views = GsoViews(root, replace(SMALL, normals=True))
+    make_views = GsoSource(root, replace(SMALL, normals=True))
     views = make_views(gso_jobs(root, [name])[0])
     assert views.object_id == name
     assert views.source.name == "gso"
@@ -126,22 +133,10 @@ def test_views_show_the_object_upright_and_textured(root, name):
 
 def test_an_object_looks_the_same_wherever_it_is_prepared(root):
     job = gso_jobs(root, ["Wedge"])[0]
-    one, other = GsoViews(root, SMALL), pickle.loads(pickle.dumps(GsoViews(root, SMALL)))
+    one, other = GsoSource(root, SMALL), pickle.loads(pickle.dumps(GsoSource(root, SMALL)))
     np.testing.assert_array_equal(one(job).images, other(job).images)
-    different = GsoViews(root, replace(SMALL, seed=1))(job)
+    different = GsoSource(root, replace(SMALL, seed=1))(job)
     assert not np.array_equal(one(job).cameras.c2w, different.cameras.c2w)
-
-
-def test_the_renderer_is_given_the_up_axis_of_the_data_set(root):
-    asked = []
-
-    def render(path, up, cameras, settings):
-        asked.append((path, up, len(cameras), settings))
-        raise InputError("enough")
-
-    with pytest.raises(InputError, match="enough"):
-        GsoViews(root, SMALL, render)(gso_jobs(root, ["Wedge"])[0])
-    assert asked == [(root / "Wedge/meshes/model.obj", "z", 2, SMALL)]
 
 
 @pytest.mark.parametrize(
@@ -163,25 +158,25 @@ def test_the_renderer_is_given_the_up_axis_of_the_data_set(root):
 )
 def test_the_licence_recorded_at_the_download_counts(root, record, licence):
     (root / "Wedge" / "fuel.json").write_text(json.dumps(record))
-    assert GsoViews(root, SMALL)(gso_jobs(root, ["Wedge"])[0]).source.licence == licence
+    assert GsoSource(root, SMALL)(gso_jobs(root, ["Wedge"])[0]).source.licence == licence
 
 
 @pytest.mark.parametrize("record", ["no JSON", "[]", "{}"])
 def test_a_damaged_record_is_an_error(root, record):
     (root / "Wedge" / "fuel.json").write_text(record)
     with pytest.raises(InputError, match=r"fuel\.json"):
-        GsoViews(root, SMALL)(gso_jobs(root, ["Wedge"])[0])
+        GsoSource(root, SMALL)(gso_jobs(root, ["Wedge"])[0])
 
 
 def test_objects_that_cannot_be_used_say_why(root):
     (root / "Wedge" / FUEL["texture.png"]).unlink()
     with pytest.raises(InputError, match=r"'texture\.png', which it names, is missing"):
-        GsoViews(root, SMALL)(gso_jobs(root, ["Wedge"])[0])
+        GsoSource(root, SMALL)(gso_jobs(root, ["Wedge"])[0])
     shutil.rmtree(root / "Wedge")
     with pytest.raises(InputError, match="no such file"):
-        GsoViews(root, SMALL)(fuel_job("Wedge"))
+        GsoSource(root, SMALL)(fuel_job("Wedge"))
     with pytest.raises(InputError, match="not downloaded: 404"):
-        GsoViews(root, SMALL, unavailable={"Wedge": "not downloaded: 404"})(fuel_job("Wedge"))
+        GsoSource(root, SMALL, unavailable={"Wedge": "not downloaded: 404"})(fuel_job("Wedge"))
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +192,7 @@ def gso_views() -> ModuleType:
 @pytest.mark.parametrize("name", ["3D_Dollhouse_Swing", "3D_Dollhouse_Lamp"])
 def test_masks_and_depth_agree_with_independent_ray_casting(gso_dir, gso_views, name):
     job = gso_jobs(gso_dir, [name])[0]
-    views = GsoViews(gso_dir, ViewSettings(num_views=2, size=256))(job)
+    views = GsoSource(gso_dir, ViewSettings(num_views=2, size=256))(job)
     mesh = gso_views.load_normalised(gso_dir / name)
     found = gso_views.compare(views, mesh, num_samples=50)
     assert found["mask_iou"] > 0.99

@@ -59,7 +59,7 @@ def test_points_and_masks_together_find_the_box(arc, elevation):
     outside = outside[np.abs(outside).max(axis=1) > 2.5]
     points = np.concatenate([box_points(HALF, MIDDLE), outside])
     placement = place(cameras, box_silhouettes(cameras, HALF, MIDDLE), points)
-    np.testing.assert_allclose(placement.centre, MIDDLE, atol=0.03)
+    np.testing.assert_allclose(placement.center, MIDDLE, atol=0.03)
     assert placement.scale * HALF.max() == pytest.approx(0.95, abs=0.04)
     np.testing.assert_allclose(placement.bounds[1], placement.scale * HALF, atol=0.06)
     np.testing.assert_array_equal(placement.bounds[0], -placement.bounds[1])
@@ -83,10 +83,10 @@ def test_without_points_the_object_is_inside(elevation):
     placement = place(cameras, box_silhouettes(cameras, HALF, MIDDLE))
     signs = np.stack(np.meshgrid(*[[-1.0, 1.0]] * 3), axis=-1).reshape(-1, 3)
     corners = signs * HALF + MIDDLE
-    placed = placement.scale * (corners - placement.centre) @ placement.rotation.T
+    placed = placement.scale * (corners - placement.center) @ placement.rotation.T
     assert (np.abs(placed) <= placement.bounds[1] + 0.03).all()
     if elevation == 0.0:  # nothing is hidden from cameras on the horizon
-        np.testing.assert_allclose(placement.centre, MIDDLE, atol=0.07)
+        np.testing.assert_allclose(placement.center, MIDDLE, atol=0.07)
 
 
 def test_up_is_found_from_an_arc_of_cameras_that_look_down():
@@ -134,7 +134,7 @@ def test_wrong_masks_and_poses_are_found_out():
     c2w[12, :3, :3] = c2w[12, :3, :3] @ Rotation.from_euler("y", 25, degrees=True).as_matrix()
     placement = place_object(masks, c2w, cameras.intrinsics.numpy(), box_points(HALF))
     np.testing.assert_array_equal(np.flatnonzero(~placement.trusted), [3, 9, 12])
-    np.testing.assert_allclose(placement.centre, truth.centre, atol=0.03)
+    np.testing.assert_allclose(placement.center, truth.center, atol=0.03)
     assert placement.scale == pytest.approx(truth.scale, rel=0.03)
 
 

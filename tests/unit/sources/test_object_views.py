@@ -8,10 +8,10 @@ import torch
 import trimesh
 
 from lrm_core.errors import InputError
+from lrm_core.io.mesh_reading import read_scene
 from lrm_core.sources.object_views import (
     RenderedViews,
     ViewSettings,
-    render_asset,
     render_object,
     sample_cameras,
 )
@@ -174,9 +174,9 @@ def test_both_up_axes_are_understood(tmp_path: Path) -> None:
     x, y, z = mesh.vertices.T
     trimesh.Trimesh(np.stack([x, z, -y], axis=1), mesh.faces).export(tmp_path / "y.stl")
     cameras = sample_cameras(SMALL, "cone")
-    z_up = render_asset(tmp_path / "z.stl", "z", cameras, SMALL)
-    y_up = render_asset(tmp_path / "y.stl", "y", cameras, SMALL)
+    z_up = render_object(read_scene(tmp_path / "z.stl", up="z"), cameras, SMALL)
+    y_up = render_object(read_scene(tmp_path / "y.stl"), cameras, SMALL)
     np.testing.assert_allclose(z_up.bounds, y_up.bounds, atol=1e-6)
     assert np.mean(z_up.images[..., 3] != y_up.images[..., 3]) < 1e-3
-    wrong = render_asset(tmp_path / "z.stl", "y", cameras, SMALL)
+    wrong = render_object(read_scene(tmp_path / "z.stl"), cameras, SMALL)
     assert np.mean(wrong.images[..., 3] != y_up.images[..., 3]) > 0.02

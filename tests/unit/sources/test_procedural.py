@@ -5,18 +5,22 @@ import pytest
 
 from lrm_core.sources.object_views import ViewSettings
 from lrm_core.sources.procedural import (
-    ProceduralViews,
-    procedural_jobs,
+    ProceduralSource,
     random_lights,
 )
+from lrm_core.structures.view_set import ViewSet
 
 pytest.importorskip("manifold3d")
 SETTINGS = ViewSettings(num_views=3, size=48, normals=True)
 
 
+def first_of(source: ProceduralSource) -> ViewSet:
+    return source(source.jobs()[0])
+
+
 def test_a_job_gives_the_same_views_in_any_order_and_copy() -> None:
-    make = ProceduralViews(5, SETTINGS)
-    jobs = procedural_jobs(3, 5)
+    make = ProceduralSource(3, 5, SETTINGS)
+    jobs = make.jobs()
     first = [make(job) for job in jobs]
     copied = pickle.loads(pickle.dumps(make))
     for before, job in zip(reversed(first), reversed(jobs), strict=True):
@@ -27,14 +31,13 @@ def test_a_job_gives_the_same_views_in_any_order_and_copy() -> None:
 
 
 def test_seed_and_index_matter() -> None:
-    one = ProceduralViews(1, SETTINGS)(procedural_jobs(1, 1)[0])
-    other = ProceduralViews(2, SETTINGS)(procedural_jobs(1, 2)[0])
+    one, other = (first_of(ProceduralSource(1, seed, SETTINGS)) for seed in (1, 2))
     assert one.object_id != other.object_id
     assert one.source.sha256 != other.source.sha256
 
 
 def test_views_hold_an_object_within_its_box() -> None:
-    made = ProceduralViews(0, SETTINGS)(procedural_jobs(1, 0)[0])
+    made = first_of(ProceduralSource(1, 0, SETTINGS))
     assert made.source.bounds is not None
     assert np.isclose((made.source.bounds[1] - made.source.bounds[0]).max(), 2.0)
     assert made.images[..., 3].max() == 255
@@ -44,8 +47,7 @@ def test_views_hold_an_object_within_its_box() -> None:
 
 
 def test_light_changes_colours_and_nothing_else() -> None:
-    job = procedural_jobs(1, 0)[0]
-    plain, lit = (ProceduralViews(0, SETTINGS, share)(job) for share in (0.0, 1.0))
+    plain, lit = (first_of(ProceduralSource(1, 0, SETTINGS, share)) for share in (0.0, 1.0))
     np.testing.assert_array_equal(plain.depth, lit.depth)
     np.testing.assert_array_equal(plain.images[..., 3] == 0, lit.images[..., 3] == 0)
     assert not np.array_equal(plain.images, lit.images)

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from colmap_writer import write_colmap_model
 from PIL import Image
 from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
 from lrm_core.errors import ConfigError, InputError
-from lrm_core.io.colmap_files import read_colmap_model, write_colmap_model
+from lrm_core.io.colmap_files import read_colmap_model
 from lrm_core.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
 from lrm_core.rendering.mesh_renderer import render_scene
-from lrm_core.sources.video_capture import VideoCapture, _evenly_spaced, capture_jobs
+from lrm_core.sources.video_capture import CaptureSource, _evenly_spaced, capture_jobs
 from lrm_core.structures.cameras import Cameras, look_at
 from lrm_core.structures.scene import Material, Scene, ScenePart
 from lrm_core.structures.view_set import ObjectJob
@@ -208,7 +209,7 @@ def write_capture(
 
 def read(folder, **settings):
     (job,) = capture_jobs(folder)
-    return VideoCapture(folder, **{"size": 256, **settings}).read(job)
+    return CaptureSource(folder, **{"size": 256, **settings}).read(job)
 
 
 def known_to_result(cameras, views, kept=None):
@@ -410,10 +411,10 @@ def test_masks_may_lie_in_a_tree_of_their_own(capture, few, tmp_path, mask_name)
         target = mask_name.format(name, stem=name.removesuffix(".png"))
         path.rename(tmp_path / "masks/17/chair" / target)
     (job,) = capture_jobs(tmp_path / "data")
-    views = VideoCapture(tmp_path / "data", masks=tmp_path / "masks", size=64, num_views=5)(job)
+    views = CaptureSource(tmp_path / "data", masks=tmp_path / "masks", size=64, num_views=5)(job)
     np.testing.assert_array_equal(views.images, few.images)
     with pytest.raises(InputError, match="no such folder of masks"):
-        VideoCapture(tmp_path / "data", masks=tmp_path)(job)
+        CaptureSource(tmp_path / "data", masks=tmp_path)(job)
 
 
 def test_unusable_frames_are_dropped_with_a_reason(capture, tmp_path):
@@ -479,7 +480,7 @@ def test_the_same_capture_gives_the_same_views_wherever_it_lies(capture, few, tm
 
 
 def test_the_callable_can_be_sent_to_a_worker(capture, few):
-    settings = VideoCapture(capture, size=64, num_views=5, licence="mine")
+    settings = CaptureSource(capture, size=64, num_views=5, licence="mine")
     views = pickle.loads(pickle.dumps(settings))(*capture_jobs(capture))
     np.testing.assert_array_equal(views.images, few.images)
     assert (views.source.name, views.source.licence) == ("video", "mine")
@@ -499,7 +500,7 @@ def test_captures_are_found_down_to_three_folders(tmp_path):
         with pytest.raises(InputError, match=message):
             capture_jobs(tmp_path / folder)
     with pytest.raises(InputError, match="no COLMAP model"):
-        VideoCapture(tmp_path)(jobs[0])
+        CaptureSource(tmp_path)(jobs[0])
 
 
 @pytest.mark.parametrize(
@@ -513,4 +514,4 @@ def test_captures_are_found_down_to_three_folders(tmp_path):
 )
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ConfigError):
-        VideoCapture("somewhere", **settings)
+        CaptureSource("somewhere", **settings)

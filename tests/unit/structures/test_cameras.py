@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from jaxtyping import TypeCheckError
+from scipy.spatial.transform import Rotation
 
 from lrm_core.structures.cameras import Cameras, canonical_camera, look_at
 
@@ -70,3 +71,20 @@ def test_wrong_shapes_are_caught():
         Cameras(torch.eye(4)[None], torch.ones(2, 4), 4, 4)
     with pytest.raises(TypeCheckError):
         look_at(torch.ones(2, 4))
+
+
+def test_rigid_poses_are_told_from_all_others():
+    turn = torch.from_numpy(Rotation.random(8, random_state=0).as_matrix()).float()
+    c2w = torch.eye(4).repeat(8, 1, 1)
+    c2w[:, :3, :3] = turn
+    c2w[:, :3, 3] = torch.randn(8, 3)
+    c2w[1, :3, :3] *= 1.01  # scaled
+    c2w[2, :3, 0] *= -1.0  # mirrored
+    c2w[3, :3, 0] += 0.1 * c2w[3, :3, 1]  # sheared: its determinant is 1
+    c2w[4, 3, 0] = 0.1  # projective
+    c2w[5, 0, 3] = torch.nan
+    c2w[6, 1, 1] = torch.inf
+    c2w[7, 0, 0] += 1e-5  # rounded
+    cameras = Cameras(c2w, torch.ones(8, 4), 4, 4)
+    assert cameras.is_rigid(1e-3).tolist() == [True, *[False] * 6, True]
+    assert not bool(cameras.is_rigid(1e-6)[7])
