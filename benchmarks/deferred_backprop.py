@@ -26,6 +26,7 @@ import torch
 from lrm_core.config import load_preset
 from lrm_core.models.nerf_mlp import NerfMLP
 from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.rendering.nerf_renderer import RenderSettings
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.triplane import Triplane
@@ -52,11 +53,12 @@ def measure(size: int, mode: str, device: str, chunk_rays: int) -> dict[str, flo
         rendered = render_chunks(
             field,
             rays,
-            half_side=config.nerf.extent,
-            num_samples=config.rendering.num_samples,
-            background=1.0,
-            step=config.rendering.step,
-            midpoint_density=config.rendering.midpoint_density,
+            RenderSettings(
+                half_side=config.nerf.extent,
+                num_samples=config.rendering.num_samples,
+                step=config.rendering.step,
+                midpoint_density=config.rendering.midpoint_density,
+            ),
             chunk_rays=chunk_rays,
             seed=0,
             deferred=mode == "deferred",

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from lrm_core.config import ModelConfig
-from lrm_core.io.mesh_files import write_mesh
 from lrm_core.io.mesh_placement import UpAxis
+from lrm_core.io.mesh_writing import write_mesh
 from lrm_core.models.folded_field import fold
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.density_grid import dense_density, sparse_density
@@ -23,7 +23,7 @@ from lrm_core.reconstruction.photo_colors import PhotoColors, photo_colors
 from lrm_core.reconstruction.stages import StageClock
 from lrm_core.reconstruction.texture_bake import bake_texture, vertex_colors
 from lrm_core.reconstruction.uv_atlas import unwrap
-from lrm_core.rendering.nerf_renderer import render_field
+from lrm_core.rendering.nerf_renderer import RenderSettings, render_field
 from lrm_core.rendering.occupancy_grid import OccupancyGrid, grid_from_lattice
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.framed_photo import FramedPhoto
@@ -218,10 +218,12 @@ class Reconstruction:
         return render_field(
             self.field if exact else fold(self.field),
             cameras.to(device),
-            half_side=self.config.sampled_half_side,
-            num_samples=rendering.num_samples,
-            step=rendering.step,
-            midpoint_density=rendering.midpoint_density,
+            RenderSettings(
+                half_side=self.config.sampled_half_side,
+                num_samples=rendering.num_samples,
+                step=rendering.step,
+                midpoint_density=rendering.midpoint_density,
+            ),
             want_normals=want_normals,
             grid=None if exact else self.occupancy_grid,
         )

@@ -61,6 +61,27 @@ class RawField(Protocol):
 
 
 @dataclass(frozen=True)
+class RenderSettings:
+    """How a radiance field is integrated.
+
+    Attributes:
+        half_side: half side of the cube that is sampled, in world units.
+        num_samples: samples per ray inside the cube.
+        background: grey level or color behind the object, [0, 1].
+        step: delta_i in world units (the paper), or as a fraction of the ray's way through the cube
+            (TripoSR; density then has no unit).
+        midpoint_density: average raw densities and colors of neighboring samples and integrate
+            over the intervals between them (OpenLRM), instead of one sample per interval.
+    """
+
+    half_side: float
+    num_samples: int = 128
+    background: float | Float[Tensor, "3"] = 1.0
+    step: Literal["metric", "normalised"] = "metric"
+    midpoint_density: bool = False
+
+
+@dataclass(frozen=True)
 class RenderedRays:
     """What R rays see.
 
@@ -82,12 +103,8 @@ class RenderedRays:
 def render_rays(
     field: FieldFn,
     rays: RayBundle,
+    settings: RenderSettings,
     *,
-    half_side: float,
-    num_samples: int = 128,
-    background: float | Float[Tensor, "3"] = 1.0,
-    step: Literal["metric", "normalised"] = "metric",
-    midpoint_density: bool = False,
     jitter: bool = False,
     generator: torch.Generator | None = None,
     want_normals: bool = False,
@@ -98,13 +115,7 @@ def render_rays(
     Args:
         field: radiance field; with `midpoint_density` a `RawField`.
         rays: R rays in the world frame.
-        half_side: half side of the cube that is sampled, in world units.
-        num_samples: samples per ray inside the cube.
-        background: grey level or colour behind the object, [0, 1].
-        step: delta_i in world units (the paper), or as a fraction of the ray's way through the cube
-            (TripoSR; density then has no unit).
-        midpoint_density: average raw densities and colours of neighbouring samples and integrate
-            over the intervals between them (OpenLRM), instead of one sample per interval.
+        settings: how the field is integrated.
         jitter: sample anywhere in each interval (training).
         generator: source of the jitter.
         want_normals: compute normals too (6 more field evaluations per solid ray, not
@@ -115,8 +126,8 @@ def render_rays(
     Raises:
         ValueError: `midpoint_density` with a field that has no raw values.
     """
-    near, far, hit = intersect_box(rays, half_side)
-    rgb = torch.zeros_like(rays.origins) + background
+    near, far, hit = intersect_box(rays, settings.half_side)
+    rgb = torch.zeros_like(rays.origins) + settings.background
     opacity, distance = torch.zeros_like(near), torch.zeros_like(near)
     normals = torch.zeros_like(rays.origins) if want_normals else None
     if not hit.any():
@@ -124,24 +135,24 @@ def render_rays(
 
     rays = RayBundle(rays.origins[hit], rays.directions[hit])
     near, far = near[hit], far[hit]
-    t, deltas = sample_uniform(near, far, num_samples, jitter=jitter, generator=generator)
+    t, deltas = sample_uniform(near, far, settings.num_samples, jitter=jitter, generator=generator)
     points = rays.origins[:, None] + t[..., None] * rays.directions[:, None]  # (R, S, 3)
-    if midpoint_density:
+    if settings.midpoint_density:
         t, deltas = (t[:, 1:] + t[:, :-1]) / 2, t.diff(dim=-1)
-    if step == "normalised":
+    if settings.step == "normalised":
         deltas = deltas / (far - near)[:, None]
     visible = None if grid is None else _visible(grid, points, deltas)
-    evaluate = _average_neighbours if midpoint_density else _evaluate
+    evaluate = _average_neighbours if settings.midpoint_density else _evaluate
     density, colors = evaluate(field, points, visible)
 
     weights = render_weights(density, deltas)
-    hit_rgb, hit_opacity, hit_distance = composite(weights, colors, t, background)
+    hit_rgb, hit_opacity, hit_distance = composite(weights, colors, t, settings.background)
     rgb[hit], opacity[hit], distance[hit] = hit_rgb, hit_opacity, hit_distance
     if normals is not None:
         surface = rays.origins + hit_distance[:, None] * rays.directions
         solid = hit_opacity >= _SOLID_OPACITY
         normals[hit.nonzero()[solid, 0]] = _normals(
-            field, surface[solid].detach(), _NORMAL_STEP * half_side
+            field, surface[solid].detach(), _NORMAL_STEP * settings.half_side
         )
     return RenderedRays(rgb, opacity, distance, normals)
 
@@ -149,12 +160,8 @@ def render_rays(
 def render_field(
     field: FieldFn,
     cameras: Cameras,
+    settings: RenderSettings,
     *,
-    half_side: float,
-    num_samples: int = 128,
-    background: float | Float[Tensor, "3"] = 1.0,
-    step: Literal["metric", "normalised"] = "metric",
-    midpoint_density: bool = False,
     chunk_rays: int | None = None,
     want_normals: bool = False,
     grid: OccupancyGrid | None = None,
@@ -167,11 +174,7 @@ def render_field(
     Args:
         field: radiance field; with `midpoint_density` a `RawField`.
         cameras: N views of H x W pixels.
-        half_side: half side of the cube that is sampled, in world units.
-        num_samples: samples per ray inside the cube.
-        background: grey level or colour behind the object, [0, 1].
-        step: unit of delta_i, see `render_rays`.
-        midpoint_density: average neighbouring samples, see `render_rays`.
+        settings: how the field is integrated.
         chunk_rays: rays rendered at once, `num_samples` field evaluations each; None for what suits
             the device.
         want_normals: compute normals too.
@@ -195,11 +198,7 @@ def render_field(
             chunk = render_rays(
                 field,
                 RayBundle(rays.origins[part], rays.directions[part]),
-                half_side=half_side,
-                num_samples=num_samples,
-                background=background,
-                step=step,
-                midpoint_density=midpoint_density,
+                settings,
                 want_normals=want_normals,
                 grid=grid,
             )

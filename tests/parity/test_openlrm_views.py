@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lrm_core.models.loading import load_lrm
-from lrm_core.rendering.nerf_renderer import render_field
+from lrm_core.rendering.nerf_renderer import RenderSettings, render_field
 from lrm_core.structures.cameras import Cameras
 
 MEAN_TOLERANCE = 2.4e-3
@@ -32,10 +32,12 @@ def test_views_of_the_reference_planes(reference_dir, name):
         output = render_field(
             model.field(model.triplane(planes[None])),
             Cameras(c2w, intrinsics, 48, 48),
-            half_side=model.config.nerf.extent,
-            num_samples=rendering.num_samples,
-            step=rendering.step,
-            midpoint_density=True,
+            RenderSettings(
+                half_side=model.config.nerf.extent,
+                num_samples=rendering.num_samples,
+                step=rendering.step,
+                midpoint_density=True,
+            ),
         )
     error = (output.rgb - views.permute(0, 2, 3, 1)).abs()
     assert float(error.mean()) < MEAN_TOLERANCE

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.models.loading import load_lrm
-from lrm_core.rendering.nerf_renderer import render_field
+from lrm_core.rendering.nerf_renderer import RenderSettings, render_field
 
 # how the views of the reference were made: TripoSR's defaults but for an elevation of 15 degrees
 DISTANCE, FOV_DEGREES, ELEVATION = 1.9, 40.0, 15.0
@@ -39,9 +39,11 @@ def render(model, triplane, **options):
         return render_field(
             model.field(triplane),
             cameras,
-            half_side=model.config.nerf.extent * TIGHTENED,
-            num_samples=rendering.num_samples,
-            **{"step": rendering.step, **options},
+            RenderSettings(
+                half_side=model.config.nerf.extent * TIGHTENED,
+                num_samples=rendering.num_samples,
+                **{"step": rendering.step, **options},
+            ),
         ).rgb
 
 

@@ -11,24 +11,18 @@ Source: Zhang et al., ARF: Artistic Radiance Fields (2022), section 4.2; paper, 
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from lrm_core.rendering.nerf_renderer import FieldFn, RenderedRays, render_rays
+from lrm_core.rendering.nerf_renderer import FieldFn, RenderedRays, RenderSettings, render_rays
 from lrm_core.structures.rays import RayBundle
 
 
 def render_chunks(
     field: FieldFn,
     rays: RayBundle,
+    settings: RenderSettings,
     *,
-    half_side: float,
-    num_samples: int,
-    background: float,
-    step: Literal["metric", "normalised"],
-    midpoint_density: bool,
     chunk_rays: int,
     seed: int | None,
     deferred: bool,
@@ -40,15 +34,11 @@ def render_chunks(
 
     Args:
         field: radiance field; with `midpoint_density` a `RawField`. It must give the same values
-            when it is asked again.
+            when it is evaluated again.
         rays: R rays in the world frame.
-        half_side: half side of the cube that is sampled, in world units.
-        num_samples: samples per ray.
-        background: grey level behind the object, [0, 1].
-        step: unit of delta_i, see `render_rays`.
-        midpoint_density: average neighbouring samples, see `render_rays`.
+        settings: how the field is integrated.
         chunk_rays: rays rendered at once.
-        seed: of the jitter of samples along their ray; None for the middles of the intervals.
+        seed: seed of the jitter of samples along their ray; None for the middles of the intervals.
         deferred: keep nothing of a chunk but its outputs and render it again in the backward pass,
             at the price of one more forward pass; False keeps everything.
     """
@@ -60,11 +50,7 @@ def render_chunks(
         return render_rays(
             field,
             part,
-            half_side=half_side,
-            num_samples=num_samples,
-            background=background,
-            step=step,
-            midpoint_density=midpoint_density,
+            settings,
             jitter=seed is not None,
             generator=generator,
         )
@@ -74,7 +60,7 @@ def render_chunks(
         chosen = slice(start, start + chunk_rays)
         part = RayBundle(rays.origins[chosen], rays.directions[chosen])
         if deferred and torch.is_grad_enabled():
-            # the global generators are not asked: their state need not be kept
+            # the global generators are not used: their state need not be kept
             chunk = checkpoint(render, part, index, use_reentrant=False, preserve_rng_state=False)
         else:
             chunk = render(part, index)

@@ -1,4 +1,4 @@
-"""The seam of training: what the loop asks of samples and of what is minimized.
+"""The seam of training: what the loop needs from samples and from what is minimized.
 
 Samples have an index without end, each a pure function of the run's seed and its index, and a
 `collate` that makes a batch of them. An objective maps a batch to scalars (`total`, which is
@@ -24,7 +24,7 @@ from lrm_core.models.lrm import LRM
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 Row = tuple[Picture, Picture, Picture, Picture]
-"""Of one object: input, target, render, depth."""
+"""Pictures of one object: input, target, render, depth."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Samples(Protocol[SampleType, OutputType]):
     """What a model is trained on."""
 
     def __len__(self) -> int:
-        """Samples of one epoch; indices go on beyond."""
+        """Samples of one epoch; indices continue beyond."""
         ...
 
     def __getitem__(self, index: int) -> SampleType:

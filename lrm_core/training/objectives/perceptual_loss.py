@@ -40,8 +40,8 @@ def build_perceptual_loss(kind: Perceptual, *, device: str = "cpu") -> Perceptua
         device: where its network computes, if it has one.
 
     Raises:
-        TrainingError: the weights of LPIPS are not here and cannot be fetched. Nothing else takes
-            its place unasked.
+        TrainingError: the weights of LPIPS are missing and cannot be fetched. No other loss takes
+            its place by itself.
         MissingDependencyError: without the package lpips.
     """
     if kind == "none":
@@ -152,7 +152,7 @@ def _lpips(device: str) -> PerceptualLoss:
         network: Any = load_lpips("vgg", locate_weights(name), device=device).network
     except MetricUnavailableError as error:
         raise TrainingError(
-            f"rendering.perceptual is lpips, whose VGG-16 is not at hand: {error.message}",
+            f"rendering.perceptual is lpips, whose VGG-16 weights are unavailable: {error.message}",
             hint=f"save {file.url} ({file.num_bytes / 1e6:.0f} MB) as {file.filename} in the "
             f"folder that {FOLDER_VARIABLE} names, or choose what to train with instead: "
             "rendering.perceptual=gradient, ms-ssim or none",

@@ -9,8 +9,6 @@ Source: paper, sections 3.4 and 4.2.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -21,7 +19,7 @@ from lrm_core.io.image_writing import to_uint8
 from lrm_core.metrics.psnr import psnr
 from lrm_core.metrics.ssim import ssim
 from lrm_core.models.lrm import LRM
-from lrm_core.rendering.nerf_renderer import render_field
+from lrm_core.rendering.nerf_renderer import RenderSettings, render_field
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.rendering.view_output import channel_image
 from lrm_core.structures.rays import RayBundle
@@ -40,7 +38,7 @@ class RenderingObjective(nn.Module):
         model: the model to train.
         config: losses and rendering.
         perceptual: of `build_perceptual_loss`, on the model's device; None for none. Its network is
-            no part of this module: it is neither trained nor saved.
+            not part of this module: it is neither trained nor saved.
     """
 
     def __init__(
@@ -60,7 +58,7 @@ class RenderingObjective(nn.Module):
             batch: on the model's device.
 
         Returns:
-            `total`, which is minimised; `mse`, `mask` and, where there is one, `perceptual` before
+            `total`, which is minimized; `mse`, `mask` and, where there is one, `perceptual` before
             weighting; `psnr` in dB, mean over views.
         """
         rgb, opacity = self._render(batch)
@@ -97,8 +95,8 @@ class RenderingObjective(nn.Module):
                 views = render_field(
                     self.model.field(triplane),
                     batch.target_cameras[index * num_views : (index + 1) * num_views],
+                    self._settings(batch.background),
                     chunk_rays=self.config.chunk_rays,
-                    **self._integral(batch.background),
                 )
             rendered = _channels_first(views.rgb[None])
             target = _channels_first(batch.rgb[index : index + 1])
@@ -123,7 +121,7 @@ class RenderingObjective(nn.Module):
     def _render(
         self, batch: ViewBatch
     ) -> tuple[Float[Tensor, "B V h w 3"], Float[Tensor, "B V h w"]]:
-        """Colours and opacity of all target views."""
+        """Colors and opacity of all target views."""
         decoded = self.model(batch.images, batch.cameras)
         with torch.autocast(decoded.planes.device.type, enabled=False):  # directions need float32
             rays = generate_rays(batch.target_cameras)
@@ -139,29 +137,29 @@ class RenderingObjective(nn.Module):
                     rays.origins[index * per_object : (index + 1) * per_object],
                     rays.directions[index * per_object : (index + 1) * per_object],
                 ),
+                self._settings(batch.background),
                 chunk_rays=self.config.chunk_rays,
                 seed=batch.seeds[index],
                 deferred=self.config.deferred,
-                **self._integral(batch.background),
             )
             for index in range(len(batch))
         ]
         shape = batch.alpha.shape
         return (
-            torch.cat([one.rgb for one in rendered]).reshape(*shape, 3),
-            torch.cat([one.opacity for one in rendered]).reshape(shape),
+            torch.cat([rays.rgb for rays in rendered]).reshape(*shape, 3),
+            torch.cat([rays.opacity for rays in rendered]).reshape(shape),
         )
 
-    def _integral(self, background: float) -> dict[str, Any]:
+    def _settings(self, background: float) -> RenderSettings:
         """How the model's field is integrated."""
         rendering = self.model.config.rendering
-        return {
-            "half_side": self.model.config.sampled_half_side,
-            "num_samples": self.config.num_samples or rendering.num_samples,
-            "background": background,
-            "step": rendering.step,
-            "midpoint_density": rendering.midpoint_density,
-        }
+        return RenderSettings(
+            half_side=self.model.config.sampled_half_side,
+            num_samples=self.config.num_samples or rendering.num_samples,
+            background=background,
+            step=rendering.step,
+            midpoint_density=rendering.midpoint_density,
+        )
 
 
 def _channels_first(views: Float[Tensor, "B V h w 3"]) -> Float[Tensor, "N 3 h w"]:

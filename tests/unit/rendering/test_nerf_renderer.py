@@ -4,10 +4,11 @@ from dataclasses import dataclass
 import pytest
 import torch
 import torch.nn.functional as F
+from field_grid import grid_from_field
 
 from lrm_core.geometry.trajectories import orbit
-from lrm_core.rendering.nerf_renderer import render_field, render_rays
-from lrm_core.rendering.occupancy_grid import OccupancyGrid, grid_from_field
+from lrm_core.rendering.nerf_renderer import RenderSettings, render_field, render_rays
+from lrm_core.rendering.occupancy_grid import OccupancyGrid
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.structures.cameras import canonical_camera
 
@@ -86,7 +87,7 @@ def naive_pixel(field, origin, direction, half_side, num_samples, *, normalised=
 @pytest.mark.parametrize("options", [{}, {"step": "normalised"}, {"midpoint_density": True}])
 def test_every_pixel_matches_a_plain_loop(options):
     cameras = orbit(2, elevation_degrees=25.0, size=4, focal=0.8)
-    output = render_field(Fog(), cameras, half_side=0.9, num_samples=9, **options)
+    output = render_field(Fog(), cameras, RenderSettings(half_side=0.9, num_samples=9, **options))
     rays = generate_rays(cameras)
     for index in range(len(rays)):
         rgb, opacity = naive_pixel(
@@ -107,7 +108,7 @@ def test_ball_is_as_opaque_as_each_chord_is_long(sigma):
     cameras = orbit(2, elevation_degrees=30.0, size=12)
     expected = 1.0 - torch.exp(-sigma * chords(cameras, 0.6))
     # the edge of the ball falls inside one interval of each end: error below sigma * delta
-    output = render_field(Ball(sigma), cameras, half_side=0.7, num_samples=1024)
+    output = render_field(Ball(sigma), cameras, RenderSettings(half_side=0.7, num_samples=1024))
     assert torch.allclose(output.opacity.flatten(), expected, atol=sigma * 2.5 / 1024)
 
 
@@ -116,14 +117,16 @@ def test_normalised_step_sees_every_chord_of_a_full_box_alike():
         return torch.full_like(points[:, 0], 1.5), torch.ones_like(points)
 
     opacity = render_field(
-        full, canonical_camera(9, focal=2.0), half_side=1.0, step="normalised"
+        full, canonical_camera(9, focal=2.0), RenderSettings(half_side=1.0, step="normalised")
     ).opacity
     assert torch.allclose(opacity, torch.tensor(1.0 - math.exp(-1.5)), atol=1e-5)
 
 
 def test_depth_of_a_wall_is_the_same_in_every_pixel():
     # perspective: rays to the border are longer, their depth along the axis is not
-    output = render_field(wall, canonical_camera(8), half_side=1.0, num_samples=2000)
+    output = render_field(
+        wall, canonical_camera(8), RenderSettings(half_side=1.0, num_samples=2000)
+    )
     seen = output.opacity > 0.5
     assert bool(seen.any())
     assert torch.allclose(output.depth[seen], torch.tensor(2.0), atol=2e-3)
@@ -131,7 +134,7 @@ def test_depth_of_a_wall_is_the_same_in_every_pixel():
 
 
 def test_depth_is_infinite_where_less_than_half_is_seen():
-    output = render_field(Ball(1.0), canonical_camera(16), half_side=0.7)
+    output = render_field(Ball(1.0), canonical_camera(16), RenderSettings(half_side=0.7))
     assert torch.equal(torch.isinf(output.depth), output.opacity < 0.5)
     assert bool((output.opacity >= 0.5).any())
     assert bool((output.opacity < 0.5).any())
@@ -144,7 +147,7 @@ def test_normals_of_a_soft_ball_point_outward():
 
     cameras = orbit(2, elevation_degrees=20.0, size=16)
     with torch.inference_mode():
-        output = render_field(soft_ball, cameras, half_side=1.0, want_normals=True)
+        output = render_field(soft_ball, cameras, RenderSettings(half_side=1.0), want_normals=True)
     rays = generate_rays(cameras)
     axis = -cameras.c2w[:, :3, 2].repeat_interleave(256, dim=0)
     distance = output.depth.flatten() / (rays.directions * axis).sum(-1)
@@ -158,13 +161,16 @@ def test_normals_of_a_soft_ball_point_outward():
 
 
 def test_no_normals_unless_asked_for():
-    assert render_field(Ball(9.0), canonical_camera(2), half_side=1.0).normals is None
+    assert (
+        render_field(Ball(9.0), canonical_camera(2), RenderSettings(half_side=1.0)).normals is None
+    )
 
 
 def test_chunks_do_not_change_the_image():
     cameras = orbit(3, size=7)
-    whole = render_field(Fog(), cameras, half_side=1.0, num_samples=16, chunk_rays=10**6)
-    parts = render_field(Fog(), cameras, half_side=1.0, num_samples=16, chunk_rays=5)
+    settings = RenderSettings(half_side=1.0, num_samples=16)
+    whole = render_field(Fog(), cameras, settings, chunk_rays=10**6)
+    parts = render_field(Fog(), cameras, settings, chunk_rays=5)
     assert whole.rgb.shape == (3, 7, 7, 3)
     assert torch.allclose(whole.rgb, parts.rgb, atol=1e-6)
     assert torch.allclose(whole.depth, parts.depth, atol=1e-5)
@@ -173,15 +179,16 @@ def test_chunks_do_not_change_the_image():
 def test_a_camera_that_looks_past_the_box_shows_the_background():
     color = torch.tensor([0.2, 0.4, 0.6])
     output = render_field(
-        Ball(9.0), canonical_camera(3, distance=2.0, focal=50.0), half_side=0.01, background=color
+        Ball(9.0),
+        canonical_camera(3, distance=2.0, focal=50.0),
+        RenderSettings(half_side=0.01, background=color),
     )
     corner = output.rgb[0, 0, 0]
     assert torch.equal(corner, color)
     nothing = render_field(
         lambda points: pytest.fail("asked the field"),
         canonical_camera(3, distance=-2.0)[0:1],
-        half_side=0.0,
-        background=color,
+        RenderSettings(half_side=0.0, background=color),
     )
     assert torch.equal(nothing.rgb, color.expand(1, 3, 3, 3))
     assert bool(torch.isinf(nothing.depth).all())
@@ -195,7 +202,7 @@ def test_gradient_to_the_field_matches_finite_differences():
             density, rgb = Fog()(points)
             return density * scale, rgb
 
-        rendered = render_rays(field, rays, half_side=0.8, num_samples=16)
+        rendered = render_rays(field, rays, RenderSettings(half_side=0.8, num_samples=16))
         return rendered.rgb.mean() + rendered.opacity.mean() + rendered.distance.mean()
 
     scale = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
@@ -209,8 +216,10 @@ def test_gradient_to_the_field_matches_finite_differences():
 def test_jitter_needs_its_seed_and_keeps_the_mean():
     rays = generate_rays(canonical_camera(16))
 
+    settings = RenderSettings(half_side=0.9, num_samples=32)
+
     def opacity(**options):
-        return render_rays(Fog(), rays, half_side=0.9, num_samples=32, **options).opacity
+        return render_rays(Fog(), rays, settings, **options).opacity
 
     first, same, other = (
         opacity(jitter=True, generator=torch.Generator().manual_seed(seed)) for seed in (5, 5, 6)
@@ -225,13 +234,15 @@ def test_half_precision_fields_are_integrated_in_the_precision_of_the_rays():
         density, rgb = Ball(3.0)(points)
         return density.half(), rgb.half()
 
-    output = render_field(half, canonical_camera(6), half_side=1.0)
+    output = render_field(half, canonical_camera(6), RenderSettings(half_side=1.0))
     assert output.rgb.dtype == torch.float32
 
 
 def test_midpoint_density_needs_raw_values():
     with pytest.raises(ValueError, match=r"raw\(\) and activate\(\), got Ball"):
-        render_field(Ball(1.0), canonical_camera(2), half_side=1.0, midpoint_density=True)
+        render_field(
+            Ball(1.0), canonical_camera(2), RenderSettings(half_side=1.0, midpoint_density=True)
+        )
 
 
 class Counted:
@@ -275,9 +286,9 @@ def test_skipping_empty_space_changes_no_pixel_by_a_thousandth(field, options):
     cameras = orbit(2, elevation_degrees=25.0, size=24)
     grid = grid_from_field(field, half_side=0.8, num_cells=40)
     full, fast = Counted(field), Counted(field)
-    options = {"half_side": 0.8, "num_samples": 64, "background": 0.3, **options}
-    expected = render_field(full, cameras, **options)
-    got = render_field(fast, cameras, **options, grid=grid)
+    settings = RenderSettings(half_side=0.8, num_samples=64, background=0.3, **options)
+    expected = render_field(full, cameras, settings)
+    got = render_field(fast, cameras, settings, grid=grid)
     assert float((expected.rgb - got.rgb).abs().max()) < 1e-3
     assert float((expected.opacity - got.opacity).abs().max()) < 1e-3
     solid = (expected.opacity > 0.501) & (got.opacity > 0.501)
@@ -290,7 +301,7 @@ def test_rays_through_nothing_ask_for_nothing():
     output = render_field(
         lambda points: (points.new_ones(len(points)), points) if len(points) == 0 else None,
         canonical_camera(5),
-        half_side=1.0,
+        RenderSettings(half_side=1.0),
         want_normals=True,
         grid=grid,
     )
@@ -307,7 +318,7 @@ def test_normals_and_gradients_are_those_of_the_full_renderer():
             density, rgb = Clouds()(points)
             return density * scale, rgb
 
-        return render_rays(field, rays, half_side=0.8, grid=grid, want_normals=True)
+        return render_rays(field, rays, RenderSettings(half_side=0.8), grid=grid, want_normals=True)
 
     results = []
     for bounds in (None, grid):
@@ -332,7 +343,7 @@ def test_an_interval_with_one_dense_end_is_not_skipped():
 
     # intervals are several cells long
     grid = grid_from_field(Edge(), half_side=0.8, num_cells=80)
-    options = {"half_side": 0.8, "num_samples": 10, "midpoint_density": True}
+    settings = RenderSettings(half_side=0.8, num_samples=10, midpoint_density=True)
     camera = orbit(1, elevation_degrees=60.0, size=8)
-    full, fast = (render_field(Edge(), camera, **options, grid=g) for g in (None, grid))
+    full, fast = (render_field(Edge(), camera, settings, grid=g) for g in (None, grid))
     torch.testing.assert_close(fast.rgb, full.rgb, atol=1e-3, rtol=0)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 from lrm_core.config import FieldConfig
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.models.nerf_mlp import NerfMLP
-from lrm_core.rendering.nerf_renderer import RenderedRays, render_rays
+from lrm_core.rendering.nerf_renderer import RenderedRays, RenderSettings, render_rays
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.structures.rays import RayBundle
 from lrm_core.structures.triplane import Triplane, sample_planes
@@ -57,25 +58,15 @@ def gradients(render: Callable[[DoubleField], RenderedRays]) -> tuple[Tensor, li
     return loss, list(torch.autograd.grad(loss, [planes, *mlp.parameters()]))
 
 
-def options(**changes: object) -> dict:
-    return {
-        "half_side": 1.0,
-        "num_samples": 12,
-        "background": 1.0,
-        "step": "metric",
-        "midpoint_density": False,
-        **changes,
-    }
+SETTINGS = RenderSettings(half_side=1.0, num_samples=12)
 
 
 @pytest.mark.parametrize(("step", "midpoint"), [("metric", False), ("normalised", True)])
 def test_gradients_are_those_of_rendering_everything_at_once(step: str, midpoint: bool) -> None:
-    rays, settings = rays_of(10), options(step=step, midpoint_density=midpoint)
-    direct, expected = gradients(lambda field: render_rays(field, rays, **settings))
+    rays, settings = rays_of(10), replace(SETTINGS, step=step, midpoint_density=midpoint)
+    direct, expected = gradients(lambda field: render_rays(field, rays, settings))
     deferred, found = gradients(
-        lambda field: render_chunks(
-            field, rays, chunk_rays=33, seed=None, deferred=True, **settings
-        )
+        lambda field: render_chunks(field, rays, settings, chunk_rays=33, seed=None, deferred=True)
     )
     torch.testing.assert_close(deferred, direct, rtol=1e-12, atol=0)
     for one, other in zip(found, expected, strict=True):
@@ -88,7 +79,7 @@ def test_the_second_time_draws_the_same_jitter() -> None:
 
     def render(deferred: bool, seed: int = 5) -> Callable[[DoubleField], RenderedRays]:
         return lambda field: render_chunks(
-            field, rays, chunk_rays=33, seed=seed, deferred=deferred, **options()
+            field, rays, SETTINGS, chunk_rays=33, seed=seed, deferred=deferred
         )
 
     kept, expected = gradients(render(False))
@@ -106,7 +97,7 @@ def test_chunks_have_jitter_of_their_own() -> None:
     twice = RayBundle(rays.origins.repeat(2, 1), rays.directions.repeat(2, 1))
     planes, mlp = build()
     rendered = render_chunks(
-        DoubleField(planes, mlp), twice, chunk_rays=32, seed=1, deferred=False, **options()
+        DoubleField(planes, mlp), twice, SETTINGS, chunk_rays=32, seed=1, deferred=False
     )
     first, second = rendered.rgb.chunk(2)
     assert not torch.allclose(first, second, atol=1e-4)
@@ -131,7 +122,7 @@ def saved_bytes(size: int, *, deferred: bool) -> int:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         render_chunks(
-            DoubleField(planes, mlp), rays, chunk_rays=32, seed=0, deferred=deferred, **options()
+            DoubleField(planes, mlp), rays, SETTINGS, chunk_rays=32, seed=0, deferred=deferred
         )
     return sum(kept.values())
 
@@ -148,10 +139,10 @@ def test_without_gradients_nothing_is_rendered_twice() -> None:
         rendered = render_chunks(
             DoubleField(planes, mlp),
             rays_of(4),
+            SETTINGS,
             chunk_rays=5,
             seed=None,
             deferred=True,
-            **options(),
         )
     assert rendered.rgb.shape == (32, 3)
     assert not rendered.rgb.requires_grad

@@ -119,14 +119,14 @@ def test_lpips_without_its_weights_says_what_to_do(monkeypatch) -> None:
         raise MetricUnavailableError(f"{name} is not on this disk")
 
     monkeypatch.setattr(perceptual_loss, "locate_weights", missing)
-    with pytest.raises(TrainingError, match="VGG-16 is not at hand") as caught:
+    with pytest.raises(TrainingError, match="VGG-16 weights are unavailable") as caught:
         build_perceptual_loss("lpips")
     for word in ("https://", "vgg16-397923af.pth", "LRM_METRIC_WEIGHTS", "gradient", "ms-ssim"):
         assert word in caught.value.hint
 
 
 def test_lpips_is_the_metric_and_can_be_minimised(monkeypatch, tmp_path) -> None:
-    """With a random backbone: the real one's 550 MB are not at hand in tests."""
+    """With a random backbone: the real one's 550 MB are not available in tests."""
     pytest.importorskip("lpips")
     torchvision = pytest.importorskip("torchvision")
     torch.manual_seed(0)

@@ -6,7 +6,7 @@ import torch
 
 from lrm_core.config import ModelConfig, load_preset
 from lrm_core.models.lrm import LRM
-from lrm_core.rendering.nerf_renderer import render_field
+from lrm_core.rendering.nerf_renderer import RenderSettings, render_field
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.training.config import RenderingLossConfig
 from lrm_core.training.data.view_samples import (
@@ -112,10 +112,12 @@ def test_losses_are_those_of_views_as_users_render_them(layout: str, batch_for) 
                 output = render_field(
                     objective.model.field(triplane),
                     batch.target_cameras[4 * index + view],
-                    half_side=config.nerf.extent * (0.999 if layout == "triposr" else 1.0),
-                    num_samples=config.rendering.num_samples,
-                    step=config.rendering.step,
-                    midpoint_density=config.rendering.midpoint_density,
+                    RenderSettings(
+                        half_side=config.nerf.extent * (0.999 if layout == "triposr" else 1.0),
+                        num_samples=config.rendering.num_samples,
+                        step=config.rendering.step,
+                        midpoint_density=config.rendering.midpoint_density,
+                    ),
                 )
                 error = (output.rgb[0] - batch.rgb[index, view]).square().mean()
                 mse.append(error)
@@ -171,9 +173,9 @@ def test_a_batch_is_the_mean_of_its_objects(batch_for) -> None:
 def test_rays_and_losses_stay_exact_under_autocast(batch_for, monkeypatch) -> None:
     seen = []
 
-    def spy(field, rays, **options):
+    def spy(field, rays, settings, **options):
         seen.append(rays)
-        return render_chunks(field, rays, **options)
+        return render_chunks(field, rays, settings, **options)
 
     monkeypatch.setattr(rendering_objective, "render_chunks", spy)
     batch = batch_for()
@@ -238,8 +240,7 @@ def test_validation_scores_and_pictures(layout: str, batch_for) -> None:
         views = render_field(
             objective.model.field(triplane),
             batch.target_cameras[4 * index : 4 * index + 4],
-            half_side=1.0,
-            num_samples=config.rendering.num_samples,
+            RenderSettings(half_side=1.0, num_samples=config.rendering.num_samples),
         )
         mse = (views.rgb - batch.rgb[index]).square().mean(dim=(1, 2, 3))
         errors.append(-10 * mse.log10())
