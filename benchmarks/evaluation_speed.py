@@ -31,7 +31,7 @@ import torch
 from lrm_core.baselines.loading import PredictorOptions
 from lrm_core.evaluation import alignment, collection, observation, reference, runner, scoring
 from lrm_core.evaluation.protocol import load_protocol
-from lrm_core.io.checkpoint_files import write_json
+from lrm_core.io.json_files import write_json
 from lrm_core.metrics.ssim import ssim
 from lrm_core.models.lrm import LRM
 from lrm_core.reconstruction.reconstruction import Reconstruction

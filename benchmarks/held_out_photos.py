@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrm_core.io.mesh_files import normalise_scene, read_scene
+from lrm_core.geometry.scene_conversion import normalise_scene
+from lrm_core.io.mesh_reading import read_scene
 from lrm_core.models.loading import load_lrm
 from lrm_core.models.lrm import LRM
 from lrm_core.procedural.household import procedural_household

@@ -30,14 +30,10 @@ from lrm_core.structures.view_set import ViewSet
 from lrm_core.training.data.target_crops import resize_premultiplied
 from lrm_core.training.view_config import ViewDataConfig, ViewSource
 
-_STRICT: Any = {"extra": "forbid"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings:
     """Held-out objects per source, and how each is scored (section 4.1)."""
-
-    __pydantic_config__ = _STRICT
 
     split: str
     num_objects: int

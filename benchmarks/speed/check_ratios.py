@@ -22,7 +22,7 @@ from architectures import reconstruction_of
 from measuring import seconds_of
 
 from lrm_core.geometry.trajectories import orbit
-from lrm_core.io.checkpoint_files import read_json, write_json
+from lrm_core.io.json_files import read_json, write_json
 from lrm_core.reconstruction.density_grid import SurfaceBlocks, sparse_density
 from lrm_core.reconstruction.grid_query import raw_density_level
 from lrm_core.reconstruction.isosurface import extract_surface

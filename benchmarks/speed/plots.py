@@ -21,7 +21,7 @@ from architectures import MODELS
 from matplotlib.axes import Axes
 
 from lrm_core.io.atomic_write import replacing
-from lrm_core.io.checkpoint_files import read_json
+from lrm_core.io.json_files import read_json
 
 Case = dict[str, Any]
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lrm_core.io.checkpoint_files import read_json, write_json
+from lrm_core.io.json_files import read_json, write_json
 from lrm_core.reporting.provenance import provenance
 
 Case = dict[str, Any]

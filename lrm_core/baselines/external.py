@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,8 @@ from jaxtyping import UInt8
 
 from lrm_core.baselines.predictor import Alignment, Prediction, fingerprint_of
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_files import SCENE_SUFFIXES, read_scene
+from lrm_core.io.file_hash import sha256_of
+from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ExternalPredictor:
     def fingerprint(self) -> str:
         """Of every file in the folder, meshes and what belongs to them; see `Predictor`."""
         files = {
-            path.relative_to(self.folder).as_posix(): _sha256(path)
+            path.relative_to(self.folder).as_posix(): sha256_of(path)
             for path in sorted(self.folder.rglob("*"))
             if path.is_file()
         }
@@ -87,8 +87,3 @@ class ExternalPredictor:
                 hint=f"name it {name}.glb (or .obj, .ply, .stl, .gltf, .dae)",
             )
         return found[0]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,7 @@ import numpy as np
 from lrm_core.errors import ConfigError, InputError
 from lrm_core.evaluation.posed_images import TRANSFORMS, PosedImages, read_posed_images
 from lrm_core.evaluation.protocol import Protocol
-from lrm_core.io.mesh_files import SCENE_SUFFIXES, read_scene
+from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
 from lrm_core.procedural.objects import procedural_object
 from lrm_core.sources.gso import LICENCE as GSO_LICENCE
 from lrm_core.sources.gso import asset_sha256, gso_jobs

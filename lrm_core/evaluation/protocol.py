@@ -18,8 +18,6 @@ from lrm_core.baselines.predictor import CAMERA_DISTANCE, CAMERA_FOCAL, OBJECT_S
 from lrm_core.config import bundled_presets, config_to_dict, parse_config, read_yaml
 from lrm_core.errors import ConfigError
 
-_STRICT: Any = {"extra": "forbid"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class InputViewConfig:
@@ -28,8 +26,6 @@ class InputViewConfig:
     Radius and focal length are those that every predictor is built for
     (`lrm_core.baselines.predictor`); a protocol file that says otherwise is refused.
     """
-
-    __pydantic_config__ = _STRICT
 
     azimuth: Literal["hash", "front"] = "hash"
     """hash: 360 degrees times the first 8 bytes of sha256(object name) over 2^64; front: 0."""
@@ -44,8 +40,6 @@ class InputViewConfig:
 class ReferenceViewsConfig:
     """The views that predictions are compared in; the first lies at the input's azimuth."""
 
-    __pydantic_config__ = _STRICT
-
     num_views: int = 20
     azimuth_step_degrees: float = 18.0
     elevations_degrees: tuple[float, ...] = (0.0, 20.0, 40.0, -10.0)
@@ -59,8 +53,6 @@ class ReferenceViewsConfig:
 @dataclass(frozen=True, kw_only=True)
 class GeometryConfig:
     """How surfaces are compared."""
-
-    __pydantic_config__ = _STRICT
 
     num_points: int = 10_000
     """Per surface, uniform by area."""
@@ -78,8 +70,6 @@ class GeometryConfig:
 class NetworkConfig:
     """The networks of learned metrics."""
 
-    __pydantic_config__ = _STRICT
-
     lpips: Literal["alex", "vgg"] = "alex"
     clip_model: str = "ViT-B-32"
     clip_weights: str = "openai"
@@ -89,8 +79,6 @@ class NetworkConfig:
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """Everything that moves a number; see the YAML files in `presets/protocols`."""
-
-    __pydantic_config__ = _STRICT
 
     name: str
     version: int

@@ -31,7 +31,7 @@ from lrm_core.evaluation.observation import observe
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.evaluation.reference import Reference, make_reference
 from lrm_core.evaluation.scoring import SCORES_VERSION, score
-from lrm_core.io.checkpoint_files import read_json, write_json
+from lrm_core.io.json_files import read_json, write_json
 from lrm_core.io.stored_scenes import read_stored_scene, store_scene
 from lrm_core.parallel import Engine, JobFailed, run_here, run_on_ray
 from lrm_core.structures.scene import Scene

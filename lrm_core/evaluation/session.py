@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from lrm_core.evaluation.protocol import Protocol, load_protocol
 from lrm_core.evaluation.runner import EvaluationResult, ScoreObject, evaluate
 from lrm_core.metrics.metric_weights import WeightsFile
 from lrm_core.metrics.registry import find_metric
-from lrm_core.parallel import Engine
+from lrm_core.parallel import Engine, one_per_core
 from lrm_core.reporting.metric_report import MetricReport, report_folder, write_report
 from lrm_core.reporting.provenance import provenance
 
@@ -109,9 +108,7 @@ class EvaluationSession:
             cache,
             self.networks,
         )
-        return evaluate(
-            scorer, workers=workers or os.cpu_count() or 1, engine=engine, on_object=on_object
-        )
+        return evaluate(scorer, workers=one_per_core(workers), engine=engine, on_object=on_object)
 
     def write_reports(self, result: EvaluationResult, out: Path) -> dict[str, MetricReport]:
         """Build and write the report of every method.

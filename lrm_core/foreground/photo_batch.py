@@ -25,8 +25,8 @@ from lrm_core.foreground.photo_preparation import (
     photo_sheet,
     prepare_photo,
 )
-from lrm_core.io.checkpoint_files import write_json
 from lrm_core.io.image_writing import write_png
+from lrm_core.io.json_files import write_json
 from lrm_core.parallel import Engine, JobFailed, run_here, run_on_ray
 from lrm_core.version import __version__
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import torch
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from lrm_core.config import Normalization
@@ -66,13 +67,5 @@ def normalise_cameras(
 
 def _random_rotation(generator: torch.Generator | None) -> Float[Tensor, "3 3"]:
     """Uniform over all rotations: a normalised Gaussian quaternion (Shoemake, 1992)."""
-    w, x, y, z = torch.nn.functional.normalize(
-        torch.randn(4, generator=generator, dtype=torch.float64), dim=0
-    )
-    return torch.stack(
-        [
-            torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)]),
-            torch.stack([2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)]),
-            torch.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]),
-        ]
-    )
+    w, x, y, z = torch.randn(4, generator=generator, dtype=torch.float64).tolist()
+    return torch.from_numpy(Rotation.from_quat([x, y, z, w]).as_matrix())

@@ -7,7 +7,6 @@ that azimuth 90 degrees is (radius, 0, 0) (docs/conventions.md).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -15,15 +14,6 @@ from torch import Tensor
 
 from lrm_core.errors import ConfigError
 from lrm_core.structures.cameras import Cameras, look_at
-
-# name -> (azimuth, elevation) in degrees; left and right are those of the source image
-FIXED_VIEWS: dict[str, tuple[float, float]] = {
-    "front": (0.0, 0.0),
-    "right": (90.0, 0.0),
-    "back": (180.0, 0.0),
-    "left": (270.0, 0.0),
-    "top": (0.0, 90.0),
-}
 
 
 def orbit(
@@ -77,36 +67,6 @@ def turntable(
     azimuths = _equal_steps(num_views)
     elevations = _radians_of_elevation(elevation_degrees) * (1.0 - torch.cos(azimuths)) / 2.0
     return _looking_at_origin(_on_sphere(azimuths, elevations, radius), size, focal)
-
-
-def fixed_views(
-    names: Sequence[str] = tuple(FIXED_VIEWS),
-    *,
-    radius: float = 2.0,
-    size: int = 512,
-    focal: float = 0.75,
-) -> Cameras:
-    """Named views: front (the source view), right, back, left, top.
-
-    Left and right are those of the source image; in the top view the front points down.
-
-    Args:
-        names: which views, in this order.
-        radius: distance from the origin in world units.
-        size: width and height of the images in pixels.
-        focal: focal length divided by the image width.
-
-    Raises:
-        ConfigError: a view has another name, or an argument is out of range.
-    """
-    unknown = [name for name in names if name not in FIXED_VIEWS]
-    if unknown or not names:
-        raise ConfigError(
-            f"no view is called '{unknown[0]}'" if unknown else "no view was named",
-            hint=f"views: {', '.join(FIXED_VIEWS)}",
-        )
-    angles = torch.deg2rad(torch.tensor([FIXED_VIEWS[name] for name in names]))
-    return _looking_at_origin(_on_sphere(angles[:, 0], angles[:, 1], radius), size, focal)
 
 
 def random_on_shell(

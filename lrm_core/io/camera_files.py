@@ -33,7 +33,7 @@ def read_cameras(path: Path | str, *, size: tuple[int, int] | None = None) -> Ca
     """Cameras of a `transforms.json` file, in the order of its frames.
 
     Intrinsics may stand at the top level or in each frame; without `cx`, `cy` the principal point
-    is the image centre.
+    is the image center.
 
     Args:
         path: the file.
@@ -71,6 +71,13 @@ def read_cameras(path: Path | str, *, size: tuple[int, int] | None = None) -> Ca
         )
     width, height = sizes.pop()
     cameras = Cameras(torch.stack(matrices), torch.tensor(intrinsics), width, height)
+    wrong = (~cameras.is_rigid(_ROTATION_TOLERANCE)).nonzero()
+    if len(wrong):
+        raise InputError(
+            f"{path.name}: frame {int(wrong[0])}: the upper left 3 x 3 of 'transform_matrix' is "
+            "not a rotation",
+            hint="camera axes must be orthonormal and right-handed, without scale",
+        )
     return cameras if size is None else cameras.resized(*size)
 
 
@@ -197,7 +204,7 @@ def _focal(angle: float, side: int, where: str) -> float:
 
 
 def _read_matrix(values: Mapping[str, Any], where: str) -> torch.Tensor:
-    """A rigid (4, 4) camera-to-world matrix; a last row may be missing."""
+    """A (4, 4) camera-to-world matrix; its last row may be missing and is not looked at."""
     try:
         matrix = torch.tensor(values.get("transform_matrix"), dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError):
@@ -205,13 +212,6 @@ def _read_matrix(values: Mapping[str, Any], where: str) -> torch.Tensor:
     if matrix.shape not in {(3, 4), (4, 4)} or not bool(torch.isfinite(matrix).all()):
         raise InputError(
             f"{where}: 'transform_matrix' must be 4 rows of 4 finite numbers", hint=_HINT
-        )
-    rotation = matrix[:3, :3]
-    error = (rotation @ rotation.T - torch.eye(3, dtype=matrix.dtype)).abs().max()
-    if error > _ROTATION_TOLERANCE or torch.linalg.det(rotation) < 0:
-        raise InputError(
-            f"{where}: the upper left 3 x 3 of 'transform_matrix' is not a rotation",
-            hint="camera axes must be orthonormal and right-handed, without scale",
         )
     c2w = torch.eye(4)
     c2w[:3] = matrix[:3].float()

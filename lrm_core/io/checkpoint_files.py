@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 import warnings
@@ -16,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lrm_core.errors import CheckpointError, OutputError
+from lrm_core.errors import CheckpointError, OutputError, first_line
 from lrm_core.io.atomic_write import replacing
 
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -98,22 +97,6 @@ def require_finite(tensors: Mapping[str, Tensor], *, origin: str) -> None:
             )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        CheckpointError: no such file, not JSON, or not an object.
-    """
-    _first_bytes(path)
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a JSON file ({_first_line(error)})") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: expected a JSON object, got {type(values).__name__}")
-    return values
-
-
 def write_safetensors(
     path: Path,
     tensors: Mapping[str, Tensor],
@@ -148,17 +131,7 @@ def write_safetensors(
         try:
             save_file(stored, temporary, metadata={"format": "pt", **(metadata or {})})
         except SafetensorError as error:
-            raise OutputError(f"{path} cannot be written ({_first_line(error)})") from error
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON object so that `path` is either the old file or the whole new one.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+            raise OutputError(f"{path} cannot be written ({first_line(error)})") from error
 
 
 def _is_safetensors(magic: bytes) -> bool:
@@ -173,7 +146,7 @@ def _safetensors(path: Path) -> Iterator[Any]:
             yield file
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f"{path}: not a safetensors file, or truncated ({_first_line(error)})",
+            f"{path}: not a safetensors file, or truncated ({first_line(error)})",
             hint="download the file again",
         ) from error
 
@@ -194,7 +167,7 @@ def _read_pickle(path: Path, *, mapped: bool) -> Any:
     # whatever a damaged file makes the reader do
     except Exception as error:
         raise CheckpointError(
-            f"{path}: not a PyTorch file, or truncated ({_first_line(error)})",
+            f"{path}: not a PyTorch file, or truncated ({first_line(error)})",
             hint="download the file again",
         ) from error
 
@@ -211,7 +184,7 @@ def _first_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             magic = file.read(len(_LFS_MAGIC))
     except OSError as error:
-        reason = error.strerror or _first_line(error)
+        reason = error.strerror or first_line(error)
         raise CheckpointError(f"{path}: cannot be read ({reason})") from error
     if not magic:
         raise CheckpointError(f"{path}: the file is empty", hint="download the file again")
@@ -220,8 +193,3 @@ def _first_bytes(path: Path) -> bytes:
             f"{path}: a Git LFS pointer, not the weights themselves", hint="run 'git lfs pull'"
         )
     return magic
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__

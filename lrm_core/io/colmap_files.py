@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from lrm_core.errors import InputError
-from lrm_core.io.atomic_write import replacing
 from lrm_core.io.colmap_model import (
     CAMERA_MODELS,
     ColmapCamera,
@@ -81,23 +80,6 @@ def read_colmap_model(folder: Path | str, *, points: bool = True) -> ColmapModel
     return ColmapModel(by_id, tuple(images), cloud)
 
 
-def write_colmap_model(folder: Path | str, model: ColmapModel, *, binary: bool = True) -> None:
-    """Write a sparse model; files of the same names are replaced.
-
-    Args:
-        folder: made where it is missing.
-        model: without points an empty cloud is written, since COLMAP asks for the file.
-        binary: .bin files, otherwise .txt.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
-    contents = _to_binary(model) if binary else _to_text(model)
-    for name, content in contents.items():
-        with replacing(Path(folder, name)) as temporary:
-            temporary.write_bytes(content)
-
-
 def _read_bytes(path: Path) -> bytes:
     try:
         size = path.stat().st_size
@@ -157,7 +139,7 @@ def _read_cameras_bin(path: Path) -> list[ColmapCamera]:
     cameras = []
     for _ in range(file.count()):
         camera_id, model_id, width, height = file.record(_CAMERA)
-        # of a model that is not known the length is not known either: the constructor says so
+        # of an unknown model the length is unknown too: the constructor refuses it
         model = _MODEL_NAMES.get(model_id, f"number {model_id}")
         _, _, num_params = CAMERA_MODELS.get(model, (0, 0, 0))
         params = tuple(file.records(np.dtype("<f8"), num_params).tolist())
@@ -209,7 +191,7 @@ def _points(
         or not ((rgb >= 0) & (rgb <= 255)).all()
         or not all(0 <= row[0] < 2**63 for row in rows)
     ):
-        raise InputError(f"{path}: holds a point without place, colour or number", hint=_HINT)
+        raise InputError(f"{path}: holds a point without place, color or number", hint=_HINT)
     ids = np.array([row[0] for row in rows], dtype=np.int64)
     return ColmapPoints(ids, xyz, rgb.astype(np.uint8), errors, tuple(tracks))
 
@@ -283,69 +265,3 @@ def _read_points_txt(path: Path) -> ColmapPoints:
                 if len(rows[-1]) != 8:
                     raise ValueError(f"{len(rows[-1])} values, expected at least 8")
     return _points(path, rows, tracks)
-
-
-def _to_binary(model: ColmapModel) -> dict[str, bytes]:
-    cameras = [_COUNT.pack(len(model.cameras))]
-    for camera in model.cameras.values():
-        model_id = CAMERA_MODELS[camera.model][0]
-        cameras.append(_CAMERA.pack(camera.camera_id, model_id, camera.width, camera.height))
-        cameras.append(np.array(camera.params, dtype="<f8").tobytes())
-    images = [_COUNT.pack(len(model.images))]
-    for image in model.images:
-        pose = (*image.quaternion, *image.translation)
-        images.append(_IMAGE.pack(image.image_id, *pose, image.camera_id))
-        images.append(image.name.encode("utf-8", "surrogateescape") + b"\0")
-        seen = np.empty(len(image.point_ids), _KEYPOINT)
-        seen["xy"], seen["point_id"] = image.keypoints, image.point_ids
-        images.append(_COUNT.pack(len(seen)) + seen.tobytes())
-    points = [_COUNT.pack(0 if model.points is None else len(model.points.ids))]
-    for values, track in _point_rows(model):
-        points.append(_POINT.pack(*values) + _COUNT.pack(len(track)))
-        points.append(track.astype("<u4").tobytes())
-    return {
-        "cameras.bin": b"".join(cameras),
-        "images.bin": b"".join(images),
-        "points3D.bin": b"".join(points),
-    }
-
-
-def _to_text(model: ColmapModel) -> dict[str, bytes]:
-    cameras = ["# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]"]
-    for camera in model.cameras.values():
-        size = (camera.width, camera.height)
-        cameras.append(_line(camera.camera_id, camera.model, *size, *camera.params))
-    images = [
-        "# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME",
-        "# POINTS2D[] as (X, Y, POINT3D_ID)",
-    ]
-    for image in model.images:
-        pose = (*image.quaternion, *image.translation)
-        images.append(_line(image.image_id, *pose, image.camera_id, image.name))
-        seen = zip(image.keypoints.tolist(), image.point_ids.tolist(), strict=True)
-        images.append(_line(*(value for (x, y), point_id in seen for value in (x, y, point_id))))
-    points = ["# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[] as (IMAGE_ID, POINT2D_IDX)"]
-    for values, track in _point_rows(model):
-        points.append(_line(*values, *track.ravel().tolist()))
-    return {
-        name: ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
-        for name, lines in (
-            ("cameras.txt", cameras),
-            ("images.txt", images),
-            ("points3D.txt", points),
-        )
-    }
-
-
-def _line(*values: int | float | str) -> str:
-    return " ".join(map(str, values))
-
-
-def _point_rows(model: ColmapModel) -> Iterator[tuple[tuple[Any, ...], np.ndarray]]:
-    """Id, x, y, z, r, g, b and error of each point, and its track."""
-    if model.points is None:
-        return
-    points = model.points
-    columns = (points.ids, points.xyz, points.rgb, points.errors, points.tracks)
-    for point_id, xyz, rgb, error, track in zip(*columns, strict=True):
-        yield (int(point_id), *xyz.tolist(), *rgb.tolist(), float(error)), track

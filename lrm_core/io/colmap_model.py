@@ -1,7 +1,7 @@
 """What a COLMAP sparse model holds: cameras, images with poses, points.
 
 COLMAP's cameras look along +z with y down (OpenCV); `ColmapImage.c2w` converts to the axes of
-docs/conventions.md. Its pixel centres lie at +0.5, as ours do.
+docs/conventions.md. Its pixel centers lie at +0.5, as ours do.
 
 Source: https://colmap.github.io/format.html and https://colmap.github.io/cameras.html.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
+from scipy.spatial.transform import Rotation
 
 from lrm_core.errors import InputError
 
@@ -40,8 +41,8 @@ class ColmapCamera:
     Attributes:
         camera_id: number that images refer to.
         model: one of `CAMERA_MODELS`.
-        width: of its images in pixels.
-        height: of its images in pixels.
+        width: width of its images in pixels.
+        height: height of its images in pixels.
         params: focal lengths and principal point in pixels, then the lens terms of the model.
 
     Raises:
@@ -79,7 +80,7 @@ class ColmapCamera:
 
     @property
     def intrinsics(self) -> tuple[float, float, float, float]:
-        """fx, fy, cx, cy in pixels, centres at +0.5."""
+        """fx, fy, cx, cy in pixels, centers at +0.5."""
         focal_lengths = CAMERA_MODELS[self.model][1]
         cx, cy = self.params[focal_lengths : focal_lengths + 2]
         return self.params[0], self.params[focal_lengths - 1], cx, cy
@@ -105,7 +106,7 @@ class ColmapImage:
         point_ids: (K,) the point that each keypoint shows, -1 for none.
 
     Raises:
-        InputError: the name leads out of the folder, or the pose is none.
+        InputError: the name leads out of the folder, or the pose is not one.
     """
 
     image_id: int
@@ -133,20 +134,14 @@ class ColmapImage:
         if not all(map(math.isfinite, self.translation)) or not abs(length - 1.0) < 1e-2:
             raise InputError(
                 f"COLMAP image {self.image_id} ({self.name[:80]}): quaternion {self.quaternion} "
-                f"and translation {self.translation} are no pose"
+                f"and translation {self.translation} are not a pose"
             )
 
     @property
     def c2w(self) -> Float[np.ndarray, "4 4"]:
         """Camera to world with OpenGL axes."""
-        w, x, y, z = np.array(self.quaternion) / math.hypot(*self.quaternion)
-        w2c = np.array(
-            [
-                [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-                [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-                [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-            ]
-        )
+        w, x, y, z = self.quaternion
+        w2c = Rotation.from_quat([x, y, z, w]).as_matrix()
         c2w = np.eye(4)
         c2w[:3, :3] = w2c.T * [1.0, -1.0, -1.0]
         c2w[:3, 3] = -w2c.T @ self.translation

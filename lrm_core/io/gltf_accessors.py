@@ -14,7 +14,7 @@ def read_accessor(gltf: dict[str, Any], buffers: list[bytes], index: int) -> np.
     Args:
         gltf: the document.
         buffers: their content.
-        index: of the accessor.
+        index: index of the accessor.
 
     Returns:
         (count, components) in the stored type; normalised integers as float32 in [0, 1] or

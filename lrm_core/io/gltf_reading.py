@@ -1,6 +1,6 @@
-"""Read glTF 2.0 (GLB, glTF): triangles with their base colours.
+"""Read glTF 2.0 (GLB, glTF): triangles with their base colors.
 
-Read here rather than by trimesh, which keeps linear base colours and vertex colours in 8 bits
+Read here rather than by trimesh, which keeps linear base colors and vertex colors in 8 bits
 (wrapping those stored in 16), and knows no texture transforms, second UV sets, sparse accessors
 or skins. Source: Khronos glTF 2.0 specification; sections are cited below.
 """
@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from lrm_core.errors import InputError
 from lrm_core.geometry.scene_conversion import MID_GREY
@@ -51,7 +52,7 @@ def read_gltf_parts(content: bytes, assets: MeshAssets) -> list[ScenePart]:
     # padded with blanks by the standard, with zeros by some writers
     gltf = json.loads(document.rstrip(b"\0 \t\r\n").decode("utf-8-sig"))
     if not isinstance(gltf, dict) or not str(gltf.get("asset", {}).get("version")).startswith("2"):
-        raise InputError("is no glTF 2 document", hint="re-export it as glTF 2.0")
+        raise InputError("is not a glTF 2 document", hint="re-export it as glTF 2.0")
     for extension in gltf.get("extensionsRequired", []):
         if extension not in _READABLE_EXTENSIONS and not extension.startswith(_HARMLESS_PREFIXES):
             raise InputError(
@@ -308,14 +309,9 @@ def _local_matrix(node: dict[str, Any]) -> np.ndarray:
     """(4, 4) transform of a node to its parent: T R S, or a column-major matrix (section 3.5.3)."""
     if "matrix" in node:
         return np.array(node["matrix"], dtype=np.float64).reshape(4, 4).T
-    x, y, z, w = node.get("rotation", (0.0, 0.0, 0.0, 1.0))
-    rotation = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    rotation = np.eye(3)
+    if "rotation" in node:
+        rotation = Rotation.from_quat(node["rotation"]).as_matrix()
     matrix = np.eye(4)
     matrix[:3, :3] = rotation * np.asarray(node.get("scale", (1.0, 1.0, 1.0)))
     matrix[:3, 3] = node.get("translation", (0.0, 0.0, 0.0))

@@ -1,6 +1,6 @@
 """One mesh as a binary glTF 2.0 file (GLB).
 
-Written here rather than by trimesh, which stores vertex colours in 8 bits: too coarse for the
+Written here rather than by trimesh, which stores vertex colors in 8 bits: too coarse for the
 linear values that the standard demands (sRGB 10 of 255 would come back as 13).
 Source: Khronos glTF 2.0 specification, sections 3.6 (accessors), 3.9 (materials), 4 (GLB).
 """
@@ -57,7 +57,7 @@ def encode_glb(mesh: Mesh, name: str, texture_png: bytes | None) -> bytes:
 
     Args:
         mesh: already in the frame of the file (y up, front +z).
-        name: of the node, mesh and material.
+        name: name of the node, mesh and material.
         texture_png: the encoded texture of a textured mesh, else None.
     """
     buffer = _Buffer()

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from lrm_core.errors import InputError
+from lrm_core.errors import InputError, first_line
 from lrm_core.structures.photo import Photo
 
 ImageSource = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
@@ -53,7 +53,7 @@ _UPRIGHT = {
 def read_image(source: ImageSource) -> Photo:
     """Read a photo of any kind: upright, sRGB, at most `WORKING_SIDE` pixels a side.
 
-    EXIF rotation and embedded colour profiles are applied; 16-bit, palette, grey, CMYK and 1-bit
+    EXIF rotation and embedded color profiles are applied; 16-bit, palette, grey, CMYK and 1-bit
     images become 8-bit RGBA; of an animation the first frame is taken. An alpha channel that hides
     next to nothing is composited on white.
 
@@ -106,7 +106,7 @@ def _open(source: ImageSource) -> tuple[Image.Image, str]:
         try:
             return source.copy(), "image"  # which decodes it
         except Exception as error:
-            raise InputError(f"image is truncated or damaged ({_reason(error)})") from error
+            raise InputError(f"image is truncated or damaged ({first_line(error)})") from error
     if isinstance(source, np.ndarray):
         return _from_array(source), "array"
     if isinstance(source, bytes):
@@ -136,7 +136,7 @@ def _from_bytes(data: bytes, name: str) -> Image.Image:
     except UnidentifiedImageError as error:
         raise InputError(f"{name} is not an image that can be read", hint=_READABLE) from error
     except Exception as error:  # Pillow's parsers raise many kinds on damaged files
-        raise InputError(f"{name} is damaged ({_reason(error)})", hint=_READABLE) from error
+        raise InputError(f"{name} is damaged ({first_line(error)})", hint=_READABLE) from error
 
 
 def _too_large(name: str) -> InputError:
@@ -144,10 +144,6 @@ def _too_large(name: str) -> InputError:
         f"{name}: more than {MAX_PIXELS // 10**6} megapixels",
         hint="scale the image down first; no model sees more than a few megapixels",
     )
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -203,7 +199,7 @@ def _decode(image: Image.Image, name: str) -> Image.Image:
             image = _to_srgb(image, profile)
     except Exception as error:  # as in _from_bytes
         raise InputError(
-            f"{name} is truncated or damaged ({_reason(error)})",
+            f"{name} is truncated or damaged ({first_line(error)})",
             hint="open and save it again with an image editor, or use another copy",
         ) from error
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
@@ -231,9 +227,9 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Apply the embedded colour profile; without one (or with a broken one) take plain sRGB."""
+    """Apply the embedded color profile; without one (or with a broken one) take plain sRGB."""
     alpha = image.getchannel("A") if "A" in image.getbands() else None
-    colours = image.convert({"RGBA": "RGB", "LA": "L"}.get(image.mode, image.mode))
+    colors = image.convert({"RGBA": "RGB", "LA": "L"}.get(image.mode, image.mode))
     try:
         if image.mode == "LAB":
             source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
@@ -242,11 +238,11 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         else:
             source = None
         target = ImageCms.createProfile("sRGB")
-        rgb = source and ImageCms.profileToProfile(colours, source, target, outputMode="RGB")
-    # a broken profile, or one of another colour space than the pixels: ignored, as viewers do
+        rgb = source and ImageCms.profileToProfile(colors, source, target, outputMode="RGB")
+    # a broken profile, or one of another color space than the pixels: ignored, as viewers do
     except (ImageCms.PyCMSError, OSError, ValueError):
         rgb = None
-    rgb = rgb or colours.convert("RGB")
+    rgb = rgb or colors.convert("RGB")
     if alpha is not None:
         rgb.putalpha(alpha)
     return rgb

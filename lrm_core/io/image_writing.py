@@ -1,4 +1,4 @@
-"""Write images: 8-bit colour and grey, 16-bit depth, always as PNG."""
+"""Write images: 8-bit color and grey, 16-bit depth, always as PNG."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from lrm_core.errors import InputError
+from lrm_core.errors import InputError, first_line
 from lrm_core.io.image_files import IMAGE_FORMATS
 
 Texels = UInt8[np.ndarray, "H W 4"]
@@ -141,9 +141,9 @@ def decode_texture(content: bytes, name: str) -> Texels:
     except MemoryError:
         raise
     except Exception as error:  # Pillow's parsers raise many kinds on damaged files
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        reason = first_line(error)
         state = "is truncated" if "truncated" in reason else "is not a readable image"
-        raise InputError(f"{name} {state} ({reason[:120]})") from error
+        raise InputError(f"{name} {state} ({reason})") from error
 
 
 def with_alpha(texture: Texels, mask: Texels) -> Texels:

@@ -1,5 +1,15 @@
 """Read meshes with every material as it was meant, in our world frame.
 
+| format     | read                         | written (`mesh_writing.py`)                    |
+|------------|------------------------------|------------------------------------------------|
+| .glb .gltf | every material of glTF 2.0   | GLB: texture inside, or linear vertex colors   |
+| .obj       | MTL, textures, vertex colors | MTL and PNG beside it, or `v x y z r g b`      |
+| .ply       | vertex, face colors, textures| vertex colors                                  |
+| .stl       | geometry, face colors        | geometry only, in millimeters                  |
+| .dae       | materials, textures, up axis | -                                              |
+| .3mf       | -                            | texture or vertex colors, in millimeters       |
+| .usdz      | -                            | texture or vertex colors, in meters            |
+
 Each format has a reader of its own (`*_reading.py`), because what a general library reads of them
 silently loses color or shape: vertex colors beside an MTL, faces without texture coordinates,
 concave polygons, digits of coordinates far from the origin. The formats other than glTF know no
@@ -16,7 +26,7 @@ from typing import Literal
 
 import numpy as np
 
-from lrm_core.errors import InputError, LrmError
+from lrm_core.errors import InputError, LrmError, first_line
 from lrm_core.io.collada_reading import read_collada_parts
 from lrm_core.io.gltf_reading import read_gltf_parts
 from lrm_core.io.mesh_assets import MeshAssets
@@ -81,9 +91,8 @@ def read_scene(path: Path, *, up: UpAxis = "y") -> Scene:
         raise
     # parsers meet hostile bytes here and raise whatever they raise
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path.name}: not a readable {suffix[1:].upper()} file ({reason[:120]})"
+            f"{path.name}: not a readable {suffix[1:].upper()} file ({first_line(error)})"
         ) from error
     if not parts:
         raise InputError(f"{path.name}: holds no triangles")

@@ -1,6 +1,6 @@
 """Write a mesh as OBJ, GLB, PLY, STL, 3MF or USDZ so that every program shows the same object.
 
-A texture comes before vertex colours where a mesh has both. Vertices keep their order. Where a
+A texture comes before vertex colors where a mesh has both. Vertices keep their order. Where a
 mesh is textured its vertices are doubled along UV seams; OBJ and PLY files hold every position
 once, so that a printable mesh stays closed.
 """
@@ -132,7 +132,7 @@ def _in_one_file(
 
 
 def _encode_ply(path: Path, mesh: Mesh) -> dict[Path, bytes]:
-    """Binary PLY with 8-bit sRGB vertex colours, sampled from the texture where there is one."""
+    """Binary PLY with 8-bit sRGB vertex colors, sampled from the texture where there is one."""
     import trimesh  # half a second, which OBJ and GLB do not need
     from trimesh.exchange.ply import export_ply
 
@@ -167,7 +167,7 @@ MESH_WRITERS: dict[str, Callable[[Path, Mesh], dict[Path, bytes]]] = {
 
 
 def sample_texture(texture: Texture) -> Float[np.ndarray, "V 3"]:
-    """Bilinear sRGB colours in [0, 1] at the uv of every vertex; texels are areas."""
+    """Bilinear sRGB colors in [0, 1] at the uv of every vertex; texels are areas."""
     height, width = texture.image.shape[:2]
     x = np.clip(texture.uv[:, 0] * width - 0.5, 0, width - 1)
     y = np.clip((1.0 - texture.uv[:, 1]) * height - 0.5, 0, height - 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 import threading
@@ -20,6 +19,7 @@ import httpx
 import tenacity
 
 from lrm_core.errors import InputError
+from lrm_core.io.file_hash import sha256_of
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class HttpSource:
 
     Attributes:
         client: see `open_client`.
-        attempts: of each request.
+        attempts: attempts of each request.
         first_wait: seconds before the second attempt, doubled before each further one, with jitter;
             a server's Retry-After can make them longer.
         longest_wait: in seconds.
@@ -70,7 +70,7 @@ class HttpSource:
         """A JSON document and the headers that it came with; None where there is none (404).
 
         Raises:
-            InputError: refused, no JSON, or no attempt succeeded.
+            InputError: refused, not JSON, or no attempt succeeded.
         """
 
         def attempt() -> tuple[Any, Mapping[str, str]] | None:
@@ -89,7 +89,7 @@ class HttpSource:
             try:
                 return json.loads(content), response.headers
             except ValueError as error:
-                raise InputError(f"{url}: the answer is no JSON document") from error
+                raise InputError(f"{url}: the answer is not a JSON document") from error
 
         return self._with_patience(url, attempt)
 
@@ -101,7 +101,7 @@ class HttpSource:
         the SHA-256 where the server names one, must be what was announced.
 
         Args:
-            url: of the file.
+            url: URL of the file.
             path: where it is kept; replaced.
             max_bytes: refuse larger files.
 
@@ -113,8 +113,7 @@ class HttpSource:
         """
         part = path.with_name(path.name + ".part")
         announced = self._with_patience(url, lambda: self._download_part(url, part, max_bytes))
-        with part.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(part)
         if announced not in (None, digest):
             _discard(part)
             raise InputError(f"{url}: its SHA-256 is {digest}, the server announced {announced}")

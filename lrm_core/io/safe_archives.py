@@ -11,7 +11,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from lrm_core.errors import InputError, LrmError, OutputError
+from lrm_core.errors import InputError, LrmError, OutputError, first_line
 
 _MEMBER_HEADER = b"PK\x01\x02"
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -27,8 +27,8 @@ class ArchiveLimits:
 
     Attributes:
         members: files and folders in it.
-        total_bytes: of all files, unpacked.
-        file_bytes: of one file, unpacked.
+        total_bytes: bytes of all files, unpacked.
+        file_bytes: bytes of a single file, unpacked.
         ratio: bytes of one file, unpacked, for each byte in the archive; files below 1 MiB are
             exempt.
     """
@@ -51,11 +51,11 @@ def unpack_zip(archive: Path, folder: Path, limits: ArchiveLimits = DEFAULT_LIMI
     Args:
         archive: the zip file.
         folder: does not exist yet.
-        limits: of numbers and sizes.
+        limits: limits of numbers and sizes.
 
     Raises:
         InputError: not a zip file, damaged, encrypted, beyond the limits, or with members that are
-            no plain files or lead out of the folder.
+            not plain files or lead out of the folder.
         OutputError: the folder exists or cannot be written.
     """
     if folder.exists():
@@ -72,8 +72,9 @@ def unpack_zip(archive: Path, folder: Path, limits: ArchiveLimits = DEFAULT_LIMI
             f"{archive.name} cannot be unpacked into {folder} ({error.strerror or error})"
         ) from error
     except Exception as error:  # zipfile meets hostile bytes and raises whatever it raises
-        reason = str(error) or type(error).__name__
-        raise InputError(f"{archive.name}: not a readable zip archive ({reason[:120]})") from error
+        raise InputError(
+            f"{archive.name}: not a readable zip archive ({first_line(error)})"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

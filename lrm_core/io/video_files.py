@@ -85,7 +85,7 @@ def _write_gif(
     fps: float,
 ) -> None:
     images = [Image.fromarray(frame) for frame in frames]
-    # one palette for all frames, or colours would flicker
+    # one palette for all frames, or colors would flicker
     step = -(-len(images) // _PALETTE_FRAMES)
     sample = np.concatenate([np.asarray(image) for image in images[::step]])
     palette = Image.fromarray(sample).quantize(256, method=Image.Quantize.MEDIANCUT)

@@ -130,7 +130,7 @@ def read_view_set(
 
     Args:
         dataset: an open dataset.
-        object_id: of the object.
+        object_id: id of the object.
         views: indices in the order that is wanted; None for all.
         depth: whether depth is wanted.
         normals: whether normals are wanted.
@@ -146,7 +146,7 @@ def read_view_set(
         )
     shard, offset, size = dataset.manifest.iloc[row][["shard", "offset", "size"]]
     if not _SHARD_NAME.fullmatch(shard):
-        raise InputError(f"{dataset.url}: '{shard}' is no name of a shard")
+        raise InputError(f"{dataset.url}: '{shard}' is not the name of a shard")
     base = end_of_header(int(offset), int(size))
 
     def fetch(ranges: Sequence[tuple[int, int]]) -> list[bytes]:
@@ -162,7 +162,7 @@ def split_of(object_id: str, splits: Splits = DEFAULT_SPLITS) -> str:
     """The split an object belongs to, by the hash of its id and nothing else.
 
     Args:
-        object_id: of the object.
+        object_id: id of the object.
         splits: (name, share) pairs; shares are relative.
     """
     position = int.from_bytes(hashlib.sha256(object_id.encode()).digest()[:8], "big") / 2**64
@@ -234,10 +234,10 @@ def list_files(url: str, folder: str = "") -> list[str]:
     """Names of the files in a folder of a dataset; none where there is no such folder."""
     filesystem, root = fsspec.core.url_to_fs(url)
     try:
-        found = filesystem.ls(f"{root}/{folder}".rstrip("/"), detail=False)
+        paths = filesystem.ls(f"{root}/{folder}".rstrip("/"), detail=False)
     except FileNotFoundError:
         return []
-    return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
+    return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in paths)
 
 
 def write_file(url: str, name: str, content: bytes) -> None:

@@ -4,7 +4,7 @@ A sample is `ID.json` followed by `ID.000.rgba.webp`, `ID.000.depth.png`, `ID.00
 `ID.001.rgba.webp`, ... The JSON holds cameras, provenance and where each member lies, counted
 from the JSON's own end, so that a reader fetches the views that it needs and nothing else.
 
-Colours are WebP without loss (also under alpha 0), depths 16-bit PNG in multiples of a unit that
+Colors are WebP without loss (also under alpha 0), depths 16-bit PNG in multiples of a unit that
 the JSON names, normals 8-bit WebP, (n + 1) / 2, black where there is none.
 """
 
@@ -39,8 +39,8 @@ class EncodedViewSet:
     """A sample as the bytes that go into a shard.
 
     Attributes:
-        object_id: of the sample.
-        source: of the object.
+        object_id: id of the sample.
+        source: origin of the object.
         num_views: images in the sample.
         header: the JSON.
         members: tar members after the JSON, headers and padding included.

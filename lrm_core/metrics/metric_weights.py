@@ -6,7 +6,6 @@ put it there, so that a number always comes from the weights that its name promi
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from torch import Tensor
 
 from lrm_core.errors import LrmError, MetricUnavailableError
+from lrm_core.io.file_hash import sha256_of
 
 FOLDER_VARIABLE = "LRM_METRIC_WEIGHTS"
 _ATTEMPTS = 2  # without a network the answer should come soon
@@ -188,8 +188,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def _check(path: Path, file: WeightsFile) -> None:
     try:
-        with path.open("rb") as opened:
-            found = hashlib.file_digest(opened, "sha256").hexdigest()
+        found = sha256_of(path)
     except OSError as error:
         raise MetricUnavailableError(f"{path} cannot be read ({error.strerror})") from error
     if found != file.sha256:

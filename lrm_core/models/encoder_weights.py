@@ -6,7 +6,6 @@ ImageNet weights of EfficientNet-Lite for the backbone of encoders of kind rgba.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,10 +16,9 @@ from lrm_core.io.checkpoint_files import read_tensors, require_finite, require_t
 from lrm_core.models.efficientnet_lite import EfficientNetLite, ScaledConvolution
 from lrm_core.models.external_layouts import translate_dino
 from lrm_core.models.image_encoder import VitEncoder
-from lrm_core.models.model_sources import download
+from lrm_core.models.model_sources import HUB_ID, WEIGHT_FILES, download, weights_in
 from lrm_core.models.rgba_encoder import RgbaEncoder
 
-_WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 _BATCH_NORM_EPS = 1e-3  # of TensorFlow's EfficientNets
 
 # convolution and normalization of the parts of a block
@@ -35,8 +33,6 @@ _PACKAGE_NAMES = {
     "filter": ("_depthwise_conv", "_bn1"),
     "narrow": ("_project_conv", "_bn2"),
 }
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 
 def load_encoder_weights(encoder: nn.Module, source: str | Path) -> None:
@@ -163,15 +159,10 @@ def _locate(source: str | Path) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        if not isinstance(source, str) or not _HUB_ID.fullmatch(source):
+        if not isinstance(source, str) or not HUB_ID.fullmatch(source):
             raise CheckpointError(
                 f"no encoder weights '{source}': no file or folder, no Hugging Face id",
                 hint="for example facebook/dino-vitb16",
             )
-        path = download(source, _WEIGHT_FILES)
-    for name in _WEIGHT_FILES:
-        if (path / name).is_file():
-            return path / name
-    raise CheckpointError(
-        f"{path}: expected {' or '.join(_WEIGHT_FILES)}", hint="name the file of weights itself"
-    )
+        path = download(source, WEIGHT_FILES)
+    return weights_in(path)

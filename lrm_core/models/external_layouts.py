@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lrm_core.errors import CheckpointError
+from lrm_core.errors import CheckpointError, first_line
 
 Tensors = dict[str, Tensor]
 Family = Literal["OpenLRM 1.1", "OpenLRM 1.0", "TripoSR"]
@@ -172,8 +172,7 @@ def _translated(tensors: Tensors, rules: Rules, family: str, origin: str) -> Ten
         return _reorder(renamed)
     except (RuntimeError, IndexError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{origin}: a tensor of {family} is missing or has a wrong shape "
-            f"({str(error).splitlines()[0]})"
+            f"{origin}: a tensor of {family} is missing or has a wrong shape ({first_line(error)})"
         ) from error
 
 

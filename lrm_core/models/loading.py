@@ -7,7 +7,6 @@ and `model.safetensors`, whose header repeats the configuration so that the file
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,30 +23,30 @@ from lrm_core.config import (
     read_yaml,
 )
 from lrm_core.device import choose_dtype
-from lrm_core.errors import CheckpointError, ConfigError
+from lrm_core.errors import CheckpointError, ConfigError, InputError, first_line
 from lrm_core.io.checkpoint_files import (
-    read_json,
     read_metadata,
     read_tensors,
     require_finite,
     require_tensors,
-    write_json,
     write_safetensors,
 )
+from lrm_core.io.json_files import read_json, write_json
 from lrm_core.models.external_layouts import detect_family
 from lrm_core.models.external_weights import import_weights
 from lrm_core.models.lrm import LRM
-from lrm_core.models.model_sources import bundled_folder, download
+from lrm_core.models.model_sources import (
+    HUB_ID,
+    WEIGHT_FILES,
+    bundled_folder,
+    download,
+    weights_in,
+)
 
 _FORMAT = "lrm"
 _FORMAT_VERSION = 1
 _METADATA_KEY = "lrm_config"
 
-# In a folder with several files of weights the first of these is read.
-_WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "model.ckpt", "model.pth")
-_WEIGHT_SUFFIXES = (".safetensors", ".bin", ".ckpt", ".pth", ".pt")
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 # The MLP is a thousandth of the work, and the surface is where its rounding errors would show.
 _ALWAYS_FLOAT32 = "nerf_mlp."
@@ -131,10 +130,10 @@ def _locate(source: str | Path) -> tuple[Path, str]:
     if isinstance(source, str):
         bundled = bundled_folder(source)
         if bundled is not None:
-            return _weights_in(bundled), source
+            return weights_in(bundled), source
     path = Path(source).expanduser()
     if path.is_dir():
-        return _weights_in(path), path.resolve().name
+        return weights_in(path), path.resolve().name
     if path.is_file():
         return path, path.stem
     if isinstance(source, str):
@@ -143,25 +142,11 @@ def _locate(source: str | Path) -> tuple[Path, str]:
                 f"'{source}' is an architecture without weights",
                 hint=f"train it with 'lrm train {source}', or pick one of 'lrm models'",
             )
-        if _HUB_ID.fullmatch(source):
-            return _weights_in(download(source, _WEIGHT_FILES)), source
+        if HUB_ID.fullmatch(source):
+            return weights_in(download(source, WEIGHT_FILES)), source
     raise CheckpointError(
         f"no model '{source}': no bundled name, no file or folder, no Hugging Face id",
         hint="'lrm models' lists what can be loaded",
-    )
-
-
-def _weights_in(folder: Path) -> Path:
-    for name in _WEIGHT_FILES:
-        if (folder / name).is_file():
-            return folder / name
-    found = [path for path in sorted(folder.iterdir()) if path.suffix in _WEIGHT_SUFFIXES]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(path.name for path in found) or "none"
-    raise CheckpointError(
-        f"{folder}: expected one file of weights, found {names}",
-        hint=f"name the file itself, or call it {' or '.join(_WEIGHT_FILES)}",
     )
 
 
@@ -188,14 +173,14 @@ def _read(weights: Path, name: str) -> tuple[ModelConfig, dict[str, Tensor]]:
 def _settings(weights: Path) -> dict[str, Any]:
     """The configuration beside the weights, or in their header; empty when there is none."""
     beside: dict[str, Any] = {}
-    if (weights.parent / "config.json").is_file():
-        beside = read_json(weights.parent / "config.json")
-    elif (weights.parent / "config.yaml").is_file():
-        path = weights.parent / "config.yaml"
-        try:
-            beside = read_yaml(path, origin=str(path))
-        except ConfigError as error:
-            raise CheckpointError(error.message, hint=error.hint) from error
+    json_file, yaml_file = (weights.parent / f"config.{suffix}" for suffix in ("json", "yaml"))
+    try:
+        if json_file.is_file():
+            beside = read_json(json_file)
+        elif yaml_file.is_file():
+            beside = read_yaml(yaml_file, origin=str(yaml_file))
+    except (ConfigError, InputError) as error:
+        raise CheckpointError(error.message, hint=error.hint) from error
     if beside.get("format") == _FORMAT:
         return beside
     header = read_metadata(weights).get(_METADATA_KEY)
@@ -257,9 +242,8 @@ def _build(
     try:
         model = model_without_values(config, model_class)
     except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
         raise CheckpointError(
-            f"{origin}: no model can be built from its sizes: {reason}",
+            f"{origin}: no model can be built from its sizes: {first_line(error)}",
             hint="correct the configuration beside the weights",
         ) from error
     _require_match(model.state_dict(), tensors, origin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import resources
 from math import prod
@@ -9,9 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from lrm_core.config import ModelConfig, load_preset, preset_names
-from lrm_core.errors import CheckpointError
+from lrm_core.errors import CheckpointError, first_line
 
 _CONFIG_FILES = ("config.json", "config.yaml")
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+"""What a Hugging Face repository is called, with a revision or without."""
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "model.ckpt", "model.pth")
+"""In a folder with several files of weights the first of these is read."""
+_WEIGHT_SUFFIXES = (".safetensors", ".bin", ".ckpt", ".pth", ".pt")
 _HUB_TIMEOUT = 20.0  # seconds
 
 
@@ -89,6 +95,25 @@ def bundled_folder(name: str) -> Path | None:
     return folder if (folder / "config.json").is_file() else None
 
 
+def weights_in(folder: Path) -> Path:
+    """The file of weights in a folder.
+
+    Raises:
+        CheckpointError: there is none, or there are several and none has a usual name.
+    """
+    for name in WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    found = [path for path in sorted(folder.iterdir()) if path.suffix in _WEIGHT_SUFFIXES]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(path.name for path in found) or "none"
+    raise CheckpointError(
+        f"{folder}: expected one file of weights, found {names}",
+        hint=f"name the file itself, or call it {' or '.join(WEIGHT_FILES)}",
+    )
+
+
 def download(source: str, weight_files: tuple[str, ...]) -> Path:
     """The folder on this disk with configuration and weights of a Hugging Face repository.
 
@@ -146,9 +171,9 @@ def _cached_folder(source: str, repository: str, revision: str | None, cause: Ex
 
 
 def _unreachable(source: str, error: Exception) -> CheckpointError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
     return CheckpointError(
-        f"'{source}' is no file or folder here, and Hugging Face cannot be reached ({reason})",
+        f"'{source}' is no file or folder here, and Hugging Face cannot be reached "
+        f"({first_line(error)})",
         hint="check the network, or pass the path of a downloaded copy",
     )
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lrm_core.errors import InputError, OutputError
 from lrm_core.io.image_files import IMAGE_SUFFIXES
-from lrm_core.io.mesh_files import MESH_WRITERS
 from lrm_core.io.mesh_placement import UpAxis, check_placement
+from lrm_core.io.mesh_writing import MESH_WRITERS
 
 
 def plan_outputs(

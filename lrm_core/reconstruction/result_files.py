@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from lrm_core.geometry.scene_conversion import scene_from_mesh
 from lrm_core.geometry.trajectories import orbit
-from lrm_core.io.checkpoint_files import write_json
 from lrm_core.io.image_writing import to_uint8, write_png
-from lrm_core.io.mesh_files import scene_from_mesh, write_mesh
+from lrm_core.io.json_files import write_json
 from lrm_core.io.mesh_placement import MeshPlacement, UpAxis, place_mesh
+from lrm_core.io.mesh_writing import write_mesh
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import StageClock, peak_memory_mb
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from lrm_core.config import FieldConfig, ModelConfig, config_to_dict, parse_config
-from lrm_core.errors import CheckpointError, ConfigError
+from lrm_core.errors import CheckpointError, ConfigError, first_line
 from lrm_core.io.checkpoint_files import (
     read_metadata,
     read_tensors,
@@ -103,7 +103,7 @@ def load_scene(path: str | Path, *, device: str | torch.device = "cpu") -> Recon
             tensors["source_camera.c2w"], tensors["source_camera.intrinsics"], width, height
         )
     except (KeyError, ValueError, TypeError, RuntimeError, ConfigError) as error:
-        raise CheckpointError(f"{path}: damaged scene ({str(error).splitlines()[0]})") from error
+        raise CheckpointError(f"{path}: damaged scene ({first_line(error)})") from error
     rgba, detail = tensors.get("foreground"), tensors.get("detail")
     photo: FramedPhoto | None = None
     if rgba is not None:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_files import SCENE_SUFFIXES, read_scene
+from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS, UNLIT
 from lrm_core.rendering.scene_fitting import fit_scene, needs_fitting

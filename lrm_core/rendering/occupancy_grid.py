@@ -82,31 +82,6 @@ def grid_from_lattice(
     return OccupancyGrid(torch.stack([-bounds[0], bounds[1]]), normalise)
 
 
-def grid_from_field(
-    field: Callable[[Tensor], tuple[Tensor, Tensor]],
-    *,
-    half_side: float,
-    num_cells: int = 96,
-    device: torch.device | str = "cpu",
-) -> OccupancyGrid:
-    """Bounds of any field over the cube [-half_side, half_side]^3 of the world frame.
-
-    The field may jump between the corners of a cell: bounds reach one cell around.
-
-    Args:
-        field: points (P, 3) -> density (P,), rgb (P, 3).
-        half_side: half side of the cube in world units.
-        num_cells: cells per axis; the field is asked at (num_cells + 1)^3 points.
-        device: where the field computes.
-    """
-    line = torch.linspace(-half_side, half_side, num_cells + 1, device=device)
-    slabs = [  # one at a time: a field may not bound its memory itself
-        field(torch.cartesian_prod(line[i : i + 1], line, line))[0] for i in range(num_cells + 1)
-    ]
-    density = torch.cat(slabs).view([num_cells + 1] * 3)
-    return grid_from_lattice(density, lambda points: points / half_side, reach=1)
-
-
 def visible_samples(
     lower: Float[Tensor, "R S"],
     upper: Float[Tensor, "R S"],

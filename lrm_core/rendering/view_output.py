@@ -17,8 +17,8 @@ from lrm_core.errors import OutputError
 from lrm_core.geometry.trajectories import direction_degrees
 from lrm_core.imaging.contact_sheet import contact_sheet, fit_image
 from lrm_core.io.camera_files import write_cameras
-from lrm_core.io.checkpoint_files import write_json
 from lrm_core.io.image_writing import depth_unit, encode_depth, to_uint8, write_png
+from lrm_core.io.json_files import write_json
 from lrm_core.io.video_files import VIDEO_SUFFIXES, write_video
 from lrm_core.rendering.mesh_renderer import Channel
 from lrm_core.structures.cameras import Cameras

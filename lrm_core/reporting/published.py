@@ -13,8 +13,6 @@ from typing import Any, Literal
 from lrm_core.config import bundled_presets, parse_config, read_yaml
 from lrm_core.errors import ConfigError
 
-_STRICT: Any = {"extra": "forbid"}
-
 MARK = "published (other protocol)"
 """What every row of published numbers is marked with."""
 
@@ -22,8 +20,6 @@ MARK = "published (other protocol)"
 @dataclass(frozen=True, kw_only=True)
 class PublishedMetric:
     """A column of a published table."""
-
-    __pydantic_config__ = _STRICT
 
     direction: Literal["higher", "lower"]
     """Which way is better."""
@@ -35,8 +31,6 @@ class PublishedMetric:
 class PublishedRow:
     """A method of a published table."""
 
-    __pydantic_config__ = _STRICT
-
     method: str
     values: dict[str, float]
     """Metric -> value; metrics that were not measured are left out."""
@@ -46,8 +40,6 @@ class PublishedRow:
 @dataclass(frozen=True, kw_only=True)
 class PublishedTable:
     """One table of one paper on one dataset: its numbers compare with one another only."""
-
-    __pydantic_config__ = _STRICT
 
     paper: str
     year: int

@@ -23,8 +23,6 @@ from lrm_core.errors import ConfigError
 from lrm_core.training.layer_config import LayerConfig
 from lrm_core.training.view_config import ViewDataConfig
 
-_STRICT: Any = {"extra": "forbid"}
-
 Perceptual = Literal["none", "gradient", "ms-ssim", "lpips"]
 
 
@@ -32,15 +30,13 @@ Perceptual = Literal["none", "gradient", "ms-ssim", "lpips"]
 class RenderingLossConfig:
     """Losses of rendered views, and how they are rendered."""
 
-    __pydantic_config__ = _STRICT
-
     mse_weight: float = 1.0
     perceptual: Perceptual = "lpips"
-    """lpips is the paper's; its VGG weights must be at hand. The others need none."""
+    """lpips is the paper's and needs VGG weights; the others need none."""
     perceptual_weight: float = 2.0
     """lambda (section 4.2)."""
     mask_weight: float = 0.0
-    """Of the squared error of opacity against alpha; the paper has none."""
+    """Weight of the squared error of opacity against alpha; the paper has none."""
     num_samples: int | None = None
     """Samples per ray; null for the model's own number."""
     chunk_rays: int = 4096
@@ -60,8 +56,6 @@ class RenderingLossConfig:
 class OptimizerConfig:
     """AdamW under a cosine schedule (section 4.2 and appendix B)."""
 
-    __pydantic_config__ = _STRICT
-
     learning_rate: float = 4e-4
     """Highest rate, at the end of the warm-up."""
     backbone_factor: float = 1.0
@@ -69,7 +63,7 @@ class OptimizerConfig:
     starts from pre-trained weights."""
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.05
-    """Of the weights of linear and convolution layers alone."""
+    """Applied to the weights of linear and convolution layers only."""
     warmup_steps: int = 3000
     decay_steps: int | None = None
     """null: cosine to zero from the warm-up to the end (the paper). A number: constant until so
@@ -87,8 +81,6 @@ class OptimizerConfig:
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """One training run; the defaults are the paper's."""
-
-    __pydantic_config__ = _STRICT
 
     model: str = "lrm-large"
     """Model preset."""
@@ -111,7 +103,7 @@ class TrainingConfig:
     """Passes over the data, copies included; either this or `num_steps`."""
     num_steps: int | None = None
     global_batch: int = 1024
-    """Samples per optimiser step, over all processes (section 4.2)."""
+    """Samples per optimizer step, over all processes (section 4.2)."""
     micro_batch: int = 8
     """Samples per process and pass; gradients are accumulated up to `global_batch`."""
     ema_decay: float | None = None
@@ -129,7 +121,7 @@ class TrainingConfig:
     """Steps between two lines of `metrics.jsonl`."""
     checkpoint_every: int = 1000
     keep_last: int = 3
-    """Newest checkpoints that stay, besides the best one."""
+    """Newest checkpoints that are kept, besides the best."""
     validate_every: int | None = None
     """Steps between two validations; null for none."""
     validation_objects: int = 16
@@ -214,7 +206,7 @@ def with_overrides(
             continue
         inner = result.get(first)
         if not isinstance(inner, dict | None):
-            raise ConfigError(f"{origin}: '{key}': '{first}' holds no settings of its own")
+            raise ConfigError(f"{origin}: '{key}': '{first}' is not a group of settings")
         result[first] = with_overrides(inner or {}, {rest: value}, origin=origin)
     return result
 
@@ -244,5 +236,5 @@ def _dotted(settings: dict[str, Any]) -> dict[str, Any]:
     dotted: dict[str, Any] = {}
     for key, value in settings.items():
         inner = _dotted(value) if isinstance(value, dict) else {"": value}
-        dotted |= {f"{key}.{rest}".rstrip("."): one for rest, one in inner.items()}
+        dotted |= {f"{key}.{rest}".rstrip("."): item for rest, item in inner.items()}
     return dotted

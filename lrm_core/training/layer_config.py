@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-_STRICT: Any = {"extra": "forbid"}
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeshFolder:
     """A folder of mesh files to train on."""
-
-    __pydantic_config__ = _STRICT
 
     folder: str
     """Path; environment variables are expanded."""
@@ -26,39 +22,37 @@ class MeshFolder:
 class ViewSampling:
     """The cameras of training photos; ranges are uniform.
 
-    Three kinds, and what the model is told of the camera:
+    Three kinds, and the camera that the model is given with each:
 
     - canonical: distance 2, focal length 0.75, the object's longest side 2 x `canonical_half_side`,
       centered; half of them level. The size of the object in the photo then tells how deep it may
-      be. The model is told so.
+      be. The model is given this camera.
     - framed: any lens, cropped so that the outline's longer side is `framed_ratio` of the photo, as
-      photos of unknown origin are. The model is told that it is canonical; what does not fit into
+      photos of unknown origin are. The model is given the canonical camera; what does not fit into
       its cube is pressed in along the depth.
-    - free: any size, distance and focal length, and the model is told which.
+    - free: any size, distance and focal length; the model is given the true camera.
     """
-
-    __pydantic_config__ = _STRICT
 
     num_views: int = 4
     """Photos per object and turn."""
     size: int = 128
     """Photo side in pixels."""
     elevation_degrees: tuple[float, float] = (-10.0, 40.0)
-    """Of the camera above the object."""
+    """Elevation of the camera above the object."""
     half_side: tuple[float, float] = (0.65, 0.95)
     """Free photos: half of the object's longest side in the world."""
     distance: tuple[float, float] = (1.8, 3.2)
-    """Free photos: of the camera from the world's origin; the focal length follows, so that the
-    object keeps its size in the photo."""
+    """Free photos: distance of the camera from the world's origin; the focal length follows, so
+    that the object keeps its size in the photo."""
     focal_at_2: tuple[float, float] = (0.7, 0.8)
     """Free photos: focal length over image width for distance 2."""
     shift: float = 0.04
     """Free photos: largest offset of the object from the world's origin, per axis."""
     canonical_share: float = 0.5
-    """Of all photos."""
+    """Share of canonical photos."""
     canonical_half_side: float = 0.9
     framed_share: float = 0.35
-    """Of all photos; the others are free."""
+    """Share of framed photos; the others are free."""
     framed_ratio: float = 0.7
     framed_distance: tuple[float, float] = (1.6, 6.0)
     """Distances from which framed photos are taken, uniform in the inverse."""
@@ -72,8 +66,6 @@ class ViewSampling:
 class ObjectStreamConfig:
     """The objects, and how long each set of photos is used (`object_stream.py`)."""
 
-    __pydantic_config__ = _STRICT
-
     meshes: tuple[MeshFolder, ...] = ()
     num_procedural: int = 0
     num_sets: int = 0
@@ -81,7 +73,7 @@ class ObjectStreamConfig:
     num_household: int = 0
     """Everyday things (`procedural/household.py`)."""
     seed: int = 0
-    """Of the procedural objects."""
+    """Seed of the procedural objects."""
     views: ViewSampling = field(default_factory=ViewSampling)
     window: int = 512
     """Objects that samples are drawn from at a time."""
@@ -94,8 +86,6 @@ class ObjectStreamConfig:
 class LayerConfig:
     """Data and losses of layer supervision (`layer_objective.py`)."""
 
-    __pydantic_config__ = _STRICT
-
     data: ObjectStreamConfig = field(default_factory=ObjectStreamConfig)
     num_points: int = 256
     """Colored points at the surface per photo, seen or not."""
@@ -107,13 +97,13 @@ class LayerConfig:
     lit_share: float = 0.6
     """Share of photos with a light, if augmented; the others show plain albedo."""
     smooth_weight: float = 2.0
-    """Of the error of depth differences between neighboring pixels, where the true difference is
-    below `smooth_below`: what makes surfaces smooth and edges sharp."""
+    """Weight of the error of depth differences between neighboring pixels, where the true
+    difference is below `smooth_below`: what makes surfaces smooth and edges sharp."""
     smooth_below: float = 0.08
     behind_weight: float = 0.5
-    """Of the color of the last surface."""
+    """Weight of the color of the last surface."""
     detail_weight: float = 1.0
-    """Of that color's differences between neighboring pixels: a face copied to the back of a head
-    costs its outlines."""
+    """Weight of that color's differences between neighboring pixels: a face copied to the back of a
+    head costs its outlines."""
     color_weight: float = 0.5
-    """Of the colors of points."""
+    """Weight of the colors of points."""

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from lrm_core.config import Normalization
-
-_STRICT: Any = {"extra": "forbid"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSource:
     """One dataset of views, as `lrm preprocess` writes it."""
 
-    __pydantic_config__ = _STRICT
-
     url: str
     """Folder or fsspec URL; environment variables are expanded."""
     repeats: int = 1
     """Copies per epoch (section 4.2: Objaverse 1, MVImgNet 3)."""
     distance: float | None = 2.0
-    """Of the input camera after normalisation; null keeps each capture's own (section 4.2)."""
+    """Distance of the input camera after normalization; null keeps each capture's (section 4.2)."""
 
     def __post_init__(self) -> None:
         if self.repeats < 1:
@@ -31,8 +26,6 @@ class ViewSource:
 @dataclass(frozen=True, kw_only=True)
 class ViewDataConfig:
     """What rendering losses are trained on."""
-
-    __pydantic_config__ = _STRICT
 
     sources: tuple[ViewSource, ...] = ()
     split: str = "train"
@@ -53,7 +46,7 @@ class ViewDataConfig:
     def __post_init__(self) -> None:
         low, high = self.target_resolution
         if not 1 <= low <= high:
-            raise ValueError(f"target_resolution {low} to {high} is no range of image sides")
+            raise ValueError(f"target_resolution {low} to {high} is not a range of image sides")
         if low < self.crop and low != high:
             raise ValueError(
                 f"crop {self.crop} is larger than the smallest target_resolution {low}: "

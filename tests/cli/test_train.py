@@ -63,7 +63,7 @@ def test_fine_tuning_starts_from_any_model_and_says_so(run, tmp_path, monkeypatc
     assert "weights of lrm-mini" in result.stderr
     assert "2 samples per epoch" in result.stderr
     assert "1 passes x 1 processes x 1 samples" in result.stderr
-    assert "step 2 of 3 is saved; the same command goes on" in result.stderr
+    assert "step 2 of 3 is saved; the same command resumes" in result.stderr
 
 
 def test_recipes_are_listed(run):

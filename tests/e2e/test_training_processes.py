@@ -116,7 +116,7 @@ def test_two_processes_give_the_losses_of_one_and_one_can_go_on(
     saved = max((tmp_path / "checkpoints").glob("step-*.pt"))
     done = int(saved.stem.removeprefix("step-"))
     assert 8 <= done < NUM_STEPS, words
-    assert f"step {done} of 24 is saved; the same command goes on" in words
+    assert f"step {done} of 24 is saved; the same command resumes" in words
     assert f"steps:   {done} of 24 done" in _finish(LRM, recipe, tmp_path)
     for found, expected in zip(_entries(tmp_path), _entries(unbroken), strict=True):
         assert found == pytest.approx(expected, rel=1e-5)

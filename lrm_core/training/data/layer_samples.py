@@ -27,7 +27,7 @@ class LayerSample:
 
     Attributes:
         image: straight-alpha RGBA in [0, 1].
-        lens: distance and focal length that the model is told.
+        lens: distance and focal length of the camera that the model is given.
         depths: y of the first and the last surface of every ray; NaN where there is none.
         behind: sRGB of the last surface.
         points: at the surface, in the triplane's coordinates.
@@ -58,7 +58,7 @@ class LayerBatch:
 
     Attributes:
         images: (B, 4, S, S).
-        cameras: what the model is told, B.
+        cameras: the B cameras that the model is given.
         depths: (B, 2, S, S).
         behind: (B, 3, S, S).
         points: (B, Q, 3).
@@ -100,7 +100,7 @@ def draw_sample(
     """One photo of an object, lit and spoiled.
 
     Args:
-        photos: of the object.
+        photos: photos of the object.
         config: what is drawn.
         rng: source of randomness; the sample follows from its state alone.
         index: which photo; None for any.
@@ -179,7 +179,7 @@ class LayerSamples(Dataset[LayerSample]):
     Args:
         stream: the objects.
         config: what is drawn.
-        seed: of the run.
+        seed: seed of the run.
         fixed: for validation: each photo of the first objects in turn, without augmentation; the
             number of objects.
     """

@@ -3,8 +3,8 @@
 Position p of the stream is an object and V new photos of it, both pure functions of (seed, p). A
 window slides over the stream while samples are drawn from it, so that an object is seen some times
 from the same photos, leaves, and comes back later with others: no photo is used for long, and no
-more disk space is taken than the window needs. Files are only a cache: whoever misses one makes it
-again, one process or many, before or after a stop.
+more disk space is taken than the window needs. Files are only a cache: a process that misses one
+makes it again, alone or beside others, before or after a stop.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lrm_core.errors import LrmError, TrainingError
-from lrm_core.io.mesh_files import SCENE_SUFFIXES, normalise_scene, read_scene
+from lrm_core.errors import TrainingError
+from lrm_core.geometry.scene_conversion import normalise_scene
+from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.parallel import JobFailed, run_job
 from lrm_core.procedural.household import procedural_household
 from lrm_core.procedural.objects import procedural_object
 from lrm_core.procedural.sets import procedural_set
@@ -37,7 +39,7 @@ class TrainingObject:
     Attributes:
         name: unique among the objects of a run.
         load: gives its mesh.
-        weight: how often it comes, relative to others.
+        weight: how often it comes, relative to the others.
     """
 
     name: str
@@ -49,7 +51,7 @@ def training_objects(config: ObjectStreamConfig) -> list[TrainingObject]:
     """All objects of a run.
 
     Raises:
-        TrainingError: a mesh folder does not exist, or there is no object at all.
+        TrainingError: a mesh folder does not exist, or there are no objects.
     """
     objects = []
     for source in config.meshes:
@@ -84,11 +86,11 @@ class ObjectStream:
     """Photos by position.
 
     Attributes:
-        objects: in any order.
+        objects: objects of the run, in any order.
         views: how they are photographed.
-        seed: of the run.
-        folder: of the cached files.
-        keep: files this many positions behind the one that is made are removed.
+        seed: seed of the run.
+        folder: folder of the cached files.
+        keep: a file is removed when the one this many positions ahead of it is made.
     """
 
     objects: Sequence[TrainingObject]
@@ -109,7 +111,8 @@ class ObjectStream:
         An object that cannot be loaded is replaced by another drawn for the same position.
 
         Raises:
-            TrainingError: one object after another cannot be loaded.
+            TrainingError: one object after another cannot be used.
+            MissingDependencyError: an object needs a package that is not installed.
         """
         path = self.folder / f"{position:09d}.npz"
         try:
@@ -120,11 +123,9 @@ class ObjectStream:
         for attempt in range(_MOST_TRIES):
             rng = np.random.default_rng([self.seed, position, attempt])
             chosen = self.objects[self._index(position) if attempt == 0 else self._any(rng)]
-            try:
-                scene = normalise_scene(chosen.load(), 2.0)
-                photos = take_photos(scene, self.views, rng)
-            except (LrmError, ValueError) as error:  # one bad asset must not stop the run
-                reason = f"{chosen.name} was passed over: {error}"
+            photos = run_job(partial(_photograph, self.views, rng), chosen)
+            if isinstance(photos, JobFailed):  # one bad asset must not stop the run
+                reason = f"{chosen.name} was passed over: {photos.reason}"
                 continue
             photos.save(path)
             (self.folder / f"{position - self.keep:09d}.npz").unlink(missing_ok=True)
@@ -133,7 +134,7 @@ class ObjectStream:
 
     @cached_property
     def _shares(self) -> np.ndarray:
-        weights = np.array([one.weight for one in self.objects])
+        weights = np.array([item.weight for item in self.objects])
         shares: np.ndarray = weights / weights.sum()
         return shares
 
@@ -143,6 +144,12 @@ class ObjectStream:
     def _index(self, position: int) -> int:
         order = _round_order(self, position // self.round_length)
         return int(order[position % self.round_length])
+
+
+def _photograph(
+    views: ViewSampling, rng: np.random.Generator, chosen: TrainingObject
+) -> LayeredPhotos:
+    return take_photos(normalise_scene(chosen.load(), 2.0), views, rng)
 
 
 @lru_cache(maxsize=4)

@@ -45,7 +45,7 @@ def crop_targets(
 
     Args:
         images: V views with straight alpha.
-        cameras: of the views.
+        cameras: cameras of the views.
         resolution: side of the resized views in pixels.
         crop: side of the windows; where it is not below `resolution`, whole views are used.
         background: grey level behind the object, [0, 1].
@@ -69,10 +69,10 @@ def crop_targets(
 def resize_premultiplied(
     image: UInt8[np.ndarray, "H W 4"], size: int
 ) -> Float32[np.ndarray, "S S 4"]:
-    """A view at another size, its colours multiplied by alpha, in [0, 1].
+    """A view at another size, its colors multiplied by alpha, in [0, 1].
 
     Smaller, every pixel is the average of the area it covers, so that detail never turns into
-    noise; larger, bilinear. Colours are weighted by alpha: hidden pixels leave no fringe.
+    noise; larger, bilinear. Colors are weighted by alpha: hidden pixels leave no fringe.
 
     Args:
         image: straight alpha.

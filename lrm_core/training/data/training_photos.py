@@ -43,11 +43,11 @@ class TrainingView:
         rotation: object to world.
         scale: likewise.
         shift: likewise.
-        distance: of the camera that took the photo, at (0, -distance, 0).
+        distance: distance of the camera that took the photo, at (0, -distance, 0).
         focal: its focal length over the image width.
         press: factor of all depths y in the labels.
-        told_distance: what the model is told.
-        told_focal: what the model is told.
+        told_distance: distance of the camera that the model is given.
+        told_focal: focal length of that camera.
     """
 
     rotation: Float[np.ndarray, "3 3"]
@@ -96,7 +96,7 @@ def draw_view(
 
     Args:
         sampling: the kinds of views.
-        vertices: of the object: centered, longest side 2.
+        vertices: vertices of the object: centered, longest side 2.
         rng: source of randomness.
     """
     kind = rng.random()
@@ -152,7 +152,7 @@ class LayeredPhotos:
     Attributes:
         views: rows of `TrainingView.to_array`.
         albedo: straight-alpha sRGB.
-        normals: of the surface that is seen, in the world frame, times 127.
+        normals: normals of the visible surface in the world frame, times 127.
         behind: sRGB of the last surface along each ray.
         behind_normals: its normals, times 127.
         depths: y of the first and the last surface in the triplane's coordinates; NaN where the ray

@@ -32,7 +32,8 @@ from lrm_core.training.data.target_crops import TargetViews, crop_targets
 from lrm_core.training.view_config import ViewDataConfig, ViewSource
 
 _MOST_DAMAGED = 16
-"""Objects in a row that may be damaged: more are no accident."""
+"""Objects in a row that may be damaged: more are not an accident."""
+_ROTATION_TOLERANCE = 1e-2
 
 # streams of random numbers that must not depend on one another
 _ORDER, _SAMPLE = 0, 1
@@ -43,13 +44,13 @@ class ViewSample:
     """One object: its input view, and V supervised views of which that view is the first.
 
     Attributes:
-        object_id: of the object.
+        object_id: id of the object.
         image: (4, S, S) input view in [0, 1], straight alpha, at the model's input size.
-        camera: of the input view, S x S pixels.
+        camera: camera of the input view, S x S pixels.
         targets: the V supervised views.
         background: grey level that the targets lie on.
-        seed: of the renderer's jitter.
-        damaged: why other objects, whose turn it was, could not be used.
+        seed: seed of the renderer's jitter.
+        damaged: why objects that should have come here could not be used.
     """
 
     object_id: str
@@ -66,7 +67,7 @@ class ViewBatch:
     """B samples.
 
     Attributes:
-        object_ids: of the B objects.
+        object_ids: ids of the B objects.
         images: (B, 4, S, S) input views in [0, 1], straight alpha; models without alpha put them on
             their own background.
         cameras: the B input cameras, S x S pixels.
@@ -139,7 +140,7 @@ class ViewSamples(Dataset[ViewSample]):
         config: what to draw.
         model: size and resampling of the model's input.
         split: which objects; the configuration names one for training and one for validation.
-        seed: of the run.
+        seed: seed of the run.
         fixed: for validation: every object once, whatever the seed; its first view as input and
             others spread evenly, whole images of at most `crop` pixels.
 
@@ -255,7 +256,7 @@ class ViewSamples(Dataset[ViewSample]):
         return np.concatenate([order[:1], np.resize(others, num_side)])
 
 
-# of the current epoch and, while damaged objects are replaced, the next
+# the current epoch and, while damaged objects are replaced, the next
 @lru_cache(maxsize=4)
 def _order_of_epoch(seed: int, epoch: int, size: int) -> Int[np.ndarray, "N"]:
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(size)
@@ -276,9 +277,9 @@ def _open_part(source: ViewSource, split: str) -> _Part:
     chosen = manifest[(manifest["split"] == split) & (manifest["num_views"] > 0)]
     if chosen.empty:
         counts = manifest["split"].value_counts()
-        found = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+        others = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
         raise TrainingError(
-            f"{url}: no object is in the split '{split}' (found: {found or 'no object at all'})",
+            f"{url}: no object is in the split '{split}' (found: {others or 'no objects'})",
             hint="choose another with views.split or views.validation_split, or prepare more",
         )
     return _Part(source, dataset, chosen["object_id"].tolist(), chosen["num_views"].tolist())
@@ -292,17 +293,15 @@ def _check_views(view_set: ViewSet) -> None:
             f"{view_set.object_id}: views of {cameras.width} x {cameras.height} pixels, "
             "expected square ones"
         )
-    determinants = torch.linalg.det(cameras.c2w[:, :3, :3])
-    rigid = bool(((determinants - 1.0).abs() < 1e-2).all())  # false for NaN
-    finite = bool(cameras.c2w.isfinite().all() and cameras.intrinsics.isfinite().all())
-    if not (rigid and finite and bool((cameras.intrinsics[:, :2] > 0.0).all())):
-        raise InputError(f"{view_set.object_id}: its cameras are no rigid pinhole cameras")
+    usable = cameras.is_rigid(_ROTATION_TOLERANCE) & cameras.intrinsics.isfinite().all(dim=1)
+    if not bool((usable & (cameras.intrinsics[:, :2] > 0.0).all(dim=1)).all()):
+        raise InputError(f"{view_set.object_id}: its cameras are not rigid pinhole cameras")
 
 
 def _joined(cameras: Sequence[Cameras]) -> Cameras:
     return Cameras(
-        torch.cat([one.c2w for one in cameras]),
-        torch.cat([one.intrinsics for one in cameras]),
+        torch.cat([camera.c2w for camera in cameras]),
+        torch.cat([camera.intrinsics for camera in cameras]),
         cameras[0].width,
         cameras[0].height,
     )

@@ -2,8 +2,8 @@
 
 `OUT/checkpoints/step-00001000.pt` holds everything that the next step depends on. Samples and the
 renderer's jitter are pure functions of the seed and the step, and the learning rate is one of the
-step: neither random states nor a position in the data need to be kept, and a run can go on with
-another number of processes.
+step: neither random states nor a position in the data need to be kept, and a run can be resumed
+with another number of processes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lrm_core.config import changed_settings
 from lrm_core.errors import CheckpointError, TrainingError
 from lrm_core.io.atomic_write import replacing
 from lrm_core.io.checkpoint_files import read_tensors
@@ -47,14 +48,14 @@ class TrainingState:
     """A run between two steps.
 
     Attributes:
-        step: optimiser steps done.
+        step: optimizer steps done.
         model: state dict of the model.
-        average: of the averaged weights, or None without an average.
-        optimizer: state dict of the optimiser.
-        recent_losses: total losses of the last steps, by which spikes are told.
+        average: state dict of the averaged weights, or None without an average.
+        optimizer: state dict of the optimizer.
+        recent_losses: total losses of the last steps, by which spikes are found.
         num_high: how many of the last steps in a row were spikes.
-        best_score: of the validations so far, or None; higher is better.
-        configuration: of the run, nested plain values: `model` and `training`.
+        best_score: best score of the validations so far, or None; higher is better.
+        configuration: configuration of the run, nested plain values: `model` and `training`.
     """
 
     step: int
@@ -78,7 +79,7 @@ def save_checkpoint(
     """Write a state atomically, and remove all but the newest.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         state: what to write.
         keep_last: checkpoints that stay, this one included.
         is_best: keep it as `best.pt` too, until a better one comes.
@@ -129,13 +130,13 @@ def read_checkpoint(path: Path) -> TrainingState:
     """Read one checkpoint, without running anything it contains.
 
     Raises:
-        CheckpointError: damaged, or no training state.
+        CheckpointError: damaged, or not a training state.
     """
     values = read_tensors(path)
     try:
         state = TrainingState(**values)
     except TypeError as error:
-        raise CheckpointError(f"{path}: no training state ({error})") from error
+        raise CheckpointError(f"{path}: not a training state ({error})") from error
     return state
 
 
@@ -144,8 +145,8 @@ def compare_configurations(before: dict[str, Any], now: dict[str, Any], folder: 
 
     Args:
         before: configuration of the checkpoint.
-        now: configuration of the run that would go on from it.
-        folder: of the run, for the message.
+        now: configuration of the run that would resume from it.
+        folder: folder of the run, for the message.
 
     Returns:
         settings that have changed and may, one line each.
@@ -173,13 +174,8 @@ def compare_configurations(before: dict[str, Any], now: dict[str, Any], folder: 
 
 def _differences(before: Any, now: Any, place: str) -> list[str]:
     """Settings that differ, one line each."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        return [
-            line
-            for key in sorted(before.keys() | now.keys())
-            for line in _differences(before.get(key), now.get(key), f"{place}.{key}")
-        ]
-    return [] if before == now else [f"{place} was {before!r}, is {now!r}"]
+    changed = changed_settings(before, now, place)
+    return [f"{name} was {then!r}, is {value!r}" for name, then, value in changed]
 
 
 def _replace_with(source: Path, target: Path) -> None:

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lrm_core.config import config_to_dict
-from lrm_core.errors import ConfigError, TrainingError
+from lrm_core.errors import ConfigError, TrainingError, first_line
 from lrm_core.models.image_encoder import VitEncoder
 from lrm_core.models.triplane_decoder import TriplaneDecoder
 from lrm_core.training.config import TrainingConfig
@@ -46,11 +46,11 @@ from lrm_core.training.run.weight_average import WeightAverage
 
 
 @runtime_checkable
-class Watch(Protocol):
-    """Who is told what happens; only the main process tells of steps."""
+class TrainingCallbacks(Protocol):
+    """Called while a run trains; on steps and validations, in the main process only."""
 
     def on_step(self, step: int, values: dict[str, float]) -> None:
-        """After every optimiser step: losses, rate, speed."""
+        """After every optimizer step: losses, rate, speed."""
         ...
 
     def on_validation(self, step: int, scores: dict[str, float]) -> None:
@@ -91,15 +91,15 @@ class Trainer:
         objective: model and losses; moved to the accelerator's device.
         samples: what to train on.
         validation_samples: what to validate on, or None.
-        config: of the run.
+        config: configuration of the run.
         num_steps: its length; `config` may give it in epochs.
         folder: checkpoints, logs and validation pages go here.
         accelerator: the processes.
 
     Attributes:
-        step: optimiser steps done.
-        average: of the weights, or None.
-        optimizer: of the model's parameters.
+        step: optimizer steps done.
+        average: average of the weights, or None.
+        optimizer: optimizer of the model's parameters.
 
     Raises:
         ConfigError: the global batch cannot be shared out.
@@ -156,7 +156,7 @@ class Trainer:
 
     @property
     def passes(self) -> int:
-        """Passes per optimiser step and process, over which gradients are accumulated."""
+        """Passes per optimizer step and process, over which gradients are accumulated."""
         per_pass = self.config.micro_batch * self.accelerator.num_processes
         return self.config.global_batch // int(per_pass)
 
@@ -166,7 +166,7 @@ class Trainer:
         return bool(self.accelerator.is_main_process)
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from a checkpoint.
+        """Resume from a checkpoint.
 
         Raises:
             TrainingError: its tensors do not fit the model.
@@ -178,15 +178,14 @@ class Trainer:
                 self.average.load(state.average or state.model)
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(
-                f"the checkpoints of {self.folder} do not fit the model "
-                f"({str(error).splitlines()[0]})",
+                f"the checkpoints of {self.folder} do not fit the model ({first_line(error)})",
                 hint="choose another output folder, or remove this one",
             ) from error
         self.step = state.step
         self.best_score = state.best_score
         self._spikes = SpikeWatch(self.config.spike_factor, state.recent_losses, state.num_high)
 
-    def run(self, watch: Watch) -> None:
+    def run(self, callbacks: TrainingCallbacks) -> None:
         """Train to the end.
 
         Raises:
@@ -198,19 +197,19 @@ class Trainer:
         log = self._open_log()
         with StopSignal() as stop, explain_out_of_memory(self.config):
             try:
-                self._run(watch, log, stop)
+                self._run(callbacks, log, stop)
             finally:
                 if log is not None:
                     log.close()
 
-    def _run(self, watch: Watch, log: RunLog | None, stop: StopSignal) -> None:
+    def _run(self, callbacks: TrainingCallbacks, log: RunLog | None, stop: StopSignal) -> None:
         config = self.config
         batches = self._batches()
         clock = _Clock()
         due = False
         while self.step < self.num_steps:
             clock.start()
-            values, stopping = self._train_step(batches, watch, stop)
+            values, stopping = self._train_step(batches, callbacks, stop)
             clock.stop(config.global_batch)
             last = self.step == self.num_steps
             values["samples_per_second"] = clock.rate
@@ -220,25 +219,25 @@ class Trainer:
                 if last or self.step % config.log_every == 0:
                     log.metrics(self.step, values)
                     clock = _Clock()
-                watch.on_step(self.step, values)
+                callbacks.on_step(self.step, values)
             is_best = False
             every = config.validate_every
             if every is not None and (last or self.step % every == 0) and not stopping:
-                is_best = self._validate(watch, log)
-            # weights in the middle of a spike are no good ones to go back to
+                is_best = self._validate(callbacks, log)
+            # weights in the middle of a spike are not worth going back to
             due = due or self.step % config.checkpoint_every == 0 or is_best
             if last or stopping or (due and self._spikes.num_high == 0):
                 self._save(is_best=is_best)
                 due = False
             if stopping and not last:
                 raise KeyboardInterrupt(
-                    f"step {self.step} of {self.num_steps} is saved; the same command goes on"
+                    f"step {self.step} of {self.num_steps} is saved; the same command resumes"
                 )
 
     def _train_step(
-        self, batches: Iterator[Batch], watch: Watch, stop: StopSignal
+        self, batches: Iterator[Batch], callbacks: TrainingCallbacks, stop: StopSignal
     ) -> tuple[dict[str, float], bool]:
-        """One optimiser step; its losses over all processes, and whether any was asked to stop."""
+        """One optimizer step; its losses over all processes, and whether any process is to stop."""
         config, accelerator = self.config, self.accelerator
         rate = learning_rate_at(self.step, config.optimizer, self.num_steps)
         for group in self.optimizer.param_groups:
@@ -248,7 +247,7 @@ class Trainer:
         for number in range(self.passes):
             batch = next(batches)
             for line in batch.damaged:
-                watch.on_warning(line)
+                callbacks.on_warning(line)
             # gradients meet once per step
             meeting = number == self.passes - 1
             with nullcontext() if meeting else accelerator.no_sync(self._module):
@@ -302,7 +301,7 @@ class Trainer:
             )
         )
 
-    def _validate(self, watch: Watch, log: RunLog | None) -> bool:
+    def _validate(self, callbacks: TrainingCallbacks, log: RunLog | None) -> bool:
         """Score the averaged weights; True where they are the best so far."""
         assert self.validation_samples is not None
         model = self.objective.model
@@ -320,7 +319,7 @@ class Trainer:
             log.validation(self.step, result.scores, sheet)
             if sheet is not None:
                 write_page(self.folder)
-            watch.on_validation(self.step, result.scores)
+            callbacks.on_validation(self.step, result.scores)
         score = selection_score(result.scores)
         is_best = self.best_score is None or score > self.best_score
         if is_best:

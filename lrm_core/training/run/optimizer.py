@@ -54,7 +54,7 @@ def learning_rate_at(step: int, config: OptimizerConfig, num_steps: int) -> floa
     Source: paper, appendix B; constant rates with a decay at the end: Hägele et al. (2024).
 
     Args:
-        step: index of the optimiser step, from 0.
+        step: index of the optimizer step, from 0.
         config: highest rate and length of the warm-up.
         num_steps: length of the run.
     """

@@ -20,16 +20,16 @@ _WANDB_ID = "wandb-id.txt"
 
 
 class RunLog:
-    """The log of one run; only the main process has one.
+    """The log of a run; only the main process has one.
 
     `metrics.jsonl` has one JSON object per line: `step`, and either the losses of that step or
-    `validation` with its scores. A run that goes on from a checkpoint forgets what came after it,
-    so that no step stands twice.
+    `validation` with its scores. A run that is resumed from a checkpoint drops what came after it,
+    so that no step is listed twice.
 
     Args:
-        folder: of the run.
-        step: the log goes on after this step.
-        configuration: of the run, for Weights & Biases.
+        folder: folder of the run.
+        step: the log continues after this step.
+        configuration: configuration of the run, for Weights & Biases.
         tensorboard: write TensorBoard events to `folder/tensorboard`.
         wandb: log to Weights & Biases; its own environment variables say where and as whom.
 
@@ -121,7 +121,7 @@ def _forget_after(path: Path, step: int) -> None:
 
 
 def _start_wandb(folder: Path, configuration: dict[str, Any]) -> Any:
-    """A run of Weights & Biases, the same one when training goes on."""
+    """A run of Weights & Biases, the same one when training is resumed."""
     wandb = require("wandb", extra="wandb", purpose="logging to Weights & Biases")
     id_path = folder / _WANDB_ID
     run_id = id_path.read_text(encoding="utf-8").strip() if id_path.is_file() else None

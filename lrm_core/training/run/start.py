@@ -45,13 +45,13 @@ def start_run(
     device: str,
     data: Path | None = None,
 ) -> RunStart:
-    """Data, model and optimiser of a run; it goes on where an earlier run of the folder stopped.
+    """Data, model and optimizer of a run, which continues an earlier run of the folder.
 
     Under `torchrun` every process calls this.
 
     Args:
         config: the run.
-        folder: of checkpoints, logs, validation pages and the released model.
+        folder: folder of checkpoints, logs, validation pages and the released model.
         device: "cpu", "cuda" or "mps".
         data: where photos of objects are kept while they are used; None for `folder/data`.
 
@@ -133,7 +133,7 @@ def _build_model(config: TrainingConfig, state: TrainingState | None) -> tuple[L
     """The model, and in words where the weights of its image encoder come from."""
     torch.manual_seed(config.seed)
     if state is not None:
-        # its weights are in the checkpoint: what they started from need not be at hand any more
+        # its weights are in the checkpoint: what they started from need not exist any more
         if config.init is None:
             sizes = model_config(config)
         else:
@@ -150,7 +150,7 @@ def _build_model(config: TrainingConfig, state: TrainingState | None) -> tuple[L
 
 
 def _require_same_step(state: TrainingState | None, accelerator: Accelerator) -> None:
-    """Every process must go on from the same checkpoint."""
+    """Every process must resume from the same checkpoint."""
     step = torch.tensor([-1 if state is None else state.step], device=accelerator.device)
     steps = accelerator.gather(step).tolist()
     if min(steps) != max(steps):

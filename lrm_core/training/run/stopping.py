@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from lrm_core.errors import TrainingError
+from lrm_core.errors import TrainingError, first_line
 from lrm_core.training.config import TrainingConfig
 
 _WINDOW = 100
@@ -21,12 +21,12 @@ _LASTING = 20
 
 
 class SpikeWatch:
-    """Tells a loss that stays high from single bad batches.
+    """Distinguishes a loss that stays high from single bad batches.
 
     Args:
         factor: a loss above this many times the median of the last 100 is high; None for never.
-        recent: of a checkpoint, the losses so far.
-        num_high: of a checkpoint, how many of the last losses in a row were high.
+        recent: the last losses of a checkpoint.
+        num_high: how many of the last losses of a checkpoint in a row were high.
 
     Attributes:
         recent: the last losses, at most 100.
@@ -118,7 +118,7 @@ def explain_out_of_memory(config: TrainingConfig) -> Iterator[None]:
         ):
             raise
         raise TrainingError(
-            f"out of memory ({str(error).splitlines()[0]})", hint=_what_needs_less(config)
+            f"out of memory ({first_line(error)})", hint=_what_needs_less(config)
         ) from error
 
 

@@ -47,7 +47,7 @@ def build_task(config: TrainingConfig, model: LRM, data: Path, device: torch.dev
     """The task that a configuration names.
 
     Args:
-        config: of the run.
+        config: configuration of the run.
         model: to be trained.
         data: folder of what is made while training.
         device: where perceptual networks compute.
@@ -115,7 +115,7 @@ def _split(
         )
     chosen = {round(place * len(objects) / count) for place in range(count)}
     return (
-        [one for index, one in enumerate(objects) if index not in chosen],
+        [item for index, item in enumerate(objects) if index not in chosen],
         [replace(objects[index], weight=1.0) for index in sorted(chosen)],
     )
 

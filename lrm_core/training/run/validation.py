@@ -73,8 +73,8 @@ def write_sheet(folder: Path, step: int, result: ValidationResult) -> UInt8[np.n
     """Write the pictures of a validation into the run's folder.
 
     Args:
-        folder: of the run.
-        step: optimiser steps done.
+        folder: folder of the run.
+        step: optimizer steps done.
         result: with at least one row.
 
     Returns:

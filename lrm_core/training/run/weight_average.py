@@ -26,7 +26,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Take in the weights after optimiser step `step` (from 0).
+        """Take in the weights after optimizer step `step` (from 0).
 
         The average follows quickly at first, so that early checkpoints are of use.
         """

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lrm_core.errors import ConfigError
-from lrm_core.geometry.trajectories import fixed_views, orbit, random_on_shell, turntable
+from lrm_core.geometry.trajectories import orbit, random_on_shell, turntable
 from lrm_core.structures.cameras import canonical_camera
 
 
@@ -49,31 +49,6 @@ def test_turntable_loops_without_a_seam_and_peaks_behind():
     assert_looks_at_origin_with_z_up(cameras)
 
 
-def test_fixed_views_show_what_their_names_say():
-    cameras = fixed_views(radius=3.0, size=100)
-    # a point in front, on the source image's right, and on top
-    points = torch.tensor([[0.0, -0.5, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 0.5]])
-    pixels, depth = cameras.project(points)
-    front, right, back, left, top = range(5)
-    nearest = depth.argmin(dim=1)
-    assert [int(nearest[view]) for view in (front, right, top)] == [0, 1, 2]
-    assert int(depth[back].argmax()) == 0
-    assert int(depth[left].argmax()) == 1
-    x, y = pixels.unbind(-1)
-    assert x[front, 1] > 60
-    assert x[back, 1] < 40
-    assert x[right, 0] < 40  # the front lies to the left when seen from the right
-    assert x[left, 0] > 60
-    assert y[top, 0] > 60  # the front points down
-    assert bool((y[:4, 2] < 40).all())
-
-
-def test_fixed_views_in_the_order_asked_for():
-    cameras = fixed_views(["back", "front"])
-    assert torch.allclose(cameras.origins[1], torch.tensor([0.0, -2.0, 0.0]))
-    assert torch.allclose(cameras.origins[0], torch.tensor([0.0, 2.0, 0.0]), atol=1e-6)
-
-
 def test_random_views_fill_the_paper_s_shell_and_repeat_with_the_seed():
     cameras = random_on_shell(4000, generator=torch.Generator().manual_seed(0))
     again = random_on_shell(4000, generator=torch.Generator().manual_seed(0))
@@ -100,8 +75,6 @@ def test_random_views_fill_the_paper_s_shell_and_repeat_with_the_seed():
         (lambda: orbit(3, elevation_degrees=90.0), "between -90 and 90 degrees, got 90.0"),
         (lambda: turntable(3, size=0), "above 0, got 0 and 0.75"),
         (lambda: turntable(3, focal=0.0), "above 0, got 512 and 0.0"),
-        (lambda: fixed_views(["front", "under"]), "no view is called 'under'"),
-        (lambda: fixed_views([]), "no view was named"),
         (lambda: random_on_shell(0), "at least 1"),
         (lambda: random_on_shell(2, radius_range=(3.0, 1.5)), "must be ordered"),
         (lambda: random_on_shell(2, height_range=(2.0, 2.5)), "no camera at distance 1.5"),

@@ -10,12 +10,10 @@ from safetensors.numpy import load_file as load_with_numpy
 
 from lrm_core.errors import CheckpointError, OutputError
 from lrm_core.io.checkpoint_files import (
-    read_json,
     read_metadata,
     read_tensors,
     require_finite,
     require_tensors,
-    write_json,
     write_safetensors,
 )
 
@@ -189,17 +187,6 @@ def test_require_finite(bad: float, dtype: torch.dtype) -> None:
     broken[777] = bad
     with pytest.raises(CheckpointError, match="'b' holds NaN or infinity"):
         require_finite({"a": good, "b": broken}, origin="file")
-
-
-def test_json_round_trip_and_errors(tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
-    write_json(path, {"a": [1, 2.5, "ü"]})
-    assert read_json(path) == {"a": [1, 2.5, "ü"]}
-    for content in (b"{", b"[1]", b"\xff\xfe", b"", b"[" * 100_000):
-        path.write_bytes(content)
-        with pytest.raises(CheckpointError) as caught:
-            read_json(path)
-        assert "\n" not in caught.value.message
 
 
 def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:

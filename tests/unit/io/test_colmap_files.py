@@ -4,10 +4,11 @@ import struct
 
 import numpy as np
 import pytest
+from colmap_writer import write_colmap_model
 from scipy.spatial.transform import Rotation
 
 from lrm_core.errors import InputError
-from lrm_core.io.colmap_files import read_colmap_model, write_colmap_model
+from lrm_core.io.colmap_files import read_colmap_model
 from lrm_core.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
 
 POSE = {"quaternion": (1.0, 0.0, 0.0, 0.0), "translation": (0.0, 0.0, 0.0)}
@@ -231,7 +232,7 @@ def test_impossible_cameras_are_refused(values, message):
 
 def test_impossible_poses_and_models_are_refused(tmp_path):
     for pose in ({"quaternion": (0.0,) * 4}, {"translation": (0.0, float("inf"), 0.0)}):
-        with pytest.raises(InputError, match="no pose"):
+        with pytest.raises(InputError, match="not a pose"):
             image(**pose)
     camera = ColmapCamera(1, "PINHOLE", 4, 4, (1.0,) * 4)
     with pytest.raises(InputError, match="not listed"):

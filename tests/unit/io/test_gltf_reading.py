@@ -523,7 +523,7 @@ def _no_faces(d: Document) -> None:
         (_absurd_zeros, "claims 1000000000000"),
         (_negative_offset, "beyond a buffer"),
         (_network, "nothing is read from the network"),
-        (_version_1, "no glTF 2"),
+        (_version_1, "not a glTF 2"),
         (_no_faces, "no triangles"),
     ],
 )

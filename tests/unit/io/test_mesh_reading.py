@@ -237,7 +237,7 @@ property float z\nelement face 1\nproperty list uchar int vertex_indices\nend_he
         ("a.glb", b"", "is empty"),
         ("a.dae", b"<svg/>", "document of 'svg', expected COLLADA"),
         ("a.dae", b"<COLLADA><asset>", "DAE file"),
-        ("a.gltf", b"{}", "no glTF 2"),
+        ("a.gltf", b"{}", "not a glTF 2"),
         ("a.gltf", b"[" * 100_000, "GLTF file"),
     ],
 )

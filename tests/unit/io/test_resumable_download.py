@@ -227,7 +227,7 @@ def test_json_comes_with_its_headers():
     assert headers["x-total-count"] == "2"
     assert str(server.requests[0].url) == "https://server.test/models?page=1"
     assert source.get_json("https://server.test/models", {"page": 2}) is None
-    with pytest.raises(InputError, match="no JSON"):
+    with pytest.raises(InputError, match="not a JSON"):
         source.get_json("https://server.test/models")
 
 

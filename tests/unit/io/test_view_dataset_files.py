@@ -116,7 +116,7 @@ def test_a_manifest_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     manifest = pd.read_parquet(tmp_path / MANIFEST)
     manifest["shard"] = "../secret.tar"
     manifest.to_parquet(tmp_path / MANIFEST)
-    with pytest.raises(InputError, match="no name of a shard"):
+    with pytest.raises(InputError, match="not the name of a shard"):
         read_view_set(open_view_dataset(tmp_path), "cup")
 
 

@@ -16,7 +16,8 @@ from lrm_core.errors import (
     OutputError,
     StoppedError,
 )
-from lrm_core.io.mesh_files import read_scene, scene_from_mesh
+from lrm_core.geometry.scene_conversion import scene_from_mesh
+from lrm_core.io.mesh_reading import read_scene
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.result_files import write_result, write_turntable

@@ -3,10 +3,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from field_grid import grid_from_field
 
 from lrm_core.rendering.occupancy_grid import (
     OccupancyGrid,
-    grid_from_field,
     grid_from_lattice,
     visible_samples,
 )

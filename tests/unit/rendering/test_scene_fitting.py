@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import torch
 import trimesh
 
-from lrm_core.geometry.trajectories import fixed_views
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.scene_fitting import fit_scene, needs_fitting
 from lrm_core.structures.scene import Material, Scene, ScenePart
@@ -33,7 +34,8 @@ def test_what_needs_fitting(scene, expected):
 def test_a_fitted_scene_is_whole_from_every_side(sides):
     scene = fit_scene(box(sides, centre=(7, -3, 2)))
     np.testing.assert_allclose(scene.bounds.sum(0), 0, atol=1e-5)
-    opacity = render_scene(scene, fixed_views(size=48)).opacity
+    cameras = (orbit(4, size=48), orbit(1, elevation_degrees=89.0, size=48))
+    opacity = torch.cat([render_scene(scene, views).opacity for views in cameras])
     for border in (opacity[:, 0], opacity[:, -1], opacity[:, :, 0], opacity[:, :, -1]):
         assert (border == 0).all()
     assert opacity.amax() == 1

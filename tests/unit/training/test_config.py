@@ -53,7 +53,7 @@ def test_overriding_changes_no_input():
         ({"num_step": 7}, "num_step"),
         ({"views.cropp": 7}, "views.cropp"),
         ({"layers.data.meshes": [{"folder": "x", "upp": "y"}]}, "upp"),
-        ({"num_steps.x": 3}, "'num_steps' holds no settings"),
+        ({"num_steps.x": 3}, "'num_steps' is not a group of settings"),
         ({"epochs": 3}, "exactly one of epochs"),
         ({"num_steps": None}, "exactly one of epochs"),
         ({"num_steps": 0}, "length of the run"),

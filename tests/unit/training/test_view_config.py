@@ -6,7 +6,7 @@ from lrm_core.training.view_config import ViewDataConfig, ViewSource
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"target_resolution": (256, 128)}, "no range"),
+        ({"target_resolution": (256, 128)}, "not a range"),
         ({"target_resolution": (64, 384), "crop": 128}, "crop 128 is larger"),
         ({"num_side_views": -1}, "num_side_views 0 or more"),
         ({"max_views": 0}, "max_views 0"),

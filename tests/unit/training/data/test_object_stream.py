@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from lrm_core.errors import InputError, TrainingError
+from lrm_core.errors import InputError, MissingDependencyError, TrainingError
 from lrm_core.structures.scene import Material, Scene, ScenePart
 from lrm_core.training.data.object_stream import ObjectStream, TrainingObject, training_objects
 from lrm_core.training.data.training_photos import LayeredPhotos
@@ -136,7 +136,10 @@ def test_an_object_that_cannot_be_used_is_replaced_and_named(tmp_path: Path):
         return Scene((ScenePart(np.zeros((3, 3), np.float32), np.zeros((1, 3), np.int32),
                                 Material()),))  # fmt: skip
 
-    for load, words in ((broken, "no faces"), (flat, "")):
+    def hostile() -> Scene:
+        raise IndexError("whatever a parser of foreign files raises")
+
+    for load, words in ((broken, "no faces"), (flat, ""), (hostile, "IndexError: whatever")):
         folder = tmp_path / load.__name__
         some = [*objects(3), TrainingObject("bad", load)]
         stream = stream_of(folder, some)
@@ -149,6 +152,14 @@ def test_an_object_that_cannot_be_used_is_replaced_and_named(tmp_path: Path):
         again, reason = stream_of(tmp_path / "again" / load.__name__, some).photos(position)
         assert same(again, photos)
         assert reason
+
+
+def test_a_missing_package_is_said_at_once(tmp_path: Path):
+    def lacking() -> Scene:
+        raise MissingDependencyError("no such package")
+
+    with pytest.raises(MissingDependencyError):
+        stream_of(tmp_path, [TrainingObject("any", lacking)]).photos(0)
 
 
 def test_a_broken_mesh_file_is_replaced_and_named(tmp_path: Path):

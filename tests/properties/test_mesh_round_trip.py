@@ -1,10 +1,12 @@
-"""What is written comes back: the two halves of mesh_files agree with one another."""
+"""What is written comes back: reading and writing agree with one another."""
 
 import numpy as np
 import pytest
 
-from lrm_core.io.mesh_files import read_scene, scene_from_mesh, write_mesh
+from lrm_core.geometry.scene_conversion import scene_from_mesh
 from lrm_core.io.mesh_placement import FORMAT_FRAMES
+from lrm_core.io.mesh_reading import read_scene
+from lrm_core.io.mesh_writing import write_mesh
 from lrm_core.structures.mesh import Mesh, Texture
 
 
