@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lrm_core.errors import LrmError, StoppedError
     from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
     from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
-    from lrm_core.reconstruction.scene import load_scene, save_scene
     from lrm_core.reconstruction.stages import StageClock
+    from lrm_core.reconstruction.stored_field import load_field, save_field
     from lrm_core.structures.cameras import Cameras
     from lrm_core.structures.mesh import Mesh
     from lrm_core.structures.triplane import Triplane
@@ -33,8 +33,8 @@ _HOMES = {
     "load_model": "lrm_core.reconstruction.pipeline",
     "MeshOptions": "lrm_core.reconstruction.reconstruction",
     "Reconstruction": "lrm_core.reconstruction.reconstruction",
-    "load_scene": "lrm_core.reconstruction.scene",
-    "save_scene": "lrm_core.reconstruction.scene",
+    "load_field": "lrm_core.reconstruction.stored_field",
+    "save_field": "lrm_core.reconstruction.stored_field",
     "StageClock": "lrm_core.reconstruction.stages",
     "Cameras": "lrm_core.structures.cameras",
     "Mesh": "lrm_core.structures.mesh",
@@ -52,9 +52,9 @@ __all__ = [
     "StoppedError",
     "Triplane",
     "__version__",
+    "load_field",
     "load_model",
-    "load_scene",
-    "save_scene",
+    "save_field",
 ]
 
 

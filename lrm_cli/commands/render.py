@@ -1,4 +1,4 @@
-"""`lrm render`: views of a mesh or of a reconstructed scene."""
+"""`lrm render`: views of a mesh or of a stored radiance field."""
 
 from __future__ import annotations
 
@@ -155,7 +155,8 @@ def render(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT", help="Mesh (.glb .gltf .obj .ply .stl) or scene (.safetensors)."
+            metavar="INPUT",
+            help="Mesh (.glb .gltf .obj .ply .stl) or radiance field (.safetensors).",
         ),
     ],
     out: Annotated[
@@ -175,7 +176,7 @@ def render(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Render views of a mesh or a reconstructed scene: images, contact sheet, turntable."""
+    """Render views of a mesh or a stored radiance field: images, contact sheet, turntable."""
     output = Output(as_json=as_json, quiet=quiet)
     channels = parse_channels(images.channels)
     background = _parse_color(images.background)
@@ -224,7 +225,7 @@ def _open(
     *,
     given_cameras: bool,
 ) -> ViewSource:
-    """The mesh or scene, and what should be said about it."""
+    """The mesh or field, and what should be said about it."""
     from lrm_core.device import choose_device
     from lrm_core.reconstruction.view_source import open_view_source
 
@@ -236,7 +237,7 @@ def _open(
         want_normals="normal" in channels,
         device=choose_device(device),
     )
-    if mesh.lit and subject.kind == "scene":
+    if mesh.lit and subject.kind == "field":
         output.warning("--lit lights meshes only")
     if subject.fitted and mesh.normalize is None:
         output.info(f"{source.name} was centered and scaled into view (--no-normalize keeps it)")

@@ -32,8 +32,8 @@ from lrm_core.io.mesh_placement import UpAxis
 from lrm_core.reconstruction.pipeline import ReconstructionModel
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.result_files import write_result, write_turntable
-from lrm_core.reconstruction.scene import save_scene
 from lrm_core.reconstruction.stages import StageClock
+from lrm_core.reconstruction.stored_field import save_field
 from lrm_core.structures.framed_photo import FramedPhoto
 from lrm_core.structures.photo import CutOut
 
@@ -51,14 +51,14 @@ class FileOptions:
         up: up axis of the mesh file; None for the format's own.
         size_mm: longest side in millimeters, for formats that have a unit of length.
         overwrite: replace older files.
-        scene: also write the radiance field here.
+        field: also write the radiance field here.
         video: also write a turntable here.
     """
 
     up: UpAxis | None = None
     size_mm: float | None = None
     overwrite: bool = False
-    scene: Path | None = None
+    field: Path | None = None
     video: Path | None = None
 
 
@@ -241,10 +241,10 @@ def _finish(
             overwrite=files.overwrite,
             clock=clock,
         )
-        if files.scene is not None:
-            with clock.stage("save scene"):
-                save_scene(files.scene, reconstruction)
-            written.append(files.scene)
+        if files.field is not None:
+            with clock.stage("save field"):
+                save_field(files.field, reconstruction)
+            written.append(files.field)
         if files.video is not None:
             camera = reconstruction.source_camera
             write_turntable(files.video, mesh, camera, overwrite=files.overwrite, clock=clock)

@@ -1,4 +1,4 @@
-"""What `lrm render` can look at: mesh files and reconstructed scenes, as one kind of thing."""
+"""What `lrm render` can look at: mesh files and stored radiance fields, as one kind of thing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lrm_core.rendering.scene_fitting import fit_scene, needs_fitting
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.render_output import RenderOutput
 
-SCENE_FILE_SUFFIX = ".safetensors"
+FIELD_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class ViewSource:
     """Something to render.
 
     Attributes:
-        kind: "mesh", ray cast, or "scene", volume rendered.
+        kind: "mesh", ray cast, or "field", volume rendered.
         render: cameras to views on white, normals included if they were asked for.
         bounds: (2, 3) corners of the box that holds it, in the world frame.
         fitted: whether a mesh was centred and scaled into view.
     """
 
-    kind: Literal["mesh", "scene"]
+    kind: Literal["mesh", "field"]
     render: Callable[[Cameras], RenderOutput]
     bounds: Float[np.ndarray, "2 3"]
     fitted: bool = False
@@ -49,37 +49,39 @@ def open_view_source(
     want_normals: bool = False,
     device: str | torch.device = "cpu",
 ) -> ViewSource:
-    """Open a mesh or scene file for rendering.
+    """Open a mesh or a stored radiance field for rendering.
 
     Args:
-        path: a mesh (see `read_scene`) or a scene that `lrm reconstruct --save-scene` wrote.
+        path: a mesh (see `read_scene`) or a file of `save_field`.
         up: the mesh file's up axis.
         fit: centre a mesh and scale it into view; None does so only where it would not fit.
         lit: light a mesh instead of showing its colours as they are.
         want_normals: render normals too.
-        device: where a scene is rendered; meshes are rendered on the CPU.
+        device: where a field is rendered; meshes are rendered on the CPU.
 
     Raises:
         InputError: no such file, another kind of file, or a damaged mesh.
-        CheckpointError: a damaged scene.
+        CheckpointError: a damaged field.
     """
     suffix = path.suffix.lower()
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if suffix == SCENE_FILE_SUFFIX:
-        from lrm_core.reconstruction.scene import load_scene  # models: a mesh needs none of them
+    if suffix == FIELD_SUFFIX:
+        from lrm_core.reconstruction.stored_field import (
+            load_field,
+        )  # models: a mesh needs none of them
 
-        reconstruction = load_scene(path, device=device)
+        reconstruction = load_field(path, device=device)
         corner = np.full(3, reconstruction.triplane.extent)
         return ViewSource(
-            kind="scene",
+            kind="field",
             render=partial(reconstruction.render, want_normals=want_normals),
             bounds=np.stack([-corner, corner]),
         )
     if suffix not in SCENE_SUFFIXES:
         raise InputError(
             f"{path.name}: cannot render '{path.suffix}' files",
-            hint=f"use one of {', '.join((*SCENE_SUFFIXES, SCENE_FILE_SUFFIX))}",
+            hint=f"use one of {', '.join((*SCENE_SUFFIXES, FIELD_SUFFIX))}",
         )
     scene = read_scene(path, up=up)
     fitted = needs_fitting(scene) if fit is None else fit

@@ -47,10 +47,10 @@ def test_json_mode_prints_one_document(run, tmp_path):
     assert Path(document["result"]["files"][0]).exists()
 
 
-def test_scene_and_video_are_written_beside(run, tmp_path):
+def test_field_and_video_are_written_beside(run, tmp_path):
     result = run(
         EXAMPLE, "-o", tmp_path / "m.stl", *FAST, "--vertex-colors",
-        "--save-scene", tmp_path / "s.safetensors", "--video", tmp_path / "turn.gif",
+        "--save-field", tmp_path / "s.safetensors", "--video", tmp_path / "turn.gif",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     with Image.open(tmp_path / "turn.gif") as video:
@@ -113,12 +113,13 @@ def test_existing_files_are_kept_unless_overwrite_is_said(run, tmp_path):
     assert out.stat().st_size > 1000
 
 
-def test_an_existing_scene_file_is_kept_and_no_work_is_done(run, tmp_path):
-    scene = tmp_path / "s.safetensors"
-    scene.write_text("mine")
-    result = run(EXAMPLE, "-o", tmp_path / "m.ply", *FAST, "--save-scene", scene)
+@pytest.mark.parametrize("option", ["--save-field", "--save-scene"])
+def test_an_existing_field_file_is_kept_and_no_work_is_done(run, tmp_path, option):
+    field = tmp_path / "s.safetensors"
+    field.write_text("mine")
+    result = run(EXAMPLE, "-o", tmp_path / "m.ply", *FAST, option, field)
     assert result.exit_code == 4
-    assert scene.read_text() == "mine"
+    assert field.read_text() == "mine"
     assert not (tmp_path / "m.ply").exists()
 
 

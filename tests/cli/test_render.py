@@ -148,8 +148,8 @@ def test_wrong_inputs_and_outputs_are_one_line(lrm: Lrm, mesh_file: Path, tmp_pa
     text = lrm("render", str(tmp_path / "notes.txt"), "-o", str(out))
     assert text.exit_code == 4
     assert "cannot render '.txt' files" in text.stderr
-    (tmp_path / "scene.safetensors").write_text("hello")
-    damaged = lrm("render", str(tmp_path / "scene.safetensors"), "-o", str(out))
+    (tmp_path / "field.safetensors").write_text("hello")
+    damaged = lrm("render", str(tmp_path / "field.safetensors"), "-o", str(out))
     assert damaged.exit_code == 9
     options = ("render", str(mesh_file), "-o", str(tmp_path / "s.png"), "--size", "16")
     assert lrm(*options).exit_code == 0

@@ -119,9 +119,13 @@ class ResultOptions:
         Literal["y", "z"],
         typer.Option("--up", help="Up axis of the file: y (front +z) or z (front -y)."),
     ] = "y"
+    save_field: Annotated[
+        Path | None,
+        typer.Option("--save-field", help="Also write the radiance field (.safetensors)."),
+    ] = None
     save_scene: Annotated[
         Path | None,
-        typer.Option("--save-scene", help="Also write the radiance field (.safetensors)."),
+        typer.Option("--save-scene", hidden=True, help="The former name of --save-field."),
     ] = None
     video: Annotated[
         Path | None, typer.Option("--video", help="Also write a turntable (.mp4, .gif).")
@@ -130,6 +134,11 @@ class ResultOptions:
         bool, typer.Option("--skip-existing", help="Skip photos whose mesh exists already.")
     ] = False
     overwrite: OverwriteOption = False
+
+    @property
+    def field_file(self) -> Path | None:
+        """Where the radiance field goes, if anywhere."""
+        return self.save_field or self.save_scene
 
     def plan(self, photos: list[Path], out: Path) -> list[tuple[Path, Path]]:
         """Pairs of photo and mesh file; what can be checked without torch is checked here.
@@ -147,8 +156,8 @@ class ResultOptions:
             overwrite=self.overwrite,
             skip_existing=self.skip_existing,
         )
-        if self.save_scene is not None:
-            check_replaceable(self.save_scene, overwrite=self.overwrite)
+        if self.field_file is not None:
+            check_replaceable(self.field_file, overwrite=self.overwrite)
         return jobs
 
     def file_options(self) -> FileOptions:
@@ -163,5 +172,5 @@ class ResultOptions:
         if self.video is not None:
             check_output(self.video, overwrite=self.overwrite)
         return FileOptions(
-            up=self.up, overwrite=self.overwrite, scene=self.save_scene, video=self.video
+            up=self.up, overwrite=self.overwrite, field=self.field_file, video=self.video
         )

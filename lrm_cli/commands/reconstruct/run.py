@@ -70,9 +70,9 @@ def reconstruct(
         output.success(f"nothing left to do: every photo has its mesh in {out}")
         output.result({"results": [], "failures": []})
         return
-    if len(jobs) > 1 and (foreground.mask or files.save_scene or files.video):
+    if len(jobs) > 1 and (foreground.mask or files.field_file or files.video):
         raise InputError(
-            f"--mask, --save-scene and --video name one file each, but there are {len(jobs)} photos"
+            f"--mask, --save-field and --video name one file each, but there are {len(jobs)} photos"
         )
     # the first photo is read and cut out while torch is imported and the weights are loaded
     with cut_out_ahead(

@@ -69,13 +69,13 @@ def test_overlapped_photos_are_those_done_alone(model, photos, tmp_path, workers
     ).read_bytes()
 
 
-def test_a_scene_is_written_where_asked(model, photos, tmp_path):
-    files = FileOptions(scene=tmp_path / "s.safetensors")
+def test_a_field_is_written_where_asked(model, photos, tmp_path):
+    files = FileOptions(field=tmp_path / "s.safetensors")
     with cut_out_ahead(photos[:1]) as found:
         jobs = _jobs(photos[:1], tmp_path)
         (done,) = reconstruct_photos(model, jobs, found, OPTIONS, files=files)
     assert isinstance(done, PhotoDone)
-    assert {files.scene, jobs[0][1]} <= set(done.files)
+    assert {files.field, jobs[0][1]} <= set(done.files)
     assert all(file.stat().st_size > 0 for file in done.files)
     assert done.overlapped == {"read", "background", "framing"}
 

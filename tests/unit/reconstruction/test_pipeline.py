@@ -21,8 +21,8 @@ from lrm_core.io.mesh_reading import read_scene
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.result_files import write_result, write_turntable
-from lrm_core.reconstruction.scene import load_scene, save_scene
 from lrm_core.reconstruction.stages import StageClock
+from lrm_core.reconstruction.stored_field import load_field, save_field
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.structures.cameras import Cameras
 
@@ -190,10 +190,10 @@ def test_a_textured_mesh_is_as_large_as_asked(reconstruction, tmp_path):
     assert read_scene(tmp_path / "mesh.glb").num_faces == len(mesh.faces)
 
 
-def test_a_scene_file_renders_and_meshes_like_the_reconstruction(reconstruction, tmp_path):
-    path = tmp_path / "scene.safetensors"
-    save_scene(path, reconstruction)
-    again = load_scene(path)
+def test_a_stored_field_renders_and_meshes_like_the_reconstruction(reconstruction, tmp_path):
+    path = tmp_path / "field.safetensors"
+    save_field(path, reconstruction)
+    again = load_field(path)
     camera = reconstruction.source_camera.resized(24, 24)
     torch.testing.assert_close(again.render(camera).rgb, reconstruction.render(camera).rgb)
     np.testing.assert_array_equal(
@@ -209,9 +209,9 @@ def test_a_scene_file_renders_and_meshes_like_the_reconstruction(reconstruction,
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "model"])
-def test_damaged_scene_files_are_one_clear_error(reconstruction, tmp_path, damage):
-    path = tmp_path / "scene.safetensors"
-    save_scene(path, reconstruction)
+def test_damaged_field_files_are_one_clear_error(reconstruction, tmp_path, damage):
+    path = tmp_path / "field.safetensors"
+    save_field(path, reconstruction)
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:5000])
     elif damage == "text":
@@ -221,7 +221,7 @@ def test_damaged_scene_files_are_one_clear_error(reconstruction, tmp_path, damag
 
         save_file({"planes": torch.zeros(1)}, path)
     with pytest.raises(CheckpointError) as error:
-        load_scene(path)
+        load_field(path)
     assert "\n" not in error.value.message
 
 

@@ -1,6 +1,6 @@
-"""Reconstructions as files: planes, the MLP that reads them, the source camera, the licence.
+"""Stored radiance fields: planes, the MLP that reads them, the source camera, the licence.
 
-A scene file is self-contained: it is rendered and meshed without the model that made it.
+A file is self-contained: it is rendered and meshed without the model that made it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from lrm_core.structures.framed_photo import FramedPhoto
 from lrm_core.structures.ray_layers import NUM_MAPS, RayLayers
 from lrm_core.structures.triplane import Frustum, Triplane
 
-SCENE_FORMAT = "lrm-scene"
-SCENE_VERSION = 1
+# what these files were called first; old ones stay readable
+FIELD_FORMAT = "lrm-scene"
+FIELD_VERSION = 1
 
 
-def save_scene(path: Path, reconstruction: Reconstruction) -> None:
-    """Write a reconstruction as one safetensors file; an older file is replaced whole.
+def save_field(path: Path, reconstruction: Reconstruction) -> None:
+    """Write a radiance field as one safetensors file; an older file is replaced whole.
 
     Raises:
         OutputError: the file cannot be written.
@@ -54,8 +55,8 @@ def save_scene(path: Path, reconstruction: Reconstruction) -> None:
         tensors["rays"] = triplane.rays.maps
     frustum = triplane.frustum
     metadata = {
-        "format": SCENE_FORMAT,
-        "format_version": str(SCENE_VERSION),
+        "format": FIELD_FORMAT,
+        "format_version": str(FIELD_VERSION),
         "model": json.dumps(config_to_dict(reconstruction.config)),
         "frustum": json.dumps(frustum and [frustum.distance, frustum.focal]),
         "size": json.dumps([camera.width, camera.height]),
@@ -64,21 +65,22 @@ def save_scene(path: Path, reconstruction: Reconstruction) -> None:
     write_safetensors(path, tensors, metadata=metadata)
 
 
-def load_scene(path: str | Path, *, device: str | torch.device = "cpu") -> Reconstruction:
-    """Read a scene file.
+def load_field(path: str | Path, *, device: str | torch.device = "cpu") -> Reconstruction:
+    """Read a file of `save_field`.
 
     Raises:
-        CheckpointError: no such file, not a scene, truncated, or written by a newer version.
+        CheckpointError: no such file, not a stored field, truncated, or written by a newer version.
     """
     path = Path(path)
     metadata = read_metadata(path)
-    if metadata.get("format") != SCENE_FORMAT:
+    if metadata.get("format") != FIELD_FORMAT:
         raise CheckpointError(
-            f"{path}: not a scene file", hint="scenes are written by lrm reconstruct --save-scene"
+            f"{path}: not a stored radiance field",
+            hint="lrm reconstruct --save-field writes them",
         )
-    if metadata.get("format_version") != str(SCENE_VERSION):
+    if metadata.get("format_version") != str(FIELD_VERSION):
         raise CheckpointError(
-            f"{path}: scene version {metadata.get('format_version')}, expected {SCENE_VERSION}",
+            f"{path}: field version {metadata.get('format_version')}, expected {FIELD_VERSION}",
             hint="update lrm-toolkit",
         )
     tensors = require_tensors(read_tensors(path), origin=str(path))
@@ -103,7 +105,7 @@ def load_scene(path: str | Path, *, device: str | torch.device = "cpu") -> Recon
             tensors["source_camera.c2w"], tensors["source_camera.intrinsics"], width, height
         )
     except (KeyError, ValueError, TypeError, RuntimeError, ConfigError) as error:
-        raise CheckpointError(f"{path}: damaged scene ({first_line(error)})") from error
+        raise CheckpointError(f"{path}: damaged field ({first_line(error)})") from error
     rgba, detail = tensors.get("foreground"), tensors.get("detail")
     photo: FramedPhoto | None = None
     if rgba is not None:

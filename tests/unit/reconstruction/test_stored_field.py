@@ -10,7 +10,7 @@ from lrm_core.errors import CheckpointError
 from lrm_core.io.checkpoint_files import read_metadata, read_tensors, write_safetensors
 from lrm_core.reconstruction.pipeline import ReconstructionModel
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
-from lrm_core.reconstruction.scene import load_scene, save_scene
+from lrm_core.reconstruction.stored_field import load_field, save_field
 from lrm_core.structures.framed_photo import FramedPhoto
 
 
@@ -34,9 +34,9 @@ def reconstruction(tiny_ray_config: ModelConfig) -> Reconstruction:
 
 
 def test_what_the_rays_meet_is_kept_bit_for_bit(reconstruction: Reconstruction, tmp_path: Path):
-    path = tmp_path / "scene.safetensors"
-    save_scene(path, reconstruction)
-    again = load_scene(path)
+    path = tmp_path / "field.safetensors"
+    save_field(path, reconstruction)
+    again = load_field(path)
     rays, expected = again.triplane.rays, reconstruction.triplane.rays
     assert rays is not None
     assert expected is not None
@@ -52,19 +52,19 @@ def test_what_the_rays_meet_is_kept_bit_for_bit(reconstruction: Reconstruction, 
     assert (first.faces == second.faces).all()
 
 
-def test_scenes_without_rays_have_none(reconstruction: Reconstruction, tmp_path: Path):
-    path = tmp_path / "scene.safetensors"
-    save_scene(path, reconstruction)
+def test_fields_without_rays_have_none(reconstruction: Reconstruction, tmp_path: Path):
+    path = tmp_path / "field.safetensors"
+    save_field(path, reconstruction)
     tensors = {name: tensor for name, tensor in read_tensors(path).items() if name != "rays"}
     write_safetensors(path, tensors, metadata=read_metadata(path))
-    assert load_scene(path).triplane.rays is None
+    assert load_field(path).triplane.rays is None
 
 
 @pytest.mark.parametrize("shape", [(1, 11, 8, 8), (12, 8, 8)])
-def test_rays_of_another_shape_are_a_damaged_scene(reconstruction, tmp_path, shape):
-    path = tmp_path / "scene.safetensors"
-    save_scene(path, reconstruction)
+def test_rays_of_another_shape_are_a_damaged_field(reconstruction, tmp_path, shape):
+    path = tmp_path / "field.safetensors"
+    save_field(path, reconstruction)
     tensors = {**read_tensors(path), "rays": torch.zeros(shape)}
     write_safetensors(path, tensors, metadata=read_metadata(path))
-    with pytest.raises(CheckpointError, match=r"damaged scene \(rays have shape"):
-        load_scene(path)
+    with pytest.raises(CheckpointError, match=r"damaged field \(rays have shape"):
+        load_field(path)
