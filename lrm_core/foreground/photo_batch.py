@@ -25,6 +25,7 @@ from lrm_core.foreground.photo_preparation import (
     photo_sheet,
     prepare_photo,
 )
+from lrm_core.io.atomic_write import check_replaceable
 from lrm_core.io.image_writing import write_png
 from lrm_core.io.json_files import write_json
 from lrm_core.parallel import Engine, JobFailed, run_here, run_on_ray
@@ -134,12 +135,12 @@ def _check_targets(jobs: Sequence[PhotoJob], out: Path, *, replace: bool) -> Non
             raise OutputError(
                 f"{target} would replace the photo itself", hint="name another folder with -o"
             )
-    there = next((path for path in (out / INDEX, *targets) if path.exists()), None)
-    if there is not None and not replace:
-        raise OutputError(
-            f"{there} exists already",
-            hint="add --resume to go on with that folder, or --overwrite to replace it",
-        )
+    check_replaceable(
+        out / INDEX,
+        *targets,
+        overwrite=replace,
+        hint="add --resume to resume in that folder, or --overwrite to replace it",
+    )
 
 
 def _finished(

@@ -8,7 +8,6 @@ The white stays under a transparent alpha, so that any other background is possi
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,9 +23,9 @@ from lrm_core.imaging.contact_sheet import contact_sheet, fit_image
 from lrm_core.imaging.framing import BOX_THRESHOLD, frame_as_is, frame_for_model
 from lrm_core.io.image_files import IMAGE_SUFFIXES, read_image, read_mask
 from lrm_core.io.image_writing import to_uint8
+from lrm_core.io.photo_listing import IMAGE_ENDING, MASK_ENDING, distinct_names, list_photos
 
 SHEET_NAME = "contact_sheet"
-_IMAGE_ENDING, _MASK_ENDING = "__image", "__mask"
 _WHITE = 1.0
 _CELL = 160
 _PAIRS_PER_ROW = 4
@@ -96,7 +95,7 @@ class PreparedPhoto:
 def plan_photos(sources: Sequence[Path], masks: Path | None = None) -> list[PhotoJob]:
     """Photos of files and folders, each with a name of its own.
 
-    In a folder, `X__mask.*` beside `X__image.*` is a mask and no photo. Photos of the same name
+    In a folder, `X__mask.*` beside `X__image.*` is a mask, not a photo. Photos of the same name
     get `_2`, `_3`, ... in the order in which they were given.
 
     Args:
@@ -109,24 +108,12 @@ def plan_photos(sources: Sequence[Path], masks: Path | None = None) -> list[Phot
     """
     if masks is not None and not masks.is_dir():
         raise InputError(f"{masks}: no such folder", hint="--masks names a folder of masks")
-    found: list[Path] = []
-    for source in sources:
-        if source.is_dir():
-            inside = _images(source)
-            if not inside:
-                raise InputError(f"no image in folder {source}", hint="expected .png, .jpg, ...")
-            found.extend(inside)
-        else:
-            found.append(source)
-    jobs, taken = [], {SHEET_NAME}
-    for photo in found:
-        candidates = itertools.chain(
-            [photo.stem], (f"{photo.stem}_{n}" for n in itertools.count(2))
-        )
-        name = next(candidate for candidate in candidates if candidate not in taken)
-        taken.add(name)
-        jobs.append(PhotoJob(photo, name, None if masks is None else _mask_path(photo, masks)))
-    return jobs
+    photos = list_photos(sources)
+    names = distinct_names(photos, reserved=(SHEET_NAME,))
+    return [
+        PhotoJob(photo, name, None if masks is None else _mask_path(photo, masks))
+        for photo, name in zip(photos, names, strict=True)
+    ]
 
 
 def prepare_photo(
@@ -223,21 +210,9 @@ def photo_sheet(prepared: Sequence[PreparedPhoto], out: Path) -> UInt8[np.ndarra
     )
 
 
-def _images(folder: Path) -> list[Path]:
-    """Images of a folder, but for masks that lie beside theirs."""
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    stems = {path.stem for path in files}
-    return [
-        path
-        for path in files
-        if not path.stem.endswith(_MASK_ENDING)
-        or path.stem.removesuffix(_MASK_ENDING) + _IMAGE_ENDING not in stems
-    ]
-
-
 def _mask_path(photo: Path, masks: Path) -> Path:
     """Where the photo's mask lies; a path that does not exist where there is none."""
-    marked = photo.stem.removesuffix(_IMAGE_ENDING) + _MASK_ENDING
+    marked = photo.stem.removesuffix(IMAGE_ENDING) + MASK_ENDING
     candidates = (
         masks / f"{stem}{suffix}"
         for stem in (marked, photo.stem)

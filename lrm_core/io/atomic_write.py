@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all, and none is replaced unasked."""
 
 import os
 import uuid
@@ -10,6 +10,24 @@ from lrm_core.errors import OutputError
 
 # Names of files may have 255 bytes; a temporary name must fit wherever the final one does.
 _LONGEST_SUFFIX = 32
+
+
+def check_replaceable(
+    *paths: Path, overwrite: bool, hint: str = "add --overwrite to replace it"
+) -> None:
+    """Refuse to replace a file unasked; to be called before the work.
+
+    Args:
+        paths: what will be written.
+        overwrite: whether files that exist already may be replaced.
+        hint: what to do about one that exists.
+
+    Raises:
+        OutputError: one exists and may not be replaced.
+    """
+    existing = next((path for path in paths if path.exists()), None)
+    if existing is not None and not overwrite:
+        raise OutputError(f"{existing} exists already", hint=hint)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8
 
 from lrm_core.errors import OutputError
 from lrm_core.geometry.mesh_geometry import weld
-from lrm_core.io.atomic_write import replacing
+from lrm_core.io.atomic_write import check_replaceable, replacing
 from lrm_core.io.gltf_writing import encode_glb
 from lrm_core.io.mesh_placement import UpAxis, place_mesh
 from lrm_core.io.text_rows import text_rows
@@ -70,8 +70,7 @@ def write_mesh(
     placement = place_mesh(mesh, path.suffix.lower(), up=up, size_mm=size_mm)
     files = encode(path, replace(mesh, vertices=placement.apply(mesh.vertices)))
     existing = [file for file in files if file.exists()]
-    if existing and not overwrite:
-        raise OutputError(f"{existing[0]} exists already", hint="choose another name or overwrite")
+    check_replaceable(*existing, overwrite=overwrite, hint="choose another name or overwrite it")
     try:
         # left in reverse order: the mesh file appears last, when what it names is there
         with ExitStack() as stack:

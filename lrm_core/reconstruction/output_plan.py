@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrm_core.errors import InputError, OutputError
-from lrm_core.io.image_files import IMAGE_SUFFIXES
+from lrm_core.errors import OutputError
+from lrm_core.io.atomic_write import check_replaceable
 from lrm_core.io.mesh_placement import UpAxis, check_placement
 from lrm_core.io.mesh_writing import MESH_WRITERS
+from lrm_core.io.photo_listing import distinct_names, list_photos
 
 
 def plan_outputs(
@@ -25,7 +25,7 @@ def plan_outputs(
     """Pairs of photo and mesh file.
 
     Args:
-        photos: files and folders; a folder stands for the images in it.
+        photos: files and folders, as `list_photos` reads them.
         out: a mesh file for one photo, or a folder.
         file_format: suffix of meshes in a folder, without the dot; None for OBJ.
         overwrite: whether meshes that are there already may be replaced.
@@ -41,18 +41,8 @@ def plan_outputs(
         OutputError: one file for several photos, a format that contradicts the suffix, a file
             that may not be replaced, or an up axis or a size that the format does not know.
     """
-    found: list[Path] = []
-    several = len(photos) > 1
-    for photo in photos:
-        if photo.is_dir():
-            several = True
-            inside = sorted(p for p in photo.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-            if not inside:
-                raise InputError(f"no image in folder {photo}", hint="expected .png, .jpg, ...")
-            found.extend(inside)
-        else:
-            found.append(photo)
-    pairs = _pairs(found, out, several=several, file_format=file_format)
+    several = len(photos) > 1 or any(photo.is_dir() for photo in photos)
+    pairs = _pairs(list_photos(photos), out, several=several, file_format=file_format)
     if skip_existing:
         pairs = [(photo, mesh) for photo, mesh in pairs if not mesh.exists()]
     for _, mesh in pairs:
@@ -62,27 +52,21 @@ def plan_outputs(
 
 
 def _pairs(
-    found: list[Path], out: Path, *, several: bool, file_format: str | None
+    photos: list[Path], out: Path, *, several: bool, file_format: str | None
 ) -> list[tuple[Path, Path]]:
     suffix = out.suffix.lower()
     if suffix in MESH_WRITERS:
         if several:
-            raise OutputError(f"{out} is one file for {len(found)} photos", hint="name a folder")
+            raise OutputError(f"{out} is one file for {len(photos)} photos", hint="name a folder")
         if file_format is not None and f".{file_format}" != suffix:
             raise OutputError(f"--format {file_format} contradicts the name {out.name}")
-        return [(found[0], out)]
+        return [(photos[0], out)]
     if suffix and not several and not out.is_dir():
         check_output(out, overwrite=True)  # a misspelt format, not a folder
-    pairs: list[tuple[Path, Path]] = []
-    taken: set[str] = set()
-    for photo in found:
-        candidates = itertools.chain(
-            [photo.stem], (f"{photo.stem}_{n}" for n in itertools.count(2))
-        )
-        name = next(candidate for candidate in candidates if candidate not in taken)
-        taken.add(name)
-        pairs.append((photo, out / f"{name}.{file_format or 'obj'}"))
-    return pairs
+    return [
+        (photo, out / f"{name}.{file_format or 'obj'}")
+        for photo, name in zip(photos, distinct_names(photos), strict=True)
+    ]
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -97,13 +81,3 @@ def check_output(path: Path, *, overwrite: bool) -> None:
             hint=f"end the name with one of {', '.join(sorted(MESH_WRITERS))}",
         )
     check_replaceable(path, overwrite=overwrite)
-
-
-def check_replaceable(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a file unasked.
-
-    Raises:
-        OutputError: the file exists and may not be replaced.
-    """
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already", hint="add --overwrite to replace it")

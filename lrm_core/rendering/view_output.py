@@ -16,6 +16,7 @@ from torch import Tensor
 from lrm_core.errors import OutputError
 from lrm_core.geometry.trajectories import direction_degrees
 from lrm_core.imaging.contact_sheet import contact_sheet, fit_image
+from lrm_core.io.atomic_write import check_replaceable
 from lrm_core.io.camera_files import write_cameras
 from lrm_core.io.image_writing import depth_unit, encode_depth, to_uint8, write_png
 from lrm_core.io.json_files import write_json
@@ -84,8 +85,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
             f"{path}: views cannot be written as '{path.suffix}'",
             hint="give a folder, or a name that ends in .png, .mp4 or .gif",
         )
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already", hint="add --overwrite to replace it")
+    check_replaceable(path, overwrite=overwrite)
 
 
 def write_views(

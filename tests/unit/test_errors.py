@@ -4,7 +4,7 @@ import pytest
 
 from lrm_cli.errors import EXIT_CODES
 from lrm_core import errors
-from lrm_core.errors import LrmError
+from lrm_core.errors import LrmError, first_line
 
 children = [
     item
@@ -30,3 +30,16 @@ def test_every_child_ends_with_a_documented_code(child: type[LrmError]) -> None:
 
 def test_an_empty_foreground_is_a_bad_input() -> None:
     assert issubclass(errors.EmptyForegroundError, errors.InputError)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("bad value\nin line 3"), "bad value"),
+        (ValueError("\n  bad value"), "bad value"),
+        (ValueError(), "ValueError"),
+        (ValueError("\n"), "ValueError"),
+    ],
+)
+def test_the_first_line_of_an_error_is_never_empty(error: Exception, line: str) -> None:
+    assert first_line(error) == line

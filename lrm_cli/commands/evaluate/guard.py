@@ -10,7 +10,8 @@ import typer
 
 from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
 from lrm_cli.output import Output
-from lrm_core.errors import ConfigError, NotComparableError, OutputError, RegressionError
+from lrm_core.errors import ConfigError, NotComparableError, RegressionError
+from lrm_core.io.atomic_write import check_replaceable
 
 _SHOWN = 5
 
@@ -158,8 +159,7 @@ def accept(
 ) -> None:
     """Make the values of a report the ones that later reports are checked against."""
     output = Output(as_json=as_json, quiet=quiet)
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists already", hint="add --overwrite to replace it")
+    check_replaceable(out, overwrite=overwrite)
     from lrm_core.reporting.metric_report import read_report
     from lrm_core.reporting.regression import Band, write_accepted
     from lrm_core.reporting.regression import accept as accept_report

@@ -12,7 +12,7 @@ import typer
 from lrm_cli.option_groups import expand_options
 from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
 from lrm_cli.output import Output
-from lrm_core.errors import OutputError
+from lrm_core.io.atomic_write import check_replaceable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,8 +79,7 @@ def page(
     `lrm evaluate page reports/runs/gso-v1/* -o page.html`
     """
     output = Output(as_json=as_json, quiet=quiet)
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists already", hint="add --overwrite to replace it")
+    check_replaceable(out, overwrite=overwrite)
     from lrm_core.metrics.registry import find_metric
     from lrm_core.reporting.html_report import require_one_protocol, write_page
     from lrm_core.reporting.metric_report import read_report, read_scores

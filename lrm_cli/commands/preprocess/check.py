@@ -12,6 +12,7 @@ from lrm_cli.commands.preprocess.shared import WorkersOption
 from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import InputError, OutputError
+from lrm_core.io.atomic_write import check_replaceable
 
 _SHOWN = 40
 _PAGE_OBJECTS = 12
@@ -41,9 +42,8 @@ def check(
     output = Output(as_json=as_json, quiet=quiet)
     if page is not None:
         if page.suffix.lower() != ".png":
-            raise OutputError(f"{page} is no name of a page", hint="end it with .png")
-        if page.exists() and not overwrite:
-            raise OutputError(f"{page} exists already", hint="add --overwrite to replace it")
+            raise OutputError(f"{page} is not the name of a page", hint="end it with .png")
+        check_replaceable(page, overwrite=overwrite)
     from lrm_core.datasets.check import check_dataset
     from lrm_core.datasets.page import choose_objects, dataset_page
     from lrm_core.io.image_writing import write_png

@@ -16,6 +16,7 @@ from lrm_cli.options import (
 )
 from lrm_cli.output import Output
 from lrm_core.errors import OutputError
+from lrm_core.io.atomic_write import check_replaceable
 
 
 def show(
@@ -41,9 +42,8 @@ def show(
     output = Output(as_json=as_json, quiet=quiet)
     wanted = parse_channels(channels)
     if out.suffix.lower() != ".png":
-        raise OutputError(f"{out} is no name of a page", hint="end it with .png")
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists already", hint="add --overwrite to replace it")
+        raise OutputError(f"{out} is not the name of a page", hint="end it with .png")
+    check_replaceable(out, overwrite=overwrite)
     from lrm_core.datasets.page import choose_objects, dataset_page
     from lrm_core.io.image_writing import write_png
     from lrm_core.io.view_dataset_files import open_view_dataset

@@ -147,7 +147,8 @@ class ResultOptions:
             InputError: a folder without photos.
             OutputError: a file that cannot be written or may not be replaced.
         """
-        from lrm_core.reconstruction.output_plan import check_replaceable, plan_outputs
+        from lrm_core.io.atomic_write import check_replaceable
+        from lrm_core.reconstruction.output_plan import plan_outputs
 
         jobs = plan_outputs(
             photos,

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from lrm_core.errors import OutputError
-from lrm_core.io.atomic_write import replacing
+from lrm_core.io.atomic_write import check_replaceable, replacing
 
 
 def write(path: Path, content: bytes = b"new") -> None:
@@ -107,3 +107,16 @@ def test_a_full_disk_is_one_known_error(tmp_path, write_to):
     with pytest.raises(OutputError, match="cannot be written"):
         write_to_full_device()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_file_needs_leave_to_be_replaced(tmp_path):
+    old, new = tmp_path / "old.obj", tmp_path / "new.obj"
+    old.touch()
+    check_replaceable(new, overwrite=False)
+    check_replaceable(new, old, overwrite=True)
+    with pytest.raises(OutputError, match=r"old\.obj exists already") as caught:
+        check_replaceable(new, old, overwrite=False)
+    assert caught.value.hint == "add --overwrite to replace it"
+    with pytest.raises(OutputError) as caught:
+        check_replaceable(old, overwrite=False, hint="add --resume")
+    assert caught.value.hint == "add --resume"
