@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 
 from lrm_core.household.electronics import key_caps
-from lrm_core.modeling.artwork import canvas, logo
+from lrm_core.modeling.artwork import logo
 from lrm_core.modeling.assembly import Piece
 from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import metal, patched, plastic
 from lrm_core.modeling.paints import Paint, masked, picture, plain, stripes
 from lrm_core.modeling.palettes import Palette, plain_among
+from lrm_core.modeling.prints import canvas
 from lrm_core.modeling.sections import arch, rounded_plate, stack, standing_box, strip
 from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, torus, tube
 
@@ -91,7 +92,7 @@ def _coffee_machine(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     top = standing_box([0.85, 0.95, 0.45], 0.08, 10).moved(0, 0.0, 1.08)
     foot = standing_box([0.85, 0.95, 0.14], 0.05, 10)
     glass = lathe(
-        curve([(0.24, 0.13), (0.33, 0.3), (0.24, 0.75), (0.25, 0.82)], 12), segments=36
+        [(0.24, 0.13), (0.33, 0.3), (0.24, 0.75), (0.25, 0.82)], segments=36, samples=12
     ).moved(0, -0.12, 0)
     brew = patched(plain((0.75, 0.78, 0.8)), plain((0.2, 0.1, 0.05)), 2, 0.0, 0.5)
     ear = arch((0, -0.38, 0.3), (0, -0.62, 0.5), (0, -0.36, 0.72), 0.04)
@@ -135,7 +136,7 @@ def _iron(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 
 
 def _dryer(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """A hair dryer, a drill or a torch: a barrel along -y, a grip below."""
+    """A hair dryer, a drill or a flashlight: a barrel along -y, a grip below."""
     kind = int(rng.integers(3))
     dark = plain(0.1)
     if kind == 2:
@@ -200,7 +201,7 @@ def _desk_lamp(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         fore = tube(np.linspace(elbow, head, 4), 0.04)
         bars: list[Shape] = [arm, fore, ellipsoid([0.08] * 3).moved(*elbow)]
     else:
-        bars = [tube(curve([(0, 0, 0.05), (0.05, 0, 0.7), (0.0, 0, 1.3), head], 24), 0.04)]
+        bars = [tube([(0, 0, 0.05), (0.05, 0, 0.7), (0.0, 0, 1.3), head], 0.04, samples=24)]
     outline = curve([(0.38, -0.42), (0.27, -0.15), (0.12, 0.02), (0.06, 0.06)], 12)
     wall = np.concatenate([[[0.05, 0.0]], (outline - [0.03, 0.0])[::-1][2:], outline])
     shade = lathe(wall, segments=40).rotated("y", rng.uniform(0, 40)).moved(*head)

@@ -6,7 +6,6 @@ import numpy as np
 
 from lrm_core.modeling import deformations
 from lrm_core.modeling.artwork import (
-    canvas,
     package_front,
     package_side,
     photo,
@@ -20,6 +19,7 @@ from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, leather, plastic
 from lrm_core.modeling.paints import Paint, picture, plain, stripes
 from lrm_core.modeling.palettes import Palette
+from lrm_core.modeling.prints import canvas
 from lrm_core.modeling.sections import standing_box
 from lrm_core.modeling.shapes import Shape, box, ellipsoid
 

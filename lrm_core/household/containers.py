@@ -14,7 +14,7 @@ from lrm_core.modeling.materials import metal, plastic
 from lrm_core.modeling.paints import Paint, banded, picture, plain, stripes, wrapped
 from lrm_core.modeling.palettes import Palette, plain_among
 from lrm_core.modeling.sections import side_plate, stack, standing_box
-from lrm_core.modeling.shapes import Shape, curve, ellipsoid, lathe, tube
+from lrm_core.modeling.shapes import Shape, ellipsoid, lathe, tube
 
 
 def _labeled(
@@ -127,10 +127,9 @@ def _dispenser(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         stem = lathe([[0.05, height], [0.05, height + 0.28]])
         head = lathe([[0.12, height + 0.24], [0.13, height + 0.32], [0.08, height + 0.36]])
         nozzle = tube(
-            curve(
-                [(0, 0, height + 0.31), (0, -0.25, height + 0.32), (0, -0.36, height + 0.24)], 12
-            ),
+            [(0, 0, height + 0.31), (0, -0.25, height + 0.32), (0, -0.36, height + 0.24)],
             0.04,
+            samples=12,
         )
         return [*pieces, Piece(stem, top), Piece(head, top), Piece(nozzle, top)]
     outline = [
@@ -138,8 +137,8 @@ def _dispenser(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         (-0.1, 0.0),
     ]  # fmt: skip
     head = side_plate(outline, 0.2).moved(z=height + 0.05)
-    lever = curve([(0, -0.15, 0.25), (0, -0.3, 0.1), (0, -0.25, -0.12)], 12)
-    trigger = tube(lever, 0.045, exponent=3.0).moved(z=height + 0.05)
+    lever = [(0, -0.15, 0.25), (0, -0.3, 0.1), (0, -0.25, -0.12)]
+    trigger = tube(lever, 0.045, exponent=3.0, samples=12).moved(z=height + 0.05)
     accent = plain(palette[2])
     return [*pieces, Piece(head, top), Piece(trigger, accent)]
 

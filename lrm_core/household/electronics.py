@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 
 from lrm_core.modeling import Real
-from lrm_core.modeling.artwork import canvas, logo, package_front, photo, readable, write
+from lrm_core.modeling.artwork import logo, package_front, photo, readable, write
 from lrm_core.modeling.assembly import Piece, mirrored, turned
 from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, patched
 from lrm_core.modeling.paints import Paint, picture, plain, stripes
 from lrm_core.modeling.palettes import Palette
-from lrm_core.modeling.prints import Image, texel
+from lrm_core.modeling.prints import Image, canvas, texel
 from lrm_core.modeling.sections import rounded_plate, stack, standing_box
 from lrm_core.modeling.shapes import box, ellipsoid, lathe, torus, tube
 from lrm_core.modeling.skins import balls, bone, bones, skin
@@ -112,7 +112,7 @@ def _keyboard(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 
 
 def _slab(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """A telephone, a tablet, a remote, an open laptop, a screen on a foot."""
+    """A phone, a tablet, a remote, an open laptop, a screen on a foot."""
     kind = int(rng.integers(5))
     color = _shell(rng, palette)
     case = plain(color)
@@ -212,7 +212,7 @@ def _camera(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 
 
 def _speaker(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """A loudspeaker, a router with aerials, a printer, a hard disk or a graphics card's box."""
+    """A loudspeaker, a router with antennas, a printer, a hard disk or a graphics card's box."""
     kind = int(rng.integers(3))
     color = _shell(rng, palette)
     if kind == 0:

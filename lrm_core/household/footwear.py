@@ -1,6 +1,6 @@
 """Shoes from toe (-y) to heel (+y): sneakers, boots, pumps, slippers, sandals; single or pairs.
 
-A shoe is 2 units long before it is scaled; 1 unit is about 15 cm of a grown-up's.
+A shoe is 2 units long before it is scaled; 1 unit is about 15 cm of an adult's shoe.
 """
 
 from __future__ import annotations
@@ -129,16 +129,13 @@ def _pump(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 def _ankle_strap(last: Last) -> Shape:
     half = last.across(0.62)[0] * 0.9
     low = last.sole + 0.15
-    path = curve(
-        [
-            (0.03 - half, 0.3, low),
-            (0.03 - half * 0.7, 0.26, low + 0.28),
-            (0.03 + half * 0.7, 0.26, low + 0.28),
-            (0.03 + half, 0.3, low),
-        ],
-        16,
-    )
-    return tube(path, 0.035, sides=8, flatness=1.0)
+    path = [
+        (0.03 - half, 0.3, low),
+        (0.03 - half * 0.7, 0.26, low + 0.28),
+        (0.03 + half * 0.7, 0.26, low + 0.28),
+        (0.03 + half, 0.3, low),
+    ]
+    return tube(path, 0.035, sides=8, flatness=1.0, samples=16)
 
 
 def _loafer(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -284,8 +281,10 @@ def _boot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         for row in profile[rows.astype(int)]:
             half = row[4] * 0.5
             y, z = row[0] - 0.015, row[1] + 0.01
-            path = curve([(-half, y + 0.09, z - 0.02), (0, y, z), (half, y + 0.09, z - 0.02)], 8)
-            pieces.append(Piece(tube(path, 0.03, sides=8), plain_among(rng, palette, 3, 4)))
+            path = [(-half, y + 0.09, z - 0.02), (0, y, z), (half, y + 0.09, z - 0.02)]
+            pieces.append(
+                Piece(tube(path, 0.03, sides=8, samples=8), plain_among(rng, palette, 3, 4))
+            )
     return with_heel(last, lifted(last, pieces), dark)
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from lrm_core.modeling import Real, deformations
-from lrm_core.modeling.artwork import canvas, package_front, photo, readable, write
+from lrm_core.modeling.artwork import package_front, photo, readable, write
 from lrm_core.modeling.assembly import Piece, turned
 from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, leather, plastic, wicker
 from lrm_core.modeling.paints import gradient, masked, picture, plain
 from lrm_core.modeling.palettes import Palette, random_wood
+from lrm_core.modeling.prints import canvas
 from lrm_core.modeling.sections import arch, hollow, rounded_plate, stack, standing_box
-from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, ring, torus, tube
+from lrm_core.modeling.shapes import Shape, box, ellipsoid, lathe, ring, torus, tube
 
 _CLAY = np.array([0.75, 0.4, 0.26])
 
@@ -38,7 +39,7 @@ def _flower_pot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         column = ellipsoid([0.24, 0.24, rng.uniform(0.35, 0.7)]).moved(z=high + 0.25)
         pieces.append(Piece(column, ribs))
         arm = tube(
-            curve([(0.15, 0, high + 0.3), (0.42, 0, high + 0.35), (0.45, 0, high + 0.7)], 14), 0.1
+            [(0.15, 0, high + 0.3), (0.42, 0, high + 0.35), (0.45, 0, high + 0.7)], 0.1, samples=14
         )
         if rng.random() < 0.6:
             pieces.append(Piece(arm, ribs))
@@ -56,9 +57,10 @@ def _flower_pot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         angle = np.radians(yaw)
         end = (0.45 * np.cos(angle) * lean / 65, 0.45 * np.sin(angle) * lean / 65, high + tall)
         stalk = tube(
-            curve([(0, 0, high * 0.8), (end[0] * 0.3, end[1] * 0.3, high + tall * 0.5), end], 8),
+            [(0, 0, high * 0.8), (end[0] * 0.3, end[1] * 0.3, high + tall * 0.5), end],
             0.03,
             sides=6,
+            samples=8,
         )
         bloom = ellipsoid([0.15, 0.15, 0.08], divisions=6).moved(*(float(v) for v in end))
         heart = ellipsoid([0.06, 0.06, 0.05], divisions=4).moved(

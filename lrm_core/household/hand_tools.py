@@ -1,4 +1,4 @@
-"""Hand tools lying along x: hammers, spanners, screwdrivers, brushes, saws, tape measures."""
+"""Hand tools lying along x: hammers, wrenches, screwdrivers, brushes, saws, tape measures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _hammer(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     return [Piece(_bar(_ALONG * 0.85, radii), paint), Piece(head, metal(rng))]
 
 
-def _spanner(rng: np.random.Generator, palette: Palette) -> list[Piece]:
+def _wrench(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """Open at one end, a ring at the other."""
     steel = metal(rng)
     pieces = [Piece(box([1.5, 0.2, 0.09], rounding=0.03), steel)]
@@ -118,7 +118,7 @@ def _toothbrush(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 hand_tool = Family(
     {
         "hammer": (_hammer, 1.0),
-        "spanner": (_spanner, 1.0),
+        "wrench": (_wrench, 1.0),
         "screwdriver": (_screwdriver, 1.0),
         "paint_brush": (_paint_brush, 1.0),
         "saw": (_saw, 1.0),

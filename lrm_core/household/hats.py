@@ -1,4 +1,4 @@
-"""Hats, hollow below, their fronts towards -y: baseball and woollen caps, brims, helmets."""
+"""Hats, hollow below, their fronts towards -y: baseball and woolen caps, brims, helmets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, fur, wicker
 from lrm_core.modeling.paints import Paint, masked, picture, plain, stripes
 from lrm_core.modeling.palettes import Palette, plain_among
-from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe
+from lrm_core.modeling.shapes import Shape, box, ellipsoid, lathe
 
 
 def _hollow(dome: Shape, paint: Paint, lining: Paint) -> list[Piece]:
@@ -68,30 +68,30 @@ def _brimmed(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         rolled[:, 2] += up * points[:, 0] ** 4 / wide**4
         return rolled
 
-    outline = curve([(0.68, 0.0), (0.64, crown * 0.7), (0.5, crown), (0.05, crown * 0.94)], 16)
+    outline = [(0.68, 0.0), (0.64, crown * 0.7), (0.5, crown), (0.05, crown * 0.94)]
     levels = np.linspace(0.6, wide, 8)
     under, over = np.full(8, -0.02), np.full(8, 0.03)
     rim = np.concatenate([np.stack([levels, under], 1), np.stack([levels, over], 1)[::-1]])
     band = lathe([[0.69, 0.03], [0.68, 0.2]], segments=48)
     return [
         Piece(lathe(rim, segments=52).warped(curl), felt),
-        Piece(lathe(outline, segments=48).warped(oval), felt),
+        Piece(lathe(outline, segments=48, samples=16).warped(oval), felt),
         Piece(band.warped(oval), plain(palette[2])),
         Piece(ellipsoid([0.56, 0.66, crown * 0.8]), plain(palette[4]), cut=True),
     ]
 
 
 def _beanie(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """A woollen cap with a turned-up cuff and, mostly, a bobble."""
+    """A woolen cap with a turned-up cuff and, mostly, a pompom."""
     pieces = _hollow(ellipsoid([0.74, 0.8, 0.95]), fabric(rng, palette), plain(palette[4]))
     section = np.array([[0.78, 0.0], [0.84, 0.05], [0.84, 0.28], [0.78, 0.33]])
     ribs = stripes(plain(palette[1]), plain(palette[1] * 0.8), [1, 0, 0], 0.07)
     # the cuff first, so that the room is cut out of it as well
     pieces.insert(0, Piece(lathe(section, segments=44), ribs))
-    bobble = ellipsoid([0.24, 0.24, 0.22], divisions=12)
-    bobble = bobble.warped(deformations.roughen(rng, 0.08, 0.05)).moved(z=1.0)
+    pompom = ellipsoid([0.24, 0.24, 0.22], divisions=12)
+    pompom = pompom.warped(deformations.roughen(rng, 0.08, 0.05)).moved(z=1.0)
     if rng.random() < 0.75:
-        pieces.append(Piece(bobble, fur(rng, palette[int(rng.choice([2, 3]))])))
+        pieces.append(Piece(pompom, fur(rng, palette[int(rng.choice([2, 3]))])))
     return pieces
 
 

@@ -37,19 +37,17 @@ def _ware(rng: np.random.Generator, palette: Palette, low: Real, high: Real) -> 
 def _ear(top: Real, bottom: Real, radius: Real, reach: Real, thickness: Real) -> Shape:
     """A handle on the +x side, its ends inside the wall."""
     return tube(
-        curve(
-            [
-                (radius - 0.03, 0, top),
-                (radius + reach * 0.8, 0, top - 0.02),
-                (radius + reach, 0, (top + bottom) / 2 + 0.03),
-                (radius + reach * 0.6, 0, bottom + 0.03),
-                (radius - 0.03, 0, bottom),
-            ],
-            26,
-        ),
+        [
+            (radius - 0.03, 0, top),
+            (radius + reach * 0.8, 0, top - 0.02),
+            (radius + reach, 0, (top + bottom) / 2 + 0.03),
+            (radius + reach * 0.6, 0, bottom + 0.03),
+            (radius - 0.03, 0, bottom),
+        ],
         thickness,
         sides=10,
         flatness=1.4,
+        samples=26,
     )
 
 
@@ -68,19 +66,19 @@ def _pan(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         lambda p, n: ((n[:, :2] * p[:, :2]).sum(1) < -1e-3) | ((n[:, 2] > 0.9) & (p[:, 2] < 0.1)),
     )
     length = rng.uniform(0.8, 1.25)
-    path = curve(
-        [
-            (0.62, 0, depth * 0.75),
-            (0.85, 0, depth + 0.03),
-            (0.66 + length * 0.6, 0, depth + 0.12),
-            (0.66 + length, 0, depth + 0.1),
-        ],
-        18,
-    )
+    path = [
+        (0.62, 0, depth * 0.75),
+        (0.85, 0, depth + 0.03),
+        (0.66 + length * 0.6, 0, depth + 0.12),
+        (0.66 + length, 0, depth + 0.1),
+    ]
     grip = plain(palette[4]) if rng.random() < 0.6 else random_wood(rng, 0)
     root = patched(grip, metal(rng), 0, -9.0, 0.66 + 0.3 * length)
     thick = np.interp(np.linspace(0, 1, 18), [0, 0.3, 0.7, 1], [0.04, 0.05, 0.075, 0.06])
-    pieces = [Piece(body, paint), Piece(tube(path, thick, flatness=0.6, exponent=2.6), root)]
+    pieces = [
+        Piece(body, paint),
+        Piece(tube(path, thick, flatness=0.6, exponent=2.6, samples=18), root),
+    ]
     if rng.random() < 0.25:
         pieces += _lid(rng, palette, 0.66, depth)
     return pieces
@@ -92,18 +90,15 @@ def _lid(rng: np.random.Generator, palette: Palette, radius: Real, z: Real) -> l
     dome = curve([(radius * 1.02, z - 0.03), (radius * 0.9, z + rise * 0.5), (0.05, z + rise)], 12)
     dome = np.concatenate([[[radius * 1.03, z - 0.04]], dome])
     glass = plain((0.75, 0.8, 0.82)) if rng.random() < 0.4 else metal(rng)
-    knob = curve(
-        [
-            (0.05, z + rise - 0.03),
-            (0.05, z + rise + 0.05),
-            (0.11, z + rise + 0.1),
-            (0.03, z + rise + 0.15),
-        ],
-        10,
-    )
+    knob = [
+        (0.05, z + rise - 0.03),
+        (0.05, z + rise + 0.05),
+        (0.11, z + rise + 0.1),
+        (0.03, z + rise + 0.15),
+    ]
     return [
         Piece(lathe(dome, segments=48), glass),
-        Piece(lathe(knob, segments=20), plain_among(rng, palette, 1, 4)),
+        Piece(lathe(knob, segments=20, samples=10), plain_among(rng, palette, 1, 4)),
     ]
 
 
@@ -119,11 +114,9 @@ def _pot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     z = depth * 0.82
     for sign in (-1.0, 1.0):
         x = sign * (float(np.sqrt(radius**2 - 0.22**2)) - 0.02)
-        path = curve(
-            [(x, -0.22, z), (x + sign * 0.16, -0.2, z + 0.03), (x + sign * 0.2, 0, z + 0.04),
-             (x + sign * 0.16, 0.2, z + 0.03), (x, 0.22, z)], 20
-        )  # fmt: skip
-        pieces.append(Piece(tube(path, 0.045, sides=10), grip))
+        path = [(x, -0.22, z), (x + sign * 0.16, -0.2, z + 0.03), (x + sign * 0.2, 0, z + 0.04),
+             (x + sign * 0.16, 0.2, z + 0.03), (x, 0.22, z)]  # fmt: skip
+        pieces.append(Piece(tube(path, 0.045, sides=10, samples=20), grip))
     if rng.random() < 0.7:
         pieces += _lid(rng, palette, radius, depth)
     return pieces
@@ -135,13 +128,9 @@ def _kettle(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     dark = plain(palette[4])
     if rng.random() < 0.5:
         radius, height = rng.uniform(0.6, 0.75), rng.uniform(0.6, 0.85)
-        outline = curve(
-            [(radius * 0.9, 0), (radius, 0.12), (radius * 0.8, height * 0.7), (0.28, height)], 20
-        )
-        spout = curve(
-            [(-radius * 0.75, 0, height * 0.4), (-radius - 0.15, 0, height * 0.65),
-             (-radius - 0.3, 0, height * 0.95)], 14
-        )  # fmt: skip
+        outline = [(radius * 0.9, 0), (radius, 0.12), (radius * 0.8, height * 0.7), (0.28, height)]
+        spout = [(-radius * 0.75, 0, height * 0.4), (-radius - 0.15, 0, height * 0.65),
+             (-radius - 0.3, 0, height * 0.95)]  # fmt: skip
         bow = arch(
             (-radius * 0.6, 0, height * 0.75),
             (0, 0, height * 1.65),
@@ -151,8 +140,8 @@ def _kettle(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         knob = ellipsoid([0.09, 0.09, 0.08]).moved(z=height + 0.08)
         lid = lathe([[0.3, height - 0.05], [0.3, height], [0.1, height + 0.04]])
         return [
-            Piece(lathe(outline, segments=48), paint),
-            Piece(tube(spout, np.linspace(0.14, 0.07, 14)), paint),
+            Piece(lathe(outline, segments=48, samples=20), paint),
+            Piece(tube(spout, np.linspace(0.14, 0.07, 14), samples=14), paint),
             Piece(bow, dark), Piece(lid, paint), Piece(knob, dark),
         ]  # fmt: skip
     return _electric_kettle(rng, palette, paint)
@@ -162,17 +151,18 @@ def _electric_kettle(rng: np.random.Generator, palette: Palette, paint: Paint) -
     """A tall jug on its base, beak towards -x."""
     height = rng.uniform(1.2, 1.5)
     low, high = rng.uniform(0.48, 0.58), rng.uniform(0.34, 0.44)
-    outline = curve([(low, 0.1), (low * 0.96, height * 0.4), (high, height)], 16)
-    lid = curve([(high, height - 0.02), (high * 0.8, height + 0.08), (0.04, height + 0.1)], 8)
+    outline = [(low, 0.1), (low * 0.96, height * 0.4), (high, height)]
+    lid = [(high, height - 0.02), (high * 0.8, height + 0.08), (0.04, height + 0.1)]
     base = lathe([[low * 1.05, 0.0], [low * 1.05, 0.07], [low * 0.9, 0.13]], segments=40)
     beak = ellipsoid([0.2, 0.13, 0.16], exponent=1.6).moved(-high * 0.95, 0, height * 0.93)
     handle = _ear(height * 0.95, height * 0.25, low * 0.8, 0.36, 0.065)
     accent = patched(paint, plain(palette[2]), 2, 0.2, 0.26)
     dark = plain(palette[4])
     return [
-        Piece(lathe(outline, segments=48), accent), Piece(lathe(lid, segments=40), dark),
-        Piece(base, dark), Piece(beak, paint), Piece(handle, dark),
-    ]  # fmt: skip
+        Piece(lathe(outline, segments=48, samples=16), accent),
+        Piece(lathe(lid, segments=40, samples=8), dark),
+        *(Piece(base, dark), Piece(beak, paint), Piece(handle, dark)),
+    ]
 
 
 def _mug(rng: np.random.Generator, palette: Palette) -> list[Piece]:

@@ -143,15 +143,12 @@ def laces(last: Last, paint: Paint, rows: int, start: Real) -> list[Piece]:
         half, side = last.across(t)
         half *= 0.45
         drop = 0.1
-        path = curve(
-            [
-                (side - half, y, top - drop),
-                (side, y - 0.02, top + 0.015),
-                (side + half, y, top - drop),
-            ],
-            9,
-        )
-        pieces.append(Piece(tube(path, 0.03, sides=8), paint))
+        path = [
+            (side - half, y, top - drop),
+            (side, y - 0.02, top + 0.015),
+            (side + half, y, top - drop),
+        ]
+        pieces.append(Piece(tube(path, 0.03, sides=8, samples=9), paint))
     return pieces
 
 

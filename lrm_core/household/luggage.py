@@ -12,7 +12,7 @@ from lrm_core.modeling.materials import fabric, leather, metal, patched, plastic
 from lrm_core.modeling.paints import Paint, masked, picture, plain, stripes
 from lrm_core.modeling.palettes import Palette, plain_among
 from lrm_core.modeling.sections import arch, rounded_plate, stack, standing_box
-from lrm_core.modeling.shapes import curve, ellipsoid, lathe, torus, tube
+from lrm_core.modeling.shapes import ellipsoid, lathe, torus, tube
 
 
 def _cover(rng: np.random.Generator, palette: Palette) -> Paint:
@@ -30,7 +30,7 @@ def _branded(
 
 
 def _handbag(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """A lady's bag: trapezoid body, two handles, flap or pocket with a clasp."""
+    """A handbag: trapezoid body, two handles, flap or pocket with a clasp."""
     width, height = rng.uniform(0.6, 0.85), rng.uniform(0.7, 1.2)
     depth = rng.uniform(0.2, 0.4)
     top_width, top_depth = width * rng.uniform(0.75, 1.1), depth * rng.uniform(0.2, 0.7)
@@ -127,17 +127,14 @@ def _backpack(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         (-0.13, 0.05, height * 0.94), (0, 0.05, height + 0.18), (0.13, 0.05, height * 0.94), 0.035
     )
     pieces.append(Piece(top, second))
-    path = curve(
-        [
-            (0.2, depth * 0.6, height * 0.88),
-            (0.25, depth + 0.12, height * 0.85),
-            (0.32, depth + 0.2, height * 0.55),
-            (0.36, depth + 0.12, height * 0.2),
-            (0.38, depth * 0.6, 0.1),
-        ],
-        26,
-    )
-    strap = tube(path, 0.09, sides=12, exponent=3.0, flatness=0.35)
+    path = [
+        (0.2, depth * 0.6, height * 0.88),
+        (0.25, depth + 0.12, height * 0.85),
+        (0.32, depth + 0.2, height * 0.55),
+        (0.36, depth + 0.12, height * 0.2),
+        (0.38, depth * 0.6, 0.1),
+    ]
+    strap = tube(path, 0.09, sides=12, exponent=3.0, flatness=0.35, samples=26)
     pieces += mirrored([Piece(strap, second if rng.random() < 0.5 else dark)])
     return pieces
 
@@ -150,24 +147,21 @@ def _pouch(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     paint = patched(_cover(rng, palette), plain(palette[4]), 2, height * 0.72, height * 0.78)
     paint = _branded(rng, palette, paint, -height * 0.1, 0.5)
     pieces = [Piece(body, paint)]
-    loop = curve(
-        [
-            (width * 0.9, 0, height * 1.7),
-            (width * 1.2, -0.05, height * 1.6),
-            (width * 1.25, -0.1, height * 0.8),
-            (width * 1.1, -0.08, height * 1.0),
-            (width * 0.9, 0, height * 1.66),
-        ],
-        24,
-    )
-    pieces.append(Piece(tube(loop, 0.035, sides=8), leather(rng, palette, 1)))
+    loop = [
+        (width * 0.9, 0, height * 1.7),
+        (width * 1.2, -0.05, height * 1.6),
+        (width * 1.25, -0.1, height * 0.8),
+        (width * 1.1, -0.08, height * 1.0),
+        (width * 0.9, 0, height * 1.66),
+    ]
+    pieces.append(Piece(tube(loop, 0.035, sides=8, samples=24), leather(rng, palette, 1)))
     pull = ellipsoid([0.05, 0.03, 0.1], exponent=3.0)
     pieces.append(Piece(pull.moved(width * 0.5, -depth * 0.8, height * 1.62), metal(rng)))
     return pieces
 
 
 def _suitcase(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """A trolley on wheels, or an attache case with a handle on top."""
+    """A suitcase on wheels, or a briefcase with a handle on top."""
     trolley = rng.random() < 0.65
     width, height = (0.95, 1.4) if trolley else (1.4, 1.0)
     depth, width = rng.uniform(0.35, 0.6), width * rng.uniform(0.9, 1.1)

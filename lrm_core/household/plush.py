@@ -13,7 +13,7 @@ from lrm_core.modeling.materials import fabric, fur
 from lrm_core.modeling.paints import Paint, picture, plain, spots
 from lrm_core.modeling.palettes import Palette
 from lrm_core.modeling.sections import stack
-from lrm_core.modeling.shapes import Shape, curve, ellipsoid, torus, tube
+from lrm_core.modeling.shapes import Shape, ellipsoid, torus, tube
 from lrm_core.modeling.skins import Body, ball, balls, bone, bones, skin
 
 _SKINS = [(0.96, 0.8, 0.68), (0.88, 0.66, 0.5), (0.6, 0.4, 0.27), (0.38, 0.24, 0.16)]
@@ -155,9 +155,10 @@ def _animal(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     elif kind < 0.4:
         scarf = torus(0.27, 0.1, 30, 10).moved(z=neck)
         end = tube(
-            curve([(0.1, -0.3, neck), (0.14, -0.4, neck - 0.2), (0.16, -0.4, neck - 0.45)], 10),
+            [(0.1, -0.3, neck), (0.14, -0.4, neck - 0.2), (0.16, -0.4, neck - 0.45)],
             0.1,
             flatness=0.4,
+            samples=10,
         )
         wool = fabric(rng, palette, 2)
         pieces += [Piece(scarf, wool), Piece(end, wool)]
@@ -239,7 +240,7 @@ def _skirt(rng: np.random.Generator, girth: Real, hip: Real, leg: Real) -> Shape
 
 
 def _doll(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """A rag doll or an action figure with hair, dress or trousers, a printed front."""
+    """A rag doll or an action figure with hair, dress or pants, a printed front."""
     plump = rng.random() < 0.6
     head = rng.uniform(0.24, 0.34) if plump else 0.15
     leg, trunk, girth = (0.55, 0.5, 0.22) if plump else (0.85, 0.6, 0.19)

@@ -74,11 +74,10 @@ def _elephant(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     coat = clouds(rng, [color * 0.88, color], 0.15)
     paints = {"coat": coat, "ears": plain(np.clip(color * 0.9, 0, 1)), "feet": plain(color * 0.7)}
     tusk = tube(
-        curve(
-            [(0.14, -0.95, back + 0.05), (0.2, -1.15, back - 0.1), (0.2, -1.35, back - 0.02)], 12
-        ),
+        [(0.14, -0.95, back + 0.05), (0.2, -1.15, back - 0.1), (0.2, -1.35, back - 0.02)],
         np.linspace(0.05, 0.02, 12),
         sides=8,
+        samples=12,
     )
     pieces = [skin(body, paints, 0.07, 44), *mirrored([Piece(tusk, plain(IVORY))])]
     return [*pieces, *eyes(palette, (0.2, -0.99, back + 0.3), 0.045, white=False)]

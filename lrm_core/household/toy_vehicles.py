@@ -1,4 +1,4 @@
-"""Toy vehicles, nose towards -y: cars, buses, lorries, tractors, diggers, motorcycles."""
+"""Toy vehicles, nose towards -y: cars, buses, trucks, tractors, excavators, motorcycles."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 from lrm_core.household.toy_aircraft import aircraft
 from lrm_core.household.vehicle_parts import GLASS, TIRE, lamps, side_windows, wheels
 from lrm_core.modeling import Real
-from lrm_core.modeling.artwork import canvas, logo, package_front, readable, write
+from lrm_core.modeling.artwork import logo, package_front, readable, write
 from lrm_core.modeling.assembly import Piece, mirrored, placed
 from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import metal, patched
 from lrm_core.modeling.paints import Paint, masked, picture, plain, stripes
 from lrm_core.modeling.palettes import Palette, plain_among
+from lrm_core.modeling.prints import canvas
 from lrm_core.modeling.sections import arch, side_plate, standing_box, strip
 from lrm_core.modeling.shapes import box, curve, ellipsoid, lathe, torus, tube
 
@@ -42,7 +43,7 @@ def _livery(rng: np.random.Generator, palette: Palette, middle: Real) -> Paint:
 
 
 def _car(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """A saloon, sports or estate car, smooth, sometimes with a number and stripes."""
+    """A sedan, sports car or station wagon, smooth, sometimes with a number and stripes."""
     low, wide = rng.uniform(0.12, 0.2), rng.uniform(0.42, 0.5)
     hood, roof = rng.uniform(0.42, 0.52), rng.uniform(0.66, 0.88)
     tail = hood + rng.uniform(0.0, 0.1)
@@ -160,7 +161,7 @@ def _ladder(rng: np.random.Generator, palette: Palette, wide: Real) -> list[Piec
     return [Piece(load, band), Piece(rungs, steps), Piece(post, red), Piece(light, blue)]
 
 
-def _lorry(rng: np.random.Generator, palette: Palette) -> list[Piece]:
+def _truck(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A cab with a box, a tipper's bed or a fire engine's ladder."""
     wide = 0.38
     cab = standing_box([2 * wide, 0.55, 0.75], 0.08, 10).moved(0, -0.72, 0.18)
@@ -191,7 +192,7 @@ def _glazed_cab(palette: Palette) -> Piece:
     return Piece(cab, masked(plain(palette[0]), GLASS, panes))
 
 
-def _digger(rng: np.random.Generator, palette: Palette) -> list[Piece]:
+def _excavator(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """Tracks, a cab and an arm with a bucket."""
     color, dark = plain(palette[0]), plain(palette[4])
     base = standing_box([1.0, 1.2, 0.3], 0.1, 8).moved(z=0.05)
@@ -199,8 +200,8 @@ def _digger(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     tread = stripes(plain(TIRE), plain(0.25), [0, 1, 0], 0.1, 0.4)
     rear = standing_box([0.85, 0.9, 0.35], 0.08, 8).moved(0, 0.25, 0.28)
     high = rng.uniform(1.0, 1.4)
-    path = curve([(0, -0.05, 0.55), (0, -0.7, high), (0, -1.15, 0.95), (0, -1.2, 0.4)], 16)
-    arm = tube(path, np.linspace(0.13, 0.08, 16), exponent=4.0, sides=16)
+    path = [(0, -0.05, 0.55), (0, -0.7, high), (0, -1.15, 0.95), (0, -1.2, 0.4)]
+    arm = tube(path, np.linspace(0.13, 0.08, 16), exponent=4.0, sides=16, samples=16)
     outline = [(-1.05, 0.45), (-1.35, 0.4), (-1.3, 0.15), (-1.0, 0.05), (-1.1, 0.25)]
     bucket = side_plate(outline, 0.42)
     return [
@@ -210,9 +211,9 @@ def _digger(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 
 
 def _tractor(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """Big wheels behind, a bonnet with an exhaust pipe; or a digger."""
+    """Big wheels behind, a hood with an exhaust pipe; or an excavator."""
     if rng.random() < 0.5:
-        return _digger(rng, palette)
+        return _excavator(rng, palette)
     dark = plain(palette[4])
     hood = standing_box([0.5, 0.95, 0.42], 0.1, 10).moved(0, -0.45, 0.38)
     axle = standing_box([0.55, 1.3, 0.2]).moved(0, 0, 0.25)
@@ -242,11 +243,13 @@ def _motorcycle(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     engine = standing_box([0.34, 0.55, 0.36], 0.08, 8).moved(0, 0.0, 0.2)
     tank = ellipsoid([0.2, 0.36, 0.17], exponent=2.4).moved(0, -0.15, 0.78)
     seat = ellipsoid([0.17, 0.45, 0.1], exponent=3.0).rotated("x", 6).moved(0, 0.48, 0.76)
-    frame = tube(curve([(0, -0.42, 0.95), (0, -0.1, 0.6), (0, 0.3, 0.6), (0, 0.6, 0.72)], 14), 0.08)
+    frame = tube(
+        [(0, -0.42, 0.95), (0, -0.1, 0.6), (0, 0.3, 0.6), (0, 0.6, 0.72)], 0.08, samples=14
+    )
     lamp = ellipsoid([0.13, 0.1, 0.13]).moved(0, -0.5, 0.92)
-    pipe = tube(curve([(0.18, -0.1, 0.3), (0.22, 0.4, 0.24), (0.22, 0.95, 0.34)], 12), 0.055)
+    pipe = tube([(0.18, -0.1, 0.3), (0.22, 0.4, 0.24), (0.22, 0.95, 0.34)], 0.055, samples=12)
     post = standing_box([0.16, 0.3, 0.4]).moved(0, 0.05, 0.42)
-    mudguard = ellipsoid([0.12, 0.3, 0.08]).moved(0, -0.66, 2 * radius)
+    fender = ellipsoid([0.12, 0.3, 0.08]).moved(0, -0.66, 2 * radius)
     return [
         *pieces,
         Piece(engine, steel),
@@ -257,7 +260,7 @@ def _motorcycle(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         Piece(lamp, plain((0.95, 0.93, 0.75))),
         Piece(pipe, steel),
         Piece(post, dark),
-        Piece(mudguard, color),
+        Piece(fender, color),
         *mirrored([Piece(fork, steel), Piece(swing, dark)]),
     ]
 
@@ -267,7 +270,7 @@ toy_vehicle = Family(
     {
         "car": (_car, 0.3),
         "bus": (_bus, 0.14),
-        "lorry": (_lorry, 0.2),
+        "truck": (_truck, 0.2),
         "tractor": (_tractor, 0.12),
         "aircraft": (aircraft, 0.15),
         "motorcycle": (_motorcycle, 0.09),

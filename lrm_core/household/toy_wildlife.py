@@ -9,7 +9,7 @@ from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.creature_parts import eyes, ridge
 from lrm_core.modeling.paints import masked, plain, spots
 from lrm_core.modeling.palettes import Palette, plain_among
-from lrm_core.modeling.shapes import curve, extrude, lathe
+from lrm_core.modeling.shapes import extrude, lathe
 from lrm_core.modeling.skins import Body, ball, balls, bone, bones, chain, skin
 
 
@@ -143,8 +143,10 @@ def bird(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         "beak": orange,
     }
     wide = 1.6 if leg < 0.2 else 0.8
-    outline = curve([(0.09, 0.0), (0.075, 0.12), (0.02, 0.26)], 8)
-    beak = lathe(outline, segments=14).rotated("x", 96).warped(lambda p: p * [wide, 1, 0.7])
+    outline = [(0.09, 0.0), (0.075, 0.12), (0.02, 0.26)]
+    beak = (
+        lathe(outline, segments=14, samples=8).rotated("x", 96).warped(lambda p: p * [wide, 1, 0.7])
+    )
     beak = beak.moved(0, skull[1] - 0.15, skull[2] - 0.02)
     pieces = [skin(body, paints, 0.07, 44), Piece(beak, orange)]
     pieces += eyes(palette, (0.14, skull[1] - 0.12, skull[2] + 0.07), 0.04, white=False)

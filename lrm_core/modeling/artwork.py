@@ -8,20 +8,13 @@ from jaxtyping import Float
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.paints import Paint, picture, plain
-from lrm_core.modeling.prints import Image, back_label, texel
+from lrm_core.modeling.prints import Image, back_label, canvas, texel
+from lrm_core.modeling.shapes import star
 
 Palette = Float[np.ndarray, "5 3"]
 _SYLLABLES = ["KO", "RA", "MIN", "TEL", "VO", "SUN", "LA", "DOR", "PEX", "NI", "BO", "ZEN", "CRI"]
 _SYLLABLES += ["STA", "FRE", "SH", "MAX", "PRO", "LU", "GEO", "TI", "OLA", "BAR", "ECO", "QUI"]
 _FONTS = [cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_SIMPLEX]
-
-
-def canvas(rows: int, aspect: Real, color: np.ndarray | None = None) -> Image:
-    """An empty picture, transparent unless it has a color; `aspect` is width over height."""
-    image = np.zeros((rows, int(np.clip(rows * aspect, 24, 640)), 4), dtype=np.uint8)
-    if color is not None:
-        image[:] = texel(color)
-    return image
 
 
 def readable(ground: np.ndarray, ink: np.ndarray) -> np.ndarray:
@@ -126,7 +119,7 @@ def _ground(rng: np.random.Generator, palette: Palette, aspect: Real, rows: int)
 
 
 def _product(rng: np.random.Generator, image: np.ndarray, palette: Palette) -> None:
-    """A few round shaded things heaped in the lower half: fruit, biscuits, a face, gadgets."""
+    """A few round shaded things heaped in the lower half: fruit, cookies, a face, gadgets."""
     rows, columns = image.shape[:2]
     size = rng.uniform(0.12, 0.3) * min(rows, columns)
     elongation = rng.uniform(0.5, 1.0)
@@ -233,8 +226,7 @@ def printed_box(
     top = package_front(rng, palette, width / depth, 128)
     paint = picture(paint, front, (0, 0), (width, height))
     paint = picture(paint, back, (0, 0), (width, height), facing="+y")
-    paint = picture(paint, side, (0, 0), (depth, height), facing="-x")
-    paint = picture(paint, side, (0, 0), (depth, height), facing="+x")
+    paint = picture(paint, side, (0, 0), (depth, height), facing="-x +x")
     return picture(paint, top, (0, 0), (width, depth), facing="+z")
 
 
@@ -258,10 +250,8 @@ def logo(rng: np.random.Generator, color: np.ndarray, aspect: Real = 1.6) -> Ima
             head = (int(foot + lean), 4)
             cv2.line(image, (foot, rows - 4), head, ink, max(5, columns // 11), cv2.LINE_AA)
     elif kind == 2:
-        angles = np.arange(10) * np.pi / 5 - np.pi / 2
-        radii = np.where(np.arange(10) % 2 == 0, size, size * 0.42)
-        star = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None] + middle
-        cv2.fillPoly(image, [star.astype(np.int32)], ink, cv2.LINE_AA)
+        corners = star(5, size, size * 0.42, -np.pi / 2) + middle
+        cv2.fillPoly(image, [corners.astype(np.int32)], ink, cv2.LINE_AA)
     elif kind == 3:
         cv2.circle(image, middle, size, ink, max(3, size // 4), cv2.LINE_AA)
         write(rng, image, color, (0.32, 0.35, 0.68, 0.65), text="ABKMNRSX"[rng.integers(8)])

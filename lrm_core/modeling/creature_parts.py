@@ -8,7 +8,7 @@ from lrm_core.modeling import Real
 from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.paints import gradient, plain
 from lrm_core.modeling.palettes import Palette, plain_among
-from lrm_core.modeling.shapes import curve, ellipsoid, extrude, lathe, tube
+from lrm_core.modeling.shapes import ellipsoid, extrude, lathe, tube
 
 
 def eyes(
@@ -33,10 +33,8 @@ def horns(
     """A pair of curved horns; `root` is the one at +x."""
     x, y, z = root
     away, back = rng.uniform(0.1, 0.9) * size, rng.uniform(-0.3, 0.7) * size
-    path = curve(
-        [root, (x + away, y + back * 0.4, z + size * 0.6), (x + away, y + back, z + size)], 14
-    )
-    horn = tube(path, np.linspace(0.24, 0.04, 14) * size, sides=10)
+    path = [root, (x + away, y + back * 0.4, z + size * 0.6), (x + away, y + back, z + size)]
+    horn = tube(path, np.linspace(0.24, 0.04, 14) * size, sides=10, samples=14)
     return mirrored([Piece(horn, plain_among(rng, palette, 2, 3))])
 
 

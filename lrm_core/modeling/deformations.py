@@ -1,15 +1,31 @@
-"""Smooth maps of space that bend, taper, twist and roughen shapes: (V, 3) -> (V, 3) each."""
+"""Maps of space: rotations, and smooth ones that bend, taper, twist and roughen shapes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float
 from scipy.ndimage import map_coordinates
 
 from lrm_core.modeling import Real
 
+# (V, 3) points -> (V, 3)
 Deformation = Callable[[np.ndarray], np.ndarray]
+
+
+def yaw(angle: Real) -> Float[np.ndarray, "3 3"]:
+    """About the z axis, by radians, counter-clockwise seen from above."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+
+
+def random_rotation(rng: np.random.Generator) -> Float[np.ndarray, "3 3"]:
+    """A proper rotation, uniform over all (Haar, by QR: Mezzadri, 2007)."""
+    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
+    q = q * np.sign(np.diag(r))
+    rotation: np.ndarray = q * np.sign(np.linalg.det(q))
+    return rotation
 
 
 def lattice_noise(rng: np.random.Generator, scale: Real) -> Callable[[np.ndarray], np.ndarray]:
@@ -83,5 +99,15 @@ def roughen(rng: np.random.Generator, scale: Real, amount: Real) -> Deformation:
     def apply(points: np.ndarray) -> np.ndarray:
         offsets = np.stack([field(points) for field in fields], axis=1)
         return points + amount * (2.0 * offsets - 1.0)
+
+    return apply
+
+
+def fluted(factor: Callable[[np.ndarray], np.ndarray]) -> Deformation:
+    """Scales x and y by a factor of the angle about the z axis (radians, from +x): ribs, flutes."""
+
+    def apply(points: np.ndarray) -> np.ndarray:
+        scale = factor(np.arctan2(points[:, 1], points[:, 0]))
+        return np.concatenate([points[:, :2] * scale[:, None], points[:, 2:]], axis=1)
 
     return apply

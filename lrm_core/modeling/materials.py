@@ -14,6 +14,7 @@ from lrm_core.modeling.draws import draw
 from lrm_core.modeling.paints import (
     Paint,
     clouds,
+    facing_plane,
     gradient,
     masked,
     plain,
@@ -64,9 +65,7 @@ def tiled(image: UInt8[np.ndarray, "H W 3"], period: Real) -> Paint:
     height = period * rows / columns
 
     def paint(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        axis = np.abs(normals).argmax(axis=1)
-        u = np.where(axis == 0, points[:, 1], points[:, 0]) / period
-        v = np.where(axis == 2, points[:, 1], points[:, 2]) / height
+        u, v = (facing_plane(points, normals) / [period, height]).T
         x, y = (u % 1.0 * columns).astype(int), ((-v) % 1.0 * rows).astype(int)
         texels: np.ndarray = image[np.minimum(y, rows - 1), np.minimum(x, columns - 1)] / 255.0
         return texels

@@ -64,7 +64,7 @@ def dots(first: Paint, second: Paint, period: Real, radius: Real) -> Paint:
     """Discs of `second` on a square grid seen along the dominant normal, radius in periods."""
 
     def inside(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        plane = _facing_plane(points, normals) / period
+        plane = facing_plane(points, normals) / period
         row = np.floor(plane[:, 1])
         offset = np.stack([plane[:, 0] + 0.5 * (row % 2), plane[:, 1]], axis=1) % 1.0 - 0.5
         result: np.ndarray = (offset**2).sum(axis=1) < radius**2
@@ -77,7 +77,7 @@ def bricks(brick: Paint, mortar: Paint, width: Real, height: Real, gap: Real = 0
     """Courses of bricks on upright faces, tiles on level ones; `gap` in brick heights."""
 
     def inside(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        plane = _facing_plane(points, normals) / [width, height]
+        plane = facing_plane(points, normals) / [width, height]
         row = np.floor(plane[:, 1])
         across = (plane[:, 0] + 0.5 * (row % 2)) % 1.0
         return (plane[:, 1] % 1.0 < gap) | (across < gap * height / width)
@@ -85,7 +85,7 @@ def bricks(brick: Paint, mortar: Paint, width: Real, height: Real, gap: Real = 0
     return masked(brick, mortar, inside)
 
 
-def _facing_plane(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+def facing_plane(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """(P, 2) coordinates across the axis that each normal is closest to; z stays upright."""
     axis = np.abs(normals).argmax(axis=1)
     horizontal = np.where(axis == 0, points[:, 1], points[:, 0])

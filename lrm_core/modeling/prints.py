@@ -8,6 +8,7 @@ from jaxtyping import UInt8
 
 from lrm_core.modeling import Real
 from lrm_core.modeling.palettes import Palette
+from lrm_core.modeling.shapes import star
 
 _LETTERS = "ABCDEFGHIKLMNOPRSTUVWYaeiourstnl0123456789"
 _FONTS = [
@@ -24,6 +25,23 @@ def texel(color: np.ndarray) -> tuple[int, int, int, int]:
     """Opaque RGBA bytes of an sRGB color."""
     red, green, blue = (np.clip(color, 0.0, 1.0) * 255).astype(int).tolist()
     return red, green, blue, 255
+
+
+def canvas(
+    rows: int, aspect: Real, color: np.ndarray | None = None, limits: tuple[int, int] = (24, 640)
+) -> Image:
+    """An empty picture, transparent unless it has a color.
+
+    Args:
+        rows: height in texels.
+        aspect: width over height.
+        color: sRGB in [0, 1] of every texel.
+        limits: least and most columns.
+    """
+    image = np.zeros((rows, int(np.clip(rows * aspect, *limits)), 4), dtype=np.uint8)
+    if color is not None:
+        image[:] = texel(color)
+    return image
 
 
 def _write(
@@ -68,11 +86,8 @@ def _emblem(rng: np.random.Generator, image: np.ndarray, palette: np.ndarray) ->
     elif kind == 1:
         cv2.circle(image, center, size, first, max(2, size // 4), cv2.LINE_AA)
     elif kind == 2:
-        points = int(rng.integers(5, 9))
-        angles = np.arange(2 * points) * np.pi / points - np.pi / 2
-        radii = np.where(np.arange(2 * points) % 2 == 0, size, size * 0.45)
-        star = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None] + center
-        cv2.fillPoly(image, [star.astype(np.int32)], first, cv2.LINE_AA)
+        corners = star(int(rng.integers(5, 9)), size, size * 0.45, -np.pi / 2) + center
+        cv2.fillPoly(image, [corners.astype(np.int32)], first, cv2.LINE_AA)
     elif kind == 3:
         for angle in rng.uniform(0, 180, size=3):
             cv2.ellipse(image, center, (size, size // 3), float(angle), 0, 360, first, -1)
@@ -85,7 +100,7 @@ def _emblem(rng: np.random.Generator, image: np.ndarray, palette: np.ndarray) ->
         cv2.circle(image, (center[0], int(rows * 0.3)), size // 2, second, -1, cv2.LINE_AA)
 
 
-def label(rng: np.random.Generator, palette: Palette, aspect: Real) -> UInt8[np.ndarray, "H W 4"]:
+def label(rng: np.random.Generator, palette: Palette, aspect: Real) -> Image:
     """The front of a package: ground, bands, motif, a title, small print.
 
     Args:
@@ -93,11 +108,9 @@ def label(rng: np.random.Generator, palette: Palette, aspect: Real) -> UInt8[np.
         palette: the colors to print with.
         aspect: width divided by height.
     """
-    rows = 160
-    columns = int(np.clip(rows * aspect, 48, 480))
-    image = np.empty((rows, columns, 4), dtype=np.uint8)
     ground, ink, other = (palette[i] for i in rng.choice(5, size=3, replace=False))
-    image[:] = texel(ground)
+    image = canvas(160, aspect, ground, (48, 480))
+    rows, columns = image.shape[:2]
     if rng.random() < 0.35:
         shade = np.linspace(0, 1, rows)[:, None, None]
         blend = ground + (other - ground) * shade
@@ -117,16 +130,12 @@ def label(rng: np.random.Generator, palette: Palette, aspect: Real) -> UInt8[np.
     return image
 
 
-def back_label(
-    rng: np.random.Generator, palette: Palette, aspect: Real
-) -> UInt8[np.ndarray, "H W 4"]:
+def back_label(rng: np.random.Generator, palette: Palette, aspect: Real) -> Image:
     """The back of a package: small print and a bar code."""
-    rows = 160
-    columns = int(np.clip(rows * aspect, 48, 480))
     ground = palette[rng.integers(5)]
     ink = np.ones(3) if ground.sum() < 1.5 else np.zeros(3)
-    image = np.empty((rows, columns, 4), dtype=np.uint8)
-    image[:] = texel(ground)
+    image = canvas(160, aspect, ground, (48, 480))
+    rows, columns = image.shape[:2]
     _write(rng, image, ink, 0.06, 0.08)
     _lines(rng, image, ink, 0.25, 0.65)
     left, top = int(0.55 * columns), int(0.72 * rows)
@@ -146,7 +155,7 @@ def windows(
     rows: int,
     *,
     door: bool,
-) -> UInt8[np.ndarray, "H W 4"]:
+) -> Image:
     """A facade: a grid of framed windows and, if asked, a door below the middle."""
     cell = 40
     image = np.zeros((rows * cell, columns * cell, 4), dtype=np.uint8)
@@ -169,13 +178,10 @@ def windows(
     return image
 
 
-def control_panel(
-    rng: np.random.Generator, palette: Palette, aspect: Real
-) -> UInt8[np.ndarray, "H W 4"]:
+def control_panel(rng: np.random.Generator, palette: Palette, aspect: Real) -> Image:
     """The front of a device: a screen or grille, knobs and buttons, transparent elsewhere."""
-    rows = 128
-    columns = int(np.clip(rows * aspect, 48, 384))
-    image = np.zeros((rows, columns, 4), dtype=np.uint8)
+    image = canvas(128, aspect, limits=(48, 384))
+    rows, columns = image.shape[:2]
     left, top = int(0.08 * columns), int(0.1 * rows)
     right, bottom = int(rng.uniform(0.5, 0.9) * columns), int(rng.uniform(0.5, 0.85) * rows)
     cv2.rectangle(image, (left, top), (right, bottom), texel(palette[4]), -1)

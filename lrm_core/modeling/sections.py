@@ -90,7 +90,7 @@ def arch(
     """A bar bent into a handle: from `left` up, along at the height of `top`, down to `right`."""
     a, b, c = (np.asarray(point, dtype=np.float64) for point in (left, top, right))
     first, second = a + (b - a) * [0.15, 0.8, 0.75], c + (b - c) * [0.15, 0.8, 0.75]
-    return tube(curve([a, first, b, second, c], 24), thickness, sides=10, flatness=flatness)
+    return tube([a, first, b, second, c], thickness, sides=10, flatness=flatness, samples=24)
 
 
 def rounded_plate(size: Numbers, corner: Real) -> Shape:

@@ -162,23 +162,6 @@ def ring(segments: int, exponent: Real = 2.0) -> Float[np.ndarray, "N 2"]:
     return unit
 
 
-def lathe(profile: Points, segments: int = 40, exponent: Real = 2.0) -> Shape:
-    """A turned body about the z axis.
-
-    Args:
-        profile: (K, 2) rows (radius, z) of the outline, radius > 0; both ends are capped at the
-            axis. A cup runs up outside, over the rim and down inside.
-        segments: points around the axis.
-        exponent: superellipse exponent of the cross-section; 2 is round.
-    """
-    outline = np.asarray(profile, dtype=np.float64)
-    around = ring(segments, exponent)
-    rings = np.empty((len(outline), segments, 3))
-    rings[..., :2] = outline[:, None, :1] * around
-    rings[..., 2] = outline[:, 1:]
-    return loft(rings)
-
-
 def curve(points: Points, samples: int) -> Float[np.ndarray, "K D"]:
     """A smooth (Catmull-Rom) curve through points, as `samples` points."""
     knots = np.asarray(points, dtype=np.float64)
@@ -196,6 +179,32 @@ def curve(points: Points, samples: int) -> Float[np.ndarray, "K D"]:
     return result
 
 
+def star(points: int, outer: Real, inner: Real, start: Real = 0.0) -> Float[np.ndarray, "N 2"]:
+    """(2 * points, 2) corners of a star; the first is an outer one at angle `start` (radians)."""
+    angles = np.arange(2 * points) * np.pi / points + start
+    radii = np.where(np.arange(2 * points) % 2 == 0, outer, inner)
+    corners: np.ndarray = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None]
+    return corners
+
+
+def lathe(profile: Points, segments: int = 40, exponent: Real = 2.0, *, samples: int = 0) -> Shape:
+    """A turned body about the z axis.
+
+    Args:
+        profile: (K, 2) rows (radius, z) of the outline, radius > 0; both ends are capped at the
+            axis. A cup runs up outside, over the rim and down inside.
+        segments: points around the axis.
+        exponent: superellipse exponent of the cross-section; 2 is round.
+        samples: points of a smooth curve through the rows; 0 keeps the rows.
+    """
+    outline = curve(profile, samples) if samples else np.asarray(profile, dtype=np.float64)
+    around = ring(segments, exponent)
+    rings = np.empty((len(outline), segments, 3))
+    rings[..., :2] = outline[:, None, :1] * around
+    rings[..., 2] = outline[:, 1:]
+    return loft(rings)
+
+
 def tube(
     path: Points,
     radius: Real | Float[np.ndarray, " K"],
@@ -204,6 +213,7 @@ def tube(
     closed: bool = False,
     exponent: Real = 2.0,
     flatness: Real = 1.0,
+    samples: int = 0,
 ) -> Shape:
     """A round bar along a path, without twist.
 
@@ -214,8 +224,9 @@ def tube(
         closed: joins the ends.
         exponent: superellipse exponent of the cross-section.
         flatness: thickness of the cross-section's second direction, relative to the first.
+        samples: centers on a smooth curve through the path; 0 keeps the path.
     """
-    centers = np.asarray(path, dtype=np.float64)
+    centers = curve(path, samples) if samples else np.asarray(path, dtype=np.float64)
     if closed:
         tangents = np.roll(centers, -1, axis=0) - np.roll(centers, 1, axis=0)
     else:

@@ -137,12 +137,12 @@ def tower(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         )
         return pieces
     low, high = rng.uniform(0.28, 0.4), rng.uniform(0.2, 0.3)
-    shaft = lathe(curve([(low, 0), ((low + high) / 2 * 0.95, height / 2), (high, height)], 20))
+    shaft = lathe([(low, 0), ((low + high) / 2 * 0.95, height / 2), (high, height)], samples=20)
     if kind == 1:
         body = stripes(plain(palette[0]), plain(palette[3]), [0, 0, 1], height / rng.integers(3, 7))
         gallery = lathe([[high, 0], [high * 1.4, 0.06], [high * 1.4, 0.1]])
         lantern = lathe([[high * 0.65, 0], [high * 0.65, 0.25]])
-        dome = lathe(curve([(high * 0.85, 0), (high * 0.6, 0.13), (0.03, 0.25)], 12))
+        dome = lathe([(high * 0.85, 0), (high * 0.6, 0.13), (0.03, 0.25)], samples=12)
         glow = plain((1.0, 0.92, 0.6))
         return [
             Piece(shaft, body),
@@ -179,16 +179,14 @@ def temple(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     ]
     radius = rng.uniform(0.045, 0.08)
     column = lathe(
-        curve(
-            [
-                (radius * 1.3, 0.1),
-                (radius, 0.2),
-                (radius * 0.85, height),
-                (radius * 1.4, height + 0.12),
-            ],
-            12,
-        ),
+        [
+            (radius * 1.3, 0.1),
+            (radius, 0.2),
+            (radius * 0.85, height),
+            (radius * 1.4, height + 0.12),
+        ],
         segments=16,
+        samples=12,
     )
     xs = np.linspace(-width / 2 + radius, width / 2 - radius, int(rng.integers(4, 8)))
     ys = np.linspace(-depth / 2 + radius, depth / 2 - radius, int(rng.integers(2, 5)))
@@ -213,7 +211,7 @@ def temple(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 
 
 def hydrant(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """A hydrant, bollard or pillar box: a turned post with outlets or a slot."""
+    """A hydrant, bollard or mailbox: a turned post with outlets or a slot."""
     radius, height = rng.uniform(0.24, 0.36), rng.uniform(1.0, 1.6)
     paint = plain(palette[0]) if rng.random() < 0.6 else random_paint(rng, palette, 0)
     other = plain_among(rng, palette, 1, 2)

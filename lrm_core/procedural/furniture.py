@@ -8,7 +8,7 @@ from lrm_core.modeling import Real
 from lrm_core.modeling.assembly import Piece
 from lrm_core.modeling.paints import Paint, dots, plain, stripes
 from lrm_core.modeling.palettes import Palette, random_paint, random_wood
-from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, tube
+from lrm_core.modeling.shapes import Shape, box, ellipsoid, lathe, tube
 
 
 def _frame_paint(rng: np.random.Generator, palette: Palette, grain: int) -> Paint:
@@ -38,7 +38,7 @@ def _legs(rng: np.random.Generator, width: Real, depth: Real, height: Real) -> l
             if kind == 0:
                 leg = box([thickness, thickness, height]).moved(sx * x, sy * y, height / 2)
             elif kind == 3:
-                leg = lathe(curve(knots, 20), segments=16).moved(sx * x, sy * y)
+                leg = lathe(knots, segments=16, samples=20).moved(sx * x, sy * y)
             else:
                 foot = [sx * (x + splay), sy * (y + splay), 0.0]
                 path = np.array([foot, [sx * x, sy * y, height]])
@@ -61,7 +61,7 @@ def table(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         top = lathe([[radius, 0], [radius, thickness]], segments=48).moved(z=height)
         knots = np.stack([rng.uniform(0.06, 0.2, size=5), np.linspace(0, height + 0.02, 5)], 1)
         knots[0, 0] = radius * 0.6
-        pieces = [Piece(lathe(curve(knots, 24), segments=28), frame), Piece(top, top_paint)]
+        pieces = [Piece(lathe(knots, segments=28, samples=24), frame), Piece(top, top_paint)]
     else:
         top = box([width, depth, thickness], rounding=rng.choice([0.0, 0.04]))
         pieces = [Piece(top.moved(z=height + thickness / 2 - 0.01), top_paint)]

@@ -9,7 +9,7 @@ from lrm_core.modeling.assembly import Piece, mirrored, placed, turned
 from lrm_core.modeling.paints import Paint, banded, picture, plain, stripes
 from lrm_core.modeling.palettes import Palette, plain_among, random_paint, random_wood
 from lrm_core.modeling.prints import back_label, control_panel, label
-from lrm_core.modeling.shapes import box, curve, ellipsoid, extrude, lathe, loft, ring, torus, tube
+from lrm_core.modeling.shapes import box, ellipsoid, extrude, lathe, loft, ring, torus, tube
 
 
 def _printed(
@@ -53,7 +53,7 @@ def package(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 
 
 def bag(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """A pouch of crisps, a tote or a cushion: soft, printed front and back."""
+    """A pouch of chips, a tote or a cushion: soft, printed front and back."""
     width, height, depth = rng.uniform(0.7, 1.1), rng.uniform(0.9, 1.4), rng.uniform(0.2, 0.5)
     soft = ellipsoid(
         [width / 2, depth / 2, height / 2], exponent=rng.uniform(3.0, 5.0), divisions=20
@@ -64,16 +64,13 @@ def bag(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         shape = shape.warped(deformations.taper(-height / 2, height / 2, rng.uniform(0.6, 0.9)))
     pieces = [Piece(shape, paint)]
     if rng.random() < 0.5:
-        path = curve(
-            [
-                (-0.2, 0, height * 0.38),
-                (-0.2, 0, height * 0.62),
-                (0.2, 0, height * 0.62),
-                (0.2, 0, height * 0.38),
-            ],
-            24,
-        )
-        pieces.append(Piece(tube(path, 0.035, flatness=1.6), plain(palette[2])))
+        path = [
+            (-0.2, 0, height * 0.38),
+            (-0.2, 0, height * 0.62),
+            (0.2, 0, height * 0.62),
+            (0.2, 0, height * 0.38),
+        ]
+        pieces.append(Piece(tube(path, 0.035, flatness=1.6, samples=24), plain(palette[2])))
     return pieces
 
 
@@ -147,17 +144,14 @@ def device(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             )
             pieces += [Piece(dome, dark), Piece(cone, bright)]
     elif kind == 3:
-        aerial = tube([[0.3 * width, 0, 0], [0.55 * width, 0.05, height]], 0.02)
-        handle = curve(
-            [
-                (-0.3 * width, 0, height * 0.4),
-                (-0.25 * width, 0, height * 0.68),
-                (0.25 * width, 0, height * 0.68),
-                (0.3 * width, 0, height * 0.4),
-            ],
-            20,
-        )
-        pieces += [Piece(aerial, bright), Piece(tube(handle, 0.04), dark)]
+        antenna = tube([[0.3 * width, 0, 0], [0.55 * width, 0.05, height]], 0.02)
+        handle = [
+            (-0.3 * width, 0, height * 0.4),
+            (-0.25 * width, 0, height * 0.68),
+            (0.25 * width, 0, height * 0.68),
+            (0.3 * width, 0, height * 0.4),
+        ]
+        pieces += [Piece(antenna, bright), Piece(tube(handle, 0.04, samples=20), dark)]
     else:
         dial = lathe([[height * 0.42, 0], [height * 0.42, 0.05]], segments=44)
         face = dial.rotated("x", 90).moved(0, -depth / 2 + 0.01, 0)
@@ -218,11 +212,11 @@ def tool(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A handle with a head: hammer, axe, brush, spade, screwdriver, spoon."""
     length = rng.uniform(1.0, 1.6)
     radii = rng.uniform(0.05, 0.09, size=5)
-    profile = curve(np.stack([radii, np.linspace(0, length, 5)], axis=1), 20)
+    profile = np.stack([radii, np.linspace(0, length, 5)], axis=1)
     handle_paint = random_wood(rng, 2) if rng.random() < 0.5 else random_paint(rng, palette, 0)
     if rng.random() < 0.3:
         handle_paint = banded([handle_paint, plain(palette[2])], [length * 0.35])
-    pieces = [Piece(lathe(profile, segments=20), handle_paint)]
+    pieces = [Piece(lathe(profile, segments=20, samples=20), handle_paint)]
     metal = plain(rng.uniform(0.35, 0.75)) if rng.random() < 0.6 else plain(palette[1])
     kind = rng.integers(5)
     if kind == 0:

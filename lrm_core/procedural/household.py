@@ -25,9 +25,9 @@ from lrm_core.household import (
     toy_vehicles,
 )
 from lrm_core.modeling.assembly import assemble, worn
+from lrm_core.modeling.deformations import random_rotation, yaw
 from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import product_palette
-from lrm_core.modeling.rotations import random_rotation, yaw
 from lrm_core.structures.scene import Scene
 
 FAMILIES = Family(

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from lrm_core.modeling.assembly import assemble, worn
+from lrm_core.modeling.deformations import random_rotation, yaw
 from lrm_core.modeling.families import Family
 from lrm_core.modeling.palettes import random_paint, random_palette
-from lrm_core.modeling.rotations import random_rotation, yaw
 from lrm_core.procedural import (
     buildings,
     creatures,

@@ -75,8 +75,8 @@ def potted_plant(rng: np.random.Generator, palette: Palette) -> list[Piece]:
             top = np.array(
                 [lean * np.cos(2.4 * k), lean * np.sin(2.4 * k), soil + rng.uniform(0.6, 1.1)]
             )
-            path = curve([(0, 0, soil - 0.05), tuple(top * [0.3, 0.3, 0.6]), tuple(top)], 12)
-            pieces.append(Piece(tube(path, 0.03, sides=8), green))
+            path = [(0, 0, soil - 0.05), tuple(top * [0.3, 0.3, 0.6]), tuple(top)]
+            pieces.append(Piece(tube(path, 0.03, sides=8, samples=12), green))
             pieces += placed(_blossom(rng, palette), *top)
             leaf = _leaf(rng.uniform(0.3, 0.6), 0.08, 0.3).rotated("y", -30)
             pieces.append(Piece(leaf.rotated("z", 137.5 * k).moved(z=soil - 0.04), green))
@@ -88,7 +88,7 @@ def _blossom(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     petal_paint = gradient([palette[1], palette[0]], 2, -0.1, 0.2)
     if rng.random() < 0.4:
         cup = lathe(
-            curve([(0.04, -0.08), (0.15, 0.05), (0.13, 0.2), (0.05, 0.26)], 12), segments=20
+            [(0.04, -0.08), (0.15, 0.05), (0.13, 0.2), (0.05, 0.26)], segments=20, samples=12
         )
         return [Piece(cup, petal_paint)]
     count = int(rng.integers(5, 10))
@@ -119,25 +119,22 @@ def _cactus_body(rng: np.random.Generator, soil: Real) -> list[Piece]:
     ribs = int(rng.integers(8, 15))
     green = np.array([0.25, 0.5, 0.28]) * rng.uniform(0.7, 1.2)
     skin = dots(plain(green), plain((0.9, 0.88, 0.7)), 0.09, 0.16)
-
-    def ribbed(points: np.ndarray) -> np.ndarray:
-        angle = np.arctan2(points[:, 1], points[:, 0])
-        scale = 1.0 + 0.1 * np.cos(ribs * angle)
-        return np.concatenate([points[:, :2] * scale[:, None], points[:, 2:]], axis=1)
-
-    profile = curve(
-        [(radius * 0.8, 0), (radius, height * 0.5), (radius * 0.8, height * 0.9), (0.03, height)],
-        18,
-    )
-    column = lathe(profile, segments=ribs * 6).warped(ribbed).moved(z=soil - 0.03)
+    profile = [
+        (radius * 0.8, 0),
+        (radius, height * 0.5),
+        (radius * 0.8, height * 0.9),
+        (0.03, height),
+    ]
+    flutes = deformations.fluted(lambda angle: 1.0 + 0.1 * np.cos(ribs * angle))
+    column = lathe(profile, segments=ribs * 6, samples=18).warped(flutes).moved(z=soil - 0.03)
     pieces = [Piece(column, skin)]
     for side in (-1, 1):
         if height > 0.6 and rng.random() < 0.6:
             z = soil + height * rng.uniform(0.3, 0.55)
             reach = radius + rng.uniform(0.15, 0.3)
-            path = curve([(0, 0, z), (side * reach, 0, z + 0.05), (side * reach, 0, z + 0.35)], 16)
+            path = [(0, 0, z), (side * reach, 0, z + 0.05), (side * reach, 0, z + 0.35)]
             radii = np.interp(np.linspace(0, 1, 16), [0, 0.9, 1], [0.09, 0.1, 0.04])
-            pieces.append(Piece(tube(path, radii), skin))
+            pieces.append(Piece(tube(path, radii, samples=16), skin))
     if rng.random() < 0.4:
         bud = ellipsoid([0.09, 0.09, 0.08], divisions=8).moved(z=soil + height)
         pieces.append(Piece(bud, plain((0.95, 0.35, 0.5))))
@@ -149,9 +146,9 @@ def tree(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     trunk = rng.uniform(0.4, 1.1)
     thickness = rng.uniform(0.07, 0.16)
     lean = rng.uniform(-0.12, 0.12)
-    path = curve([(0, 0, 0), (lean, 0, trunk * 0.5), (lean, 0, trunk + 0.1)], 14)
+    path = [(0, 0, 0), (lean, 0, trunk * 0.5), (lean, 0, trunk + 0.1)]
     radii = np.linspace(thickness * 1.5, thickness, 14)
-    pieces = [Piece(tube(path, radii), random_wood(rng, 2))]
+    pieces = [Piece(tube(path, radii, samples=14), random_wood(rng, 2))]
     green = _foliage(rng)
     kind = rng.integers(3)
     if kind == 0:
@@ -188,10 +185,11 @@ def mushroom(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     for k in range(int(rng.integers(1, 4))):
         scale = 1.0 if k == 0 else rng.uniform(0.4, 0.7)
         height, cap = rng.uniform(0.6, 1.1), rng.uniform(0.4, 0.75)
-        stem = lathe(curve([(0.2, 0), (0.13, height * 0.6), (0.14, height)], 14), segments=24)
+        stem = lathe([(0.2, 0), (0.13, height * 0.6), (0.14, height)], segments=24, samples=14)
         dome = lathe(
-            curve([(0.1, 0.04), (cap, 0), (cap * 0.85, cap * 0.45), (0.03, cap * 0.8)], 22),
+            [(0.1, 0.04), (cap, 0), (cap * 0.85, cap * 0.45), (0.03, cap * 0.8)],
             segments=36,
+            samples=22,
         )
         x = 0.0 if k == 0 else (0.28 if k == 1 else -0.28)
         for shape, paint in (
@@ -243,14 +241,11 @@ def fruit(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     body = lathe(outline, segments=56)
     if kind == 2:
         ribs = int(rng.integers(7, 12))
-
-        def ribbed(points: np.ndarray) -> np.ndarray:
-            angle = np.arctan2(points[:, 1], points[:, 0])
-            scale = 0.93 + 0.12 * np.abs(np.cos(ribs * angle / 2))
-            return np.concatenate([points[:, :2] * scale[:, None], points[:, 2:] * 0.8], axis=1)
-
-        body, top = body.warped(ribbed), top * 0.8
-    stem = tube(curve([(0, 0, top * 0.8), (0.02, 0, top + 0.05), (0.09, 0, top + 0.22)], 10), 0.035)
+        flutes = deformations.fluted(lambda a: 0.93 + 0.12 * np.abs(np.cos(ribs * a / 2)))
+        body, top = body.warped(flutes).scaled([1.0, 1.0, 0.8]), top * 0.8
+    stem = tube(
+        [(0, 0, top * 0.8), (0.02, 0, top + 0.05), (0.09, 0, top + 0.22)], 0.035, samples=10
+    )
     pieces = [Piece(body, skin), Piece(stem, brown)]
     if rng.random() < 0.5:
         leaf = _leaf(0.4, 0.1, 0.5).rotated("z", rng.uniform(0, 360)).moved(z=top * 0.97)
@@ -321,7 +316,7 @@ def sandwich(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         color = fillings[rng.integers(5)] * rng.uniform(0.8, 1.1)
         pieces.append(Piece(layer.moved(z=level - 0.03), clouds(rng, [color * 0.8, color], 0.1)))
         level += thickness - 0.03
-    dome = lathe(curve([(0.68, -0.05), (0.72, 0.08), (0.5, 0.33), (0.03, 0.42)], 18), segments=40)
+    dome = lathe([(0.68, -0.05), (0.72, 0.08), (0.5, 0.33), (0.03, 0.42)], segments=40, samples=18)
     top: Paint = bread
     if rng.random() < 0.6:
         top = dots(bread, plain((0.98, 0.94, 0.8)), 0.13, 0.15)

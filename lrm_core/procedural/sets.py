@@ -13,8 +13,8 @@ import numpy as np
 
 from lrm_core.geometry.scene_conversion import normalise_scene, transform_scene
 from lrm_core.modeling.assembly import Piece, assemble
+from lrm_core.modeling.deformations import yaw
 from lrm_core.modeling.palettes import Palette, random_paint, random_palette
-from lrm_core.modeling.rotations import yaw
 from lrm_core.modeling.sections import hollow
 from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, tube
 from lrm_core.procedural.objects import procedural_object
@@ -131,10 +131,11 @@ def _pan(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     pieces = [Piece(lathe(hollow(outline, 0.05), segments=48), random_paint(rng, palette, 0))]
     if rng.random() < 0.75:
         length, lift = rng.uniform(0.6, 1.6), rng.uniform(0.0, 0.3)
-        path = curve(
-            [(0.9, 0, depth * 0.8), (0.9 + length / 2, 0, depth + lift), (0.9 + length, 0, depth)],
-            12,
-        )
-        handle = tube(path, rng.uniform(0.04, 0.11))
+        path = [
+            (0.9, 0, depth * 0.8),
+            (0.9 + length / 2, 0, depth + lift),
+            (0.9 + length, 0, depth),
+        ]
+        handle = tube(path, rng.uniform(0.04, 0.11), samples=12)
         pieces.append(Piece(handle, random_paint(rng, palette, 1)))
     return pieces

@@ -12,10 +12,21 @@ from jaxtyping import Float
 
 from lrm_core.modeling import Real, deformations
 from lrm_core.modeling.assembly import Piece, mirrored
+from lrm_core.modeling.deformations import random_rotation
 from lrm_core.modeling.paints import plain
 from lrm_core.modeling.palettes import Palette, plain_among, random_paint
-from lrm_core.modeling.rotations import random_rotation
-from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, extrude, lathe, loft, torus, tube
+from lrm_core.modeling.shapes import (
+    Shape,
+    box,
+    curve,
+    ellipsoid,
+    extrude,
+    lathe,
+    loft,
+    star,
+    torus,
+    tube,
+)
 
 _COUNT_WEIGHTS = np.array([4, 5, 5, 4, 4, 3, 2, 1, 1]) / 29
 
@@ -39,9 +50,9 @@ def random_primitive(rng: np.random.Generator) -> Shape:
     elif kind == 6:
         shape = extrude(_outline(rng) * size[0] / 2, size[1] * 0.5, divisions=4)
     elif kind == 7:
-        path = curve(rng.uniform(-0.5, 0.5, size=(4, 3)) * [1, 1, 1.4], 24)
+        path = rng.uniform(-0.5, 0.5, size=(4, 3)) * [1, 1, 1.4]
         radii = np.interp(np.linspace(0, 1, 24), [0, 0.5, 1], rng.uniform(0.05, 0.16, size=3))
-        shape = tube(path, radii)
+        shape = tube(path, radii, samples=24)
     else:
         shape = _height_field(rng, size)
     if rng.random() < 0.2:
@@ -73,12 +84,10 @@ def _outline(rng: np.random.Generator) -> np.ndarray:
     """Star, gear or smooth blob of radius about one."""
     count = int(rng.integers(3, 9))
     if rng.random() < 0.5:
-        angles = np.arange(2 * count) * np.pi / count
-        radii = np.where(np.arange(2 * count) % 2 == 0, 1.0, rng.uniform(0.4, 0.9))
-    else:
-        angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-        radii = 1 + rng.uniform(0.05, 0.3) * np.sin(count * angles)
-        radii = radii + 0.2 * np.sin(2 * angles + rng.uniform(0, 6))
+        return star(count, 1.0, rng.uniform(0.4, 0.9))
+    angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    radii = 1 + rng.uniform(0.05, 0.3) * np.sin(count * angles)
+    radii = radii + 0.2 * np.sin(2 * angles + rng.uniform(0, 6))
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None]
 
 

@@ -8,7 +8,7 @@ from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.paints import Paint, picture, plain
 from lrm_core.modeling.palettes import Palette, plain_among, random_paint, random_wood
 from lrm_core.modeling.prints import control_panel, label
-from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, extrude, lathe, torus, tube
+from lrm_core.modeling.shapes import Shape, box, ellipsoid, extrude, lathe, torus, tube
 
 
 def robot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -46,7 +46,7 @@ def robot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     elbow = tuple((np.array(hand) + shoulder) / 2 + [0.08, 0.03, 0])
     limb = rng.uniform(0.06, 0.1)
     side = [
-        Piece(tube(curve([shoulder, elbow, hand], 14), limb), second),
+        Piece(tube([shoulder, elbow, hand], limb, samples=14), second),
         Piece(ellipsoid([limb * 1.5] * 3, divisions=8).moved(*shoulder), main),
         Piece(ellipsoid([limb * 1.6] * 3, exponent=3, divisions=8).moved(*hand), main),
         Piece(
@@ -60,9 +60,9 @@ def robot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     ]
     pieces += mirrored(side)
     if rng.random() < 0.6:
-        aerial = tube([[0, 0, crown], [0, 0, crown + head_h / 2 + 0.2]], 0.025)
+        antenna = tube([[0, 0, crown], [0, 0, crown + head_h / 2 + 0.2]], 0.025)
         bulb = ellipsoid([0.06] * 3, divisions=8).moved(z=crown + head_h / 2 + 0.2)
-        pieces += [Piece(aerial, second), Piece(bulb, plain(palette[2]))]
+        pieces += [Piece(antenna, second), Piece(bulb, plain(palette[2]))]
     return pieces
 
 

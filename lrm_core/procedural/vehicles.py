@@ -50,22 +50,22 @@ def _lights(palette: Palette, x: Real, y: Real, z: Real, length: Real) -> list[P
 
 
 def car(rng: np.random.Generator, palette: Palette) -> list[Piece]:
-    """A body with a glazed cabin, wheel arches and wheels; from toy to saloon."""
+    """A body with a glazed cabin, wheel arches and wheels; from toy to sedan."""
     half, width = rng.uniform(0.7, 1.0), rng.uniform(0.7, 0.95)
     # the arch leaves a bit of body before and behind the wheel
     radius = rng.uniform(0.85, 1.0) * min(0.25, (0.38 * half - 0.06) / 1.15)
     sill, belt = radius * 0.8, radius * 0.8 + rng.uniform(0.25, 0.38)
     roof = belt + rng.uniform(0.2, 0.36)
-    bonnet, boot = rng.uniform(-0.5, -0.15) * half, rng.uniform(0.45, 1.0) * half
+    hood, trunk = rng.uniform(-0.5, -0.15) * half, rng.uniform(0.45, 1.0) * half
     nose = belt - rng.uniform(0.02, 0.15)
     body_outline = [
-        (-half, sill), (-half, nose - 0.06), (-half * 0.92, nose), (bonnet, belt),
+        (-half, sill), (-half, nose - 0.06), (-half * 0.92, nose), (hood, belt),
         (half * 0.97, belt), (half, belt - 0.08), (half, sill),
     ]  # fmt: skip
     rake = rng.uniform(0.1, 0.35)
     cabin_outline = [
-        (bonnet - 0.04, belt - 0.03), (bonnet + rake, roof), (boot - rake * 0.8, roof),
-        (boot, belt - 0.03),
+        (hood - 0.04, belt - 0.03), (hood + rake, roof), (trunk - rake * 0.8, roof),
+        (trunk, belt - 0.03),
     ]  # fmt: skip
     paint = random_paint(rng, palette, 0) if rng.random() < 0.4 else plain(palette[0])
     if rng.random() < 0.3:
@@ -76,13 +76,13 @@ def car(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         arch = lathe([[radius * 1.15, -1.0], [radius * 1.15, 1.0]], segments=24)
         arches.append(Piece(arch.rotated("y", 90).moved(0, y, radius), plain(0.07), cut=True))
     glass = _side_view(cabin_outline, width * 0.84)
-    top = box([width * 0.8, (boot - bonnet) - 1.75 * rake, 0.05], rounding=0.02)
-    top = top.moved(0, (boot + bonnet) / 2 + 0.1 * rake, roof)
+    top = box([width * 0.8, (trunk - hood) - 1.75 * rake, 0.05], rounding=0.02)
+    top = top.moved(0, (trunk + hood) / 2 + 0.1 * rake, roof)
     pillars = []
     for a, b in ((0, 1), (3, 2)):
         path = np.array([[width * 0.41, *cabin_outline[a]], [width * 0.41, *cabin_outline[b]]])
         pillars.append(Piece(tube(path, 0.03, sides=6), paint))
-    middle = (bonnet + boot) / 2
+    middle = (hood + trunk) / 2
     post = np.array([[width * 0.415, middle, belt - 0.02], [width * 0.415, middle, roof]])
     pillars.append(Piece(tube(post, 0.03, sides=6), paint))
     floor = box([width * 0.6, half * 1.96, 0.1]).moved(z=sill + 0.08)

@@ -36,17 +36,14 @@ def _glaze(rng: np.random.Generator, palette: Palette, height: Real) -> Paint:
 def _handle(top: Real, bottom: Real, radius: Real, reach: Real, thickness: Real) -> Shape:
     """A C-shaped handle on the +x side, its ends inside the wall."""
     middle = (top + bottom) / 2
-    path = curve(
-        [
-            (radius - 0.03, 0, top),
-            (radius + reach * 0.7, 0, top),
-            (radius + reach, 0, middle),
-            (radius + reach * 0.6, 0, bottom + 0.05),
-            (radius - 0.03, 0, bottom),
-        ],
-        26,
-    )
-    return tube(path, thickness, flatness=1.4)
+    path = [
+        (radius - 0.03, 0, top),
+        (radius + reach * 0.7, 0, top),
+        (radius + reach, 0, middle),
+        (radius + reach * 0.6, 0, bottom + 0.05),
+        (radius - 0.03, 0, bottom),
+    ]
+    return tube(path, thickness, flatness=1.4, samples=26)
 
 
 def vase(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -131,23 +128,23 @@ def teapot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A round body with a spout, a handle and a lid with a knob."""
     radius, height = rng.uniform(0.55, 0.75), rng.uniform(0.7, 1.1)
     belly = rng.uniform(0.35, 0.6) * height
-    outline = curve([(radius * 0.6, 0), (radius, belly), (radius * 0.45, height)], 20)
+    outline = [(radius * 0.6, 0), (radius, belly), (radius * 0.45, height)]
     paint = _glaze(rng, palette, height)
-    spout_path = curve(
-        [(-radius * 0.7, 0, belly * 0.7), (-radius - 0.25, 0, belly), (-radius - 0.5, 0, height)],
-        18,
-    )
-    spout = tube(spout_path, np.linspace(0.17, 0.07, 18))
+    spout_path = [
+        (-radius * 0.7, 0, belly * 0.7),
+        (-radius - 0.25, 0, belly),
+        (-radius - 0.5, 0, height),
+    ]
+    spout = tube(spout_path, np.linspace(0.17, 0.07, 18), samples=18)
     handle = _handle(height * 0.85, belly * 0.6, radius * 0.8, 0.45, 0.07)
     lid = lathe(
-        curve(
-            [(radius * 0.5, height - 0.04), (radius * 0.3, height + 0.1), (0.04, height + 0.14)], 8
-        )
+        [(radius * 0.5, height - 0.04), (radius * 0.3, height + 0.1), (0.04, height + 0.14)],
+        samples=8,
     )
     knob = ellipsoid([0.1, 0.1, 0.1]).moved(z=height + 0.2)
     accent = plain(palette[int(rng.integers(3))])
     return [
-        Piece(lathe(outline, segments=48), paint),
+        Piece(lathe(outline, segments=48, samples=20), paint),
         Piece(spout, accent),
         Piece(handle, accent),
         Piece(lid, paint if rng.random() < 0.5 else accent),
@@ -159,7 +156,7 @@ def lamp(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A table lamp: turned foot, rod, open shade."""
     stem = rng.uniform(0.9, 1.4)
     radii = rng.uniform([0.25, 0.12, 0.06, 0.05], [0.45, 0.32, 0.3, 0.1])
-    foot = lathe(curve(np.stack([radii, np.array([0, 0.3, 0.6, 1]) * stem], 1), 24), segments=36)
+    foot = lathe(np.stack([radii, np.array([0, 0.3, 0.6, 1]) * stem], 1), segments=36, samples=24)
     low, high = rng.uniform(0.5, 0.75), rng.uniform(0.25, 0.55)
     shade_outline = np.array([[low, 0.0], [(low + high) / 2, 0.3], [high, 0.6]])
     shade = _open_ring(shade_outline, 0.04)

@@ -46,3 +46,11 @@ def test_paint_sticks_to_a_shape_until_it_is_settled():
     np.testing.assert_array_equal(moved.rest, shape.rest)
     np.testing.assert_allclose(np.ptp(moved.vertices, axis=0), [2.0, 2.0, 3.0])
     np.testing.assert_array_equal(moved.settled().rest, moved.vertices)
+
+
+def test_a_star_has_the_area_of_its_triangles():
+    corners = shapes.star(5, 2.0, 0.8, start=0.3)
+    x, y = corners.T
+    shoelace = 0.5 * abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+    assert shoelace == pytest.approx(10 * 0.5 * 2.0 * 0.8 * np.sin(np.pi / 5))
+    np.testing.assert_allclose(corners[0], [2.0 * np.cos(0.3), 2.0 * np.sin(0.3)])
