@@ -13,7 +13,7 @@ from lrm_core.modeling.materials import metal, patched, plastic
 from lrm_core.modeling.paints import Paint, masked, picture, plain, stripes
 from lrm_core.modeling.palettes import Palette, plain_among
 from lrm_core.modeling.prints import canvas
-from lrm_core.modeling.sections import arch, rounded_plate, stack, standing_box, strip
+from lrm_core.modeling.sections import arch, rounded_plate, side_view, stack, standing_box, strip
 from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, torus, tube
 
 
@@ -120,9 +120,9 @@ def _iron(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     half = 0.02 + 0.42 * np.sin(np.minimum(t * 1.25, 1.0) * np.pi / 2) ** 0.9
     y = t * 2 - 1
     top = np.interp(t, [0, 0.1, 0.6, 1], [0.12, 0.25, 0.5, 0.5])
-    profile = np.column_stack([y, top, y, -0.3 * top, half * 0.95, 0 * t])
-    body = strip(profile, exponent=2.6, narrowing=0.4, floor=0.05)
-    plate = strip(np.column_stack([y, 0 * t + 0.09, y, 0 * t, half, 0 * t]), exponent=14.0)
+    outline = side_view(y, top, -0.3 * top, half * 0.95)
+    body = strip(outline, exponent=2.6, narrowing=0.4, floor=0.05)
+    plate = strip(side_view(y, 0.09, 0.0, half), exponent=14.0)
     grip = arch((0, -0.45, 0.25), (0, 0.15, 0.95), (0, 0.9, 0.4), 0.09)
     dial = lathe([[0.13, 0.0], [0.11, 0.1]], segments=24).moved(0, -0.05, 0.42)
     accent = plain_among(rng, palette, 1, 2)

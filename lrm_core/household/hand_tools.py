@@ -69,7 +69,7 @@ def _paint_brush(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     ferrule = box([0.25, wide, 0.14], rounding=0.02).moved(0.12)
     hair = box([0.5, wide * 0.94, 0.12], divisions=12)
     hair = hair.warped(deformations.roughen(rng, 0.05, 0.025)).moved(0.45)
-    tip = gradient([np.array([0.85, 0.75, 0.55]), palette[2]], 0, 0.05, 0.15)
+    tip = gradient([(0.85, 0.75, 0.55), palette[2]], 0, 0.05, 0.15)
     wood = random_wood(rng, 0) if rng.random() < 0.5 else plain(palette[0])
     return [
         Piece(_bar(_ALONG * 0.5 - 0.45, radii), wood),

@@ -251,7 +251,7 @@ def _board(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     pieces = [Piece(plate, wood), Piece(hole, wood, cut=True)]
     if rng.random() < 0.6:
         loaf = ellipsoid([0.42, 0.2, 0.18], exponent=2.4).moved(-0.2, 0.1, 0.17)
-        crust = gradient([np.array([0.9, 0.72, 0.42]), np.array([0.6, 0.33, 0.13])], 2, -0.15, 0.18)
+        crust = gradient([(0.9, 0.72, 0.42), (0.6, 0.33, 0.13)], 2, -0.15, 0.18)
         pieces.append(Piece(loaf, crust))
     if rng.random() < 0.6:
         blade = np.array([(-0.5, -0.09), (0.3, -0.09), (0.3, 0.06), (-0.3, 0.05)])

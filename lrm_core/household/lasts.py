@@ -9,7 +9,7 @@ import numpy as np
 from lrm_core.modeling import Real
 from lrm_core.modeling.assembly import Piece
 from lrm_core.modeling.paints import Paint
-from lrm_core.modeling.sections import side_plate, strip
+from lrm_core.modeling.sections import side_plate, side_view, strip
 from lrm_core.modeling.shapes import Shape, curve, loft, tube
 
 # half width and middle of a right foot over t: 0 at the toe, 1 at the heel
@@ -79,10 +79,9 @@ def upper_shape(last: Last, *, grown: float, wall: float) -> Shape:
     y = (t * 2 - 1) * (1.0 - wall)
     low = last.sole - 0.45 * height
     side = np.interp(t, _T, _SIDE)
-    profile = np.column_stack([y, z, y, low, half, side])
     floor = last.sole + 0.03 if wall > 0 else 0.5 * last.sole
     narrowing = np.interp(t, [0, 0.3, throat, 1], [0.1, 0.15, 0.3, 0.3])
-    return strip(profile, exponent=2.5, narrowing=narrowing, floor=floor)
+    return strip(side_view(y, z, low, half, side), exponent=2.5, narrowing=narrowing, floor=floor)
 
 
 def sole_shape(last: Last, flare: Real) -> Shape:
@@ -161,5 +160,5 @@ def with_heel(last: Last, pieces: list[Piece], paint: Paint) -> list[Piece]:
     y = t * 2 - 1
     ramp = np.clip((t - 0.28) / 0.5, 0.0, 1.0)
     top = last.rise * ramp**2 * (3 - 2 * ramp) + 0.03
-    profile = np.column_stack([y, top, y, 0 * t, half, np.interp(t, _T, _SIDE)])
-    return [*pieces, Piece(strip(profile, exponent=12.0), paint)]
+    wedge = strip(side_view(y, top, 0.0, half, np.interp(t, _T, _SIDE)), exponent=12.0)
+    return [*pieces, Piece(wedge, paint)]

@@ -11,7 +11,7 @@ from lrm_core.modeling.assembly import Piece, mirrored
 from lrm_core.modeling.materials import patched
 from lrm_core.modeling.paints import masked, plain
 from lrm_core.modeling.palettes import Palette, plain_among
-from lrm_core.modeling.sections import side_plate, stack, strip
+from lrm_core.modeling.sections import side_plate, side_view, stack, strip
 from lrm_core.modeling.shapes import Shape, box, ellipsoid, extrude, lathe, torus, tube
 
 
@@ -37,7 +37,7 @@ def _fuselage(palette: Palette, fat: Real, end: Real) -> Piece:
     share = np.linspace(0, 1, 22)
     y = -0.95 + (end + 0.95) * share
     size = fat * np.interp(share, [0, 0.08, 0.3, 0.7, 1], [0.15, 0.6, 1, 1, 0.25])
-    hull = strip(np.column_stack([y, size, y, -size * 0.9, size * 0.95, 0 * y]), exponent=2.2)
+    hull = strip(side_view(y, size, -size * 0.9, size * 0.95), exponent=2.2)
     panes = [(a, a + 0.05) for a in np.arange(-0.55, 0.45, 0.1).tolist()]
     paint = side_windows(plain(palette[0]), panes, 0.02, 0.09)
 

@@ -7,7 +7,15 @@ from itertools import pairwise
 import numpy as np
 
 from lrm_core.household.toy_aircraft import aircraft
-from lrm_core.household.vehicle_parts import GLASS, TIRE, lamps, side_windows, wheels
+from lrm_core.household.vehicle_parts import (
+    GLASS,
+    HEADLIGHT,
+    TAILLIGHT,
+    TIRE,
+    lamps,
+    side_windows,
+    wheels,
+)
 from lrm_core.modeling import Real
 from lrm_core.modeling.artwork import logo, package_front, readable, write
 from lrm_core.modeling.assembly import Piece, mirrored, placed
@@ -16,7 +24,7 @@ from lrm_core.modeling.materials import metal, patched
 from lrm_core.modeling.paints import Paint, masked, picture, plain, stripes
 from lrm_core.modeling.palettes import Palette, plain_among
 from lrm_core.modeling.prints import canvas
-from lrm_core.modeling.sections import arch, side_plate, standing_box, strip
+from lrm_core.modeling.sections import arch, side_plate, side_view, standing_box, strip
 from lrm_core.modeling.shapes import box, curve, ellipsoid, lathe, torus, tube
 
 
@@ -47,55 +55,33 @@ def _car(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     low, wide = rng.uniform(0.12, 0.2), rng.uniform(0.42, 0.5)
     hood, roof = rng.uniform(0.42, 0.52), rng.uniform(0.66, 0.88)
     tail = hood + rng.uniform(0.0, 0.1)
-    knots = np.array(
-        [
-            (-1.0, hood - 0.12),
-            (-0.92, hood - 0.03),
-            (-0.4, hood),
-            (0.3, hood + 0.02),
-            (0.95, tail),
-            (1.0, tail - 0.12),
-        ]
-    )
-    line = curve(knots, 26)
-    half = wide * (1 - 0.25 * np.abs(line[:, 0]) ** 5)
-    profile = np.column_stack([line[:, 0], line[:, 1], line[:, 0], 0 * half + low, half, 0 * half])
+    knots = [
+        (-1.0, hood - 0.12), (-0.92, hood - 0.03), (-0.4, hood), (0.3, hood + 0.02),
+        (0.95, tail), (1.0, tail - 0.12),
+    ]  # fmt: skip
+    y, top = curve(knots, 26).T
     paint = _livery(rng, palette, (low + hood) / 2)
-    body = strip(profile, exponent=4.0)
+    body = strip(side_view(y, top, low, wide * (1 - 0.25 * np.abs(y) ** 5)), exponent=4.0)
     back = rng.uniform(0.55, 0.95)
-    cabin_line = curve(
-        np.array(
-            [
-                (-0.42, hood - 0.06),
-                (-0.12, roof - 0.02),
-                (0.2, roof),
-                (back - 0.2, roof - 0.04),
-                (back, tail - 0.06),
-            ]
-        ),
-        18,
-    )
-    cabin_half = np.interp(cabin_line[:, 1], [hood - 0.1, roof], [wide * 0.93, wide * 0.78])
-    cabin = strip(
-        np.column_stack(
-            [cabin_line, cabin_line[:, 0], 0 * cabin_half + hood - 0.1, cabin_half, 0 * cabin_half]
-        ),
-        exponent=4.0,
-        narrowing=0.15,
-    )
-    top = patched(GLASS, plain(palette[0]), 2, roof - 0.06, 9.0)
-    top = masked(
-        top,
+    knots = [
+        (-0.42, hood - 0.06), (-0.12, roof - 0.02), (0.2, roof), (back - 0.2, roof - 0.04),
+        (back, tail - 0.06),
+    ]  # fmt: skip
+    y, top = curve(knots, 18).T
+    half = np.interp(top, [hood - 0.1, roof], [wide * 0.93, wide * 0.78])
+    cabin = strip(side_view(y, top, hood - 0.1, half), exponent=4.0, narrowing=0.15)
+    glazing = patched(GLASS, plain(palette[0]), 2, roof - 0.06, 9.0)
+    glazing = masked(
+        glazing,
         plain(palette[0]),
         lambda p, n: (np.abs(p[:, 1] - 0.18) < 0.03) & (np.abs(n[:, 0]) > 0.5),
     )
-    hub = np.full(3, 0.75) if rng.random() < 0.6 else palette[2]
+    hub = 0.75 if rng.random() < 0.6 else palette[2]
     radius = rng.uniform(0.18, 0.23)
-    pieces = [Piece(body, paint), Piece(cabin, top)]
-    for y in (-0.6, 0.6):
-        pieces += wheels(wide - 0.06, y, radius, 0.17, hub)
-    pieces += lamps(wide, -0.97, hood - 0.14, np.array([1.0, 0.97, 0.8]))
-    return pieces + lamps(wide, 0.98, tail - 0.14, np.array([0.85, 0.1, 0.1]))
+    pieces = [Piece(body, paint), Piece(cabin, glazing)]
+    pieces += wheels(wide - 0.06, (-0.6, 0.6), radius, 0.17, hub)
+    pieces += lamps(wide, -0.97, hood - 0.14, HEADLIGHT)
+    return pieces + lamps(wide, 0.98, tail - 0.14, TAILLIGHT)
 
 
 def _bus(rng: np.random.Generator, palette: Palette) -> list[Piece]:
@@ -119,9 +105,8 @@ def _bus(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     )
     paint = picture(paint, sign, spot, size, facing="-x +x")
     pieces = [Piece(body.moved(z=0.13), paint)]
-    for y in (-0.62, 0.62):
-        pieces += wheels(wide - 0.05, y, 0.17, 0.14, np.full(3, 0.7))
-    return pieces + lamps(wide, -1.0, 0.3, np.array([1.0, 0.97, 0.8]))
+    pieces += wheels(wide - 0.05, (-0.62, 0.62), 0.17, 0.14, 0.7)
+    return pieces + lamps(wide, -1.0, 0.3, HEADLIGHT)
 
 
 def _cargo(rng: np.random.Generator, palette: Palette, wide: Real) -> list[Piece]:
@@ -175,9 +160,8 @@ def _truck(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     frame = standing_box([2 * wide - 0.1, 1.9, 0.12]).moved(0, 0.0, 0.15)
     pieces = [Piece(cab, face), Piece(frame, plain(palette[4]))]
     pieces += [_cargo, _tipper, _ladder][rng.integers(3)](rng, palette, wide)
-    for y in (-0.7, 0.35, 0.75):
-        pieces += wheels(wide - 0.04, y, 0.18, 0.16, np.full(3, 0.7))
-    return pieces + lamps(wide, -1.0, 0.3, np.array([1.0, 0.97, 0.8]))
+    pieces += wheels(wide - 0.04, (-0.7, 0.35, 0.75), 0.18, 0.16, 0.7)
+    return pieces + lamps(wide, -1.0, 0.3, HEADLIGHT)
 
 
 def _glazed_cab(palette: Palette) -> Piece:
@@ -221,8 +205,8 @@ def _tractor(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     bars = stripes(dark, plain(0.4), [0, 0, 1], 0.07)
     grille = masked(plain(palette[0]), bars, lambda p, n: n[:, 1] < -0.7)
     pieces = [_glazed_cab(palette), Piece(axle, dark), Piece(hood, grille), Piece(pipe, dark)]
-    pieces += wheels(0.42, 0.4, rng.uniform(0.36, 0.45), 0.26, palette[1])
-    return pieces + wheels(0.34, -0.65, 0.24, 0.18, palette[1])
+    pieces += wheels(0.42, [0.4], rng.uniform(0.36, 0.45), 0.26, palette[1])
+    return pieces + wheels(0.34, [-0.65], 0.24, 0.18, palette[1])
 
 
 def _motorcycle(rng: np.random.Generator, palette: Palette) -> list[Piece]:

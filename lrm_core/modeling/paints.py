@@ -29,7 +29,7 @@ def plain(color: Real | Numbers) -> Paint:
     return lambda points, normals: np.broadcast_to(value, points.shape)
 
 
-def gradient(colors: Sequence[Color], axis: int, low: Real, high: Real) -> Paint:
+def gradient(colors: Sequence[Numbers], axis: int, low: Real, high: Real) -> Paint:
     """Colors blended evenly along an axis from `low` to `high`."""
     stops = np.stack(colors)
     at = np.linspace(low, high, len(stops))
@@ -94,7 +94,7 @@ def facing_plane(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
 
 
 def clouds(
-    rng: np.random.Generator, colors: Sequence[Color], scale: Real, octaves: int = 3
+    rng: np.random.Generator, colors: Sequence[Numbers], scale: Real, octaves: int = 3
 ) -> Paint:
     """Fractal noise between colors."""
     fields = [lattice_noise(rng, scale / 2**k) for k in range(octaves)]

@@ -78,6 +78,17 @@ def strip(
     return loft(rings)
 
 
+def side_view(
+    y: Float[np.ndarray, " K"],
+    top: Real | Float[np.ndarray, " K"],
+    bottom: Real | Float[np.ndarray, " K"],
+    half_width: Real | Float[np.ndarray, " K"],
+    middle: Real | Float[np.ndarray, " K"] = 0.0,
+) -> Float[np.ndarray, "K 6"]:
+    """The profile of a `strip` with upright cross-sections: two heights and a width for each y."""
+    return np.column_stack(np.broadcast_arrays(y, top, y, bottom, half_width, middle))
+
+
 def side_plate(outline: Points, width: Real) -> Shape:
     """A plate whose side view (y, z) is a polygon, from x = -width/2 to width/2."""
     corners = np.asarray(outline, dtype=np.float64) * [-1.0, 1.0]

@@ -106,7 +106,7 @@ def house(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         pieces += [Piece(canopy, roof), *(Piece(post, plain(palette[3])) for post in posts)]
     if rng.random() < 0.6:
         ground = box([width * 1.7, depth * 1.7, 0.08], rounding=float(rng.choice([0.0, 0.03])))
-        lawn = clouds(rng, [np.array([0.3, 0.5, 0.2]), np.array([0.45, 0.62, 0.3])], 0.15)
+        lawn = clouds(rng, [(0.3, 0.5, 0.2), (0.45, 0.62, 0.3)], 0.15)
         pieces.append(Piece(ground.moved(0.1, 0, -0.03), lawn))
         for _ in range(int(rng.integers(0, 4))):
             spot = rng.uniform([-0.75, -0.8], [-0.62, 0.8]) * [width, depth]

@@ -36,7 +36,7 @@ def _pot(rng: np.random.Generator, palette: Palette) -> tuple[list[Piece], float
     paint = clay if rng.random() < 0.4 else random_paint(rng, palette, 0)
     soil_level = height * 0.85
     soil = lathe([[low * 0.8, 0.08], [high - 0.03, soil_level]], exponent=exponent)
-    earth = clouds(rng, [np.array([0.2, 0.13, 0.08]), np.array([0.35, 0.24, 0.15])], 0.06)
+    earth = clouds(rng, [(0.2, 0.13, 0.08), (0.35, 0.24, 0.15)], 0.06)
     pot = lathe(hollow(outline, 0.05), segments=44, exponent=exponent)
     return [Piece(pot, paint), Piece(soil, earth)], soil_level
 
@@ -296,7 +296,7 @@ def cake(rng: np.random.Generator, palette: Palette) -> list[Piece]:
 
 def sandwich(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A burger: bun, layers of different outline, bun."""
-    bread = gradient([np.array([0.93, 0.8, 0.55]), np.array([0.75, 0.45, 0.18])], 2, -0.3, 0.25)
+    bread = gradient([(0.93, 0.8, 0.55), (0.75, 0.45, 0.18)], 2, -0.3, 0.25)
     fillings = [
         np.array([0.35, 0.2, 0.12]), np.array([0.98, 0.75, 0.2]), np.array([0.4, 0.65, 0.2]),
         np.array([0.85, 0.2, 0.12]), np.array([0.95, 0.93, 0.85]),
