@@ -12,7 +12,7 @@ from lrm_core.modeling.materials import fabric, leather, plastic, wicker
 from lrm_core.modeling.paints import gradient, masked, picture, plain
 from lrm_core.modeling.palettes import Palette, random_wood
 from lrm_core.modeling.prints import canvas
-from lrm_core.modeling.sections import arch, hollow, rounded_plate, stack, standing_box
+from lrm_core.modeling.sections import arch, rounded_plate, stack, standing_box, vessel
 from lrm_core.modeling.shapes import Shape, box, ellipsoid, lathe, ring, torus, tube
 
 _CLAY = np.array([0.75, 0.4, 0.26])
@@ -25,7 +25,7 @@ def _flower_pot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     side = np.array([[low, 0.0], [rim, high * 0.8], [rim * 1.1, high * 0.8], [rim * 1.1, high]])
     pot = plain(_CLAY * rng.uniform(0.85, 1.1)) if rng.random() < 0.5 else fabric(rng, palette)
     exponent = float(rng.choice([2.0, 2.0, 6.0]))
-    pieces = [Piece(lathe(hollow(side, 0.06), segments=44, exponent=exponent), pot)]
+    pieces = [Piece(vessel(side, 0.06, segments=44, exponent=exponent), pot)]
     earth = lathe([[low * 0.9, 0.08], [rim * 1.0, high * 0.88]], segments=36, exponent=exponent)
     pieces.append(Piece(earth, plain((0.2, 0.13, 0.08))))
     kind = int(rng.integers(4))

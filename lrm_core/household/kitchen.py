@@ -11,7 +11,7 @@ from lrm_core.modeling.families import Family
 from lrm_core.modeling.materials import fabric, metal, patched, plastic
 from lrm_core.modeling.paints import Paint, banded, gradient, masked, picture, plain, wrapped
 from lrm_core.modeling.palettes import Palette, plain_among, random_wood
-from lrm_core.modeling.sections import arch, hollow, pair, rounded_plate
+from lrm_core.modeling.sections import arch, pair, rounded_plate, vessel
 from lrm_core.modeling.shapes import Shape, curve, ellipsoid, extrude, lathe, tube
 
 
@@ -55,8 +55,8 @@ def _pan(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A frying pan or a saucepan: one long handle towards +x."""
     depth = rng.uniform(0.16, 0.28) if rng.random() < 0.5 else rng.uniform(0.4, 0.8)
     flare = rng.uniform(0.78, 0.95)
-    outline = curve([(0.62 * flare, 0), (0.66 * flare, 0.03), (0.66, depth)], 10)
-    body = lathe(hollow(outline, 0.035), segments=52)
+    outline = [(0.62 * flare, 0), (0.66 * flare, 0.03), (0.66, depth)]
+    body = vessel(outline, 0.035, segments=52, samples=10)
     outside = metal(rng) if rng.random() < 0.5 else plain_among(rng, palette, 0, 4)
     inside = plain(palette[4] * 1.2) if rng.random() < 0.6 else metal(rng)
     # the inside looks up or towards the axis
@@ -105,11 +105,9 @@ def _lid(rng: np.random.Generator, palette: Palette, radius: Real, z: Real) -> l
 def _pot(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A stock pot or casserole with two ears and, mostly, a lid."""
     depth, radius = rng.uniform(0.5, 1.0), rng.uniform(0.6, 0.75)
-    outline = curve(
-        [(radius * 0.94, 0), (radius, 0.05), (radius, depth * 0.5), (radius, depth)], 12
-    )
+    outline = [(radius * 0.94, 0), (radius, 0.05), (radius, depth * 0.5), (radius, depth)]
     outside = metal(rng) if rng.random() < 0.4 else _ware(rng, palette, 0.0, depth)
-    pieces = [Piece(lathe(hollow(outline, 0.04), segments=52), outside)]
+    pieces = [Piece(vessel(outline, 0.04, segments=52, samples=12), outside)]
     grip = plain(palette[4]) if rng.random() < 0.6 else metal(rng)
     z = depth * 0.82
     for sign in (-1.0, 1.0):
@@ -169,24 +167,21 @@ def _mug(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A mug; cups on a saucer; two mugs beside each other."""
     height, radius = rng.uniform(0.85, 1.1), rng.uniform(0.38, 0.48)
     foot = radius * rng.uniform(0.55, 1.0)
-    outline = curve(
-        [
-            (foot * 0.95, 0),
-            (foot, 0.03),
-            ((foot + radius) / 2 + 0.03, height / 2),
-            (radius, height),
-        ],
-        16,
-    )
+    outline = [
+        (foot * 0.95, 0),
+        (foot, 0.03),
+        ((foot + radius) / 2 + 0.03, height / 2),
+        (radius, height),
+    ]
     ware = _ware(rng, palette, height * 0.1, height * 0.9)
     inside = plain_among(rng, palette, 1, 3, 3)
     paint = masked(ware, inside, lambda p, n: (n[:, :2] * p[:, :2]).sum(1) < -1e-3)
     ear = _ear(height * 0.82, height * 0.25, min(foot, radius) * 0.98, 0.34, 0.06)
     grip = plain_among(rng, palette, 0, 1, 3)
-    pieces = [Piece(lathe(hollow(outline, 0.045), segments=48), paint), Piece(ear, grip)]
+    pieces = [Piece(vessel(outline, 0.045, samples=16), paint), Piece(ear, grip)]
     if rng.random() < 0.25:
-        dish = curve([(0.35, -0.06), (0.5, -0.03), (0.8, 0.07)], 10)
-        pieces.append(Piece(lathe(hollow(dish, 0.03), segments=48), ware))
+        dish = [(0.35, -0.06), (0.5, -0.03), (0.8, 0.07)]
+        pieces.append(Piece(vessel(dish, 0.03, samples=10), ware))
         pieces.append(Piece(lathe([[foot, -0.05], [foot, 0.03]]), grip))
     elif rng.random() < 0.2:
         return pair(turned(pieces, "z", 180))
@@ -210,7 +205,7 @@ def _stacked(rng: np.random.Generator, palette: Palette) -> list[Piece]:
                 curve([(foot * 1.05, 0.04), (radius * 0.8, depth * 0.45), (radius, depth)], 10),
             ]
         )
-        shape = lathe(hollow(outline, 0.04), segments=48)
+        shape = vessel(outline, 0.04)
         same = k > 0 and rng.random() < 0.5
         paint = pieces[-1].paint if same else _ware(rng, rng.permutation(palette), 0.0, depth)
         pieces.append(Piece(shape.moved(z=level), paint))
@@ -226,10 +221,8 @@ def _pitcher(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A jug with a lip and an ear, or a coffee pot."""
     height = rng.uniform(1.2, 1.6)
     belly, neck, rim = rng.uniform(0.42, 0.58), rng.uniform(0.25, 0.36), rng.uniform(0.3, 0.42)
-    outline = curve(
-        [(belly * 0.7, 0), (belly, height * 0.3), (neck, height * 0.75), (rim, height)], 26
-    )
-    body = lathe(hollow(outline, 0.04), segments=48)
+    outline = [(belly * 0.7, 0), (belly, height * 0.3), (neck, height * 0.75), (rim, height)]
+    body = vessel(outline, 0.04, samples=26)
 
     def lip(points: np.ndarray) -> np.ndarray:
         ahead = np.clip(-points[:, 0] / rim, 0, 1) ** 6 * np.clip(

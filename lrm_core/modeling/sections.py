@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from lrm_core.modeling import Numbers, Points, Real
 from lrm_core.modeling.assembly import Piece, mirrored
-from lrm_core.modeling.shapes import Shape, box, curve, extrude, loft, ring, tube
+from lrm_core.modeling.shapes import Shape, box, curve, extrude, lathe, loft, ring, tube
 
 
 def stack(
@@ -38,15 +38,26 @@ def stack(
     return loft(rings)
 
 
-def hollow(outline: Float[np.ndarray, "K 2"], wall: Real) -> Float[np.ndarray, "J 2"]:
-    """The profile of an open vessel: up the outline, over the rim, down inside."""
-    inner = outline[::-1].copy()
-    floor = outline[0, 1] + wall
-    inner = inner[inner[:, 1] > floor]
-    bottom = [np.interp(floor, outline[:, 1], outline[:, 0]), floor]
-    inner = np.concatenate([inner, [bottom]])
-    inner[:, 0] = np.maximum(inner[:, 0] - wall, 0.02)
-    return np.concatenate([outline, inner])
+def vessel(
+    outline: Points, wall: Real, *, segments: int = 48, exponent: Real = 2.0, samples: int = 0
+) -> Shape:
+    """An open vessel about the z axis: up the outline, over the rim, down inside.
+
+    Args:
+        outline: (K, 2) rows (radius, z) of the outside, from the foot to the rim.
+        wall: thickness of wall and floor.
+        segments: points around the axis.
+        exponent: superellipse exponent of the cross-section; 2 is round.
+        samples: points of a smooth curve through the outline; 0 keeps it.
+    """
+    outside = curve(outline, samples) if samples else np.asarray(outline, dtype=np.float64)
+    inside = outside[::-1].copy()
+    floor = outside[0, 1] + wall
+    inside = inside[inside[:, 1] > floor]
+    bottom = [np.interp(floor, outside[:, 1], outside[:, 0]), floor]
+    inside = np.concatenate([inside, [bottom]])
+    inside[:, 0] = np.maximum(inside[:, 0] - wall, 0.02)
+    return lathe(np.concatenate([outside, inside]), segments, exponent)
 
 
 def strip(

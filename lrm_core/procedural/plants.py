@@ -10,7 +10,7 @@ from lrm_core.modeling import Real, deformations
 from lrm_core.modeling.assembly import Piece, placed
 from lrm_core.modeling.paints import Paint, clouds, dots, gradient, plain, stripes
 from lrm_core.modeling.palettes import Palette, random_paint, random_wood
-from lrm_core.modeling.sections import hollow
+from lrm_core.modeling.sections import vessel
 from lrm_core.modeling.shapes import Shape, curve, ellipsoid, lathe, tube
 
 
@@ -37,7 +37,7 @@ def _pot(rng: np.random.Generator, palette: Palette) -> tuple[list[Piece], float
     soil_level = height * 0.85
     soil = lathe([[low * 0.8, 0.08], [high - 0.03, soil_level]], exponent=exponent)
     earth = clouds(rng, [(0.2, 0.13, 0.08), (0.35, 0.24, 0.15)], 0.06)
-    pot = lathe(hollow(outline, 0.05), segments=44, exponent=exponent)
+    pot = vessel(outline, 0.05, segments=44, exponent=exponent)
     return [Piece(pot, paint), Piece(soil, earth)], soil_level
 
 

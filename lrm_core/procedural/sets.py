@@ -15,8 +15,8 @@ from lrm_core.geometry.scene_conversion import normalise_scene, transform_scene
 from lrm_core.modeling.assembly import Piece, assemble
 from lrm_core.modeling.deformations import yaw
 from lrm_core.modeling.palettes import Palette, random_paint, random_palette
-from lrm_core.modeling.sections import hollow
-from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, tube
+from lrm_core.modeling.sections import vessel
+from lrm_core.modeling.shapes import Shape, box, ellipsoid, lathe, tube
 from lrm_core.procedural.objects import procedural_object
 from lrm_core.structures.scene import Scene, ScenePart
 
@@ -127,8 +127,8 @@ def _peg(rng: np.random.Generator, radius: float, height: float) -> Shape:
 def _pan(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A shallow pan or plate, mostly with a long handle."""
     depth = rng.uniform(0.08, 0.35)
-    outline = curve([(0.5, 0.0), (0.8, 0.02), (0.95, depth)], 10)
-    pieces = [Piece(lathe(hollow(outline, 0.05), segments=48), random_paint(rng, palette, 0))]
+    outline = [(0.5, 0.0), (0.8, 0.02), (0.95, depth)]
+    pieces = [Piece(vessel(outline, 0.05, samples=10), random_paint(rng, palette, 0))]
     if rng.random() < 0.75:
         length, lift = rng.uniform(0.6, 1.6), rng.uniform(0.0, 0.3)
         path = [

@@ -10,7 +10,7 @@ from lrm_core.modeling.assembly import Piece
 from lrm_core.modeling.paints import Paint, banded, gradient, plain, stripes, wrapped
 from lrm_core.modeling.palettes import Palette, random_paint, random_wood
 from lrm_core.modeling.prints import label
-from lrm_core.modeling.sections import hollow
+from lrm_core.modeling.sections import vessel
 from lrm_core.modeling.shapes import Shape, box, curve, ellipsoid, lathe, loft, tube
 
 
@@ -50,9 +50,9 @@ def vase(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     """A hollow turned vase, sometimes with two handles."""
     height = rng.uniform(1.2, 2.0)
     radii = rng.uniform([0.25, 0.4, 0.25, 0.14, 0.18], [0.45, 0.75, 0.7, 0.35, 0.45])
-    outline = curve(np.stack([radii, np.array([0, 0.3, 0.6, 0.86, 1.0]) * height], 1), 30)
+    outline = np.stack([radii, np.array([0, 0.3, 0.6, 0.86, 1.0]) * height], 1)
     exponent = float(rng.choice([2.0, 2.0, 2.0, 3.5]))
-    body = lathe(hollow(outline, 0.04), segments=48, exponent=exponent)
+    body = vessel(outline, 0.04, exponent=exponent, samples=30)
     pieces = [Piece(body, _glaze(rng, palette, height))]
     if rng.random() < 0.35:
         handle = _handle(0.85 * height, 0.5 * height, float(radii[3]), 0.3, 0.05)
@@ -92,7 +92,7 @@ def cup(rng: np.random.Generator, palette: Palette) -> list[Piece]:
     height, radius = rng.uniform(0.8, 1.3), rng.uniform(0.4, 0.6)
     foot = radius * rng.uniform(0.6, 1.05)
     outline = curve([(foot, 0), ((foot + radius) / 2 + 0.03, height / 2), (radius, height)], 14)
-    body = lathe(hollow(outline, 0.05), segments=48)
+    body = vessel(outline, 0.05)
     pieces = [Piece(body, _glaze(rng, palette, height))]
     if rng.random() < 0.85:
         handle = _handle(0.82 * height, 0.22 * height, min(foot, radius), 0.38, 0.06)
@@ -111,7 +111,7 @@ def bowl(rng: np.random.Generator, palette: Palette) -> list[Piece]:
         [[[0.3, 0.0], [0.3, 0.05]], curve([(0.32, 0.05), (0.75, depth * 0.45), (0.95, depth)], 14)]
     )
     outside, inside = _glaze(rng, palette, depth), random_paint(rng, palette, 3)
-    pieces = [Piece(lathe(hollow(outline, 0.06), segments=56), outside)]
+    pieces = [Piece(vessel(outline, 0.06, segments=56), outside)]
     if rng.random() < 0.6:
         for k in range(int(rng.integers(2, 8))):
             angle, distance = k * 2.4, 0.0 if k == 0 else rng.uniform(0.25, 0.5)
