@@ -59,6 +59,8 @@ class DecoderConfig:
     """camera20: 4x4 extrinsic + fx fy cx cy (the paper); camera16: 3x4 + the same (OpenLRM)."""
     camera_embedding_width: int = 1024
     """Width of the embedded camera feature that drives ModLN."""
+    modulation_layers: Literal[1, 2] = 1
+    """Linear layers of MLP_mod (equation 1): 2 in the paper, 1 in OpenLRM."""
     sublayer_order: Literal["cross_self_mlp", "self_cross_mlp"] = "cross_self_mlp"
     feed_forward: Literal["gelu", "geglu"] = "gelu"
     attention_output_bias: bool = False

@@ -143,7 +143,12 @@ class DecoderBlock(nn.Module):
 def _norm(config: DecoderConfig) -> nn.Module:
     if config.camera_feature == "none":
         return nn.LayerNorm(config.width, eps=config.norm_eps)
-    return ModLN(config.width, config.camera_embedding_width, config.norm_eps)
+    return ModLN(
+        config.width,
+        config.camera_embedding_width,
+        config.norm_eps,
+        num_layers=config.modulation_layers,
+    )
 
 
 def _normalise(norm: nn.Module, tokens: Tensor, camera: Tensor | None) -> Tensor:

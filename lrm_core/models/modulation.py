@@ -10,25 +10,32 @@ from torch import Tensor, nn
 
 
 class ModLN(nn.Module):
-    """LN(x) * (1 + scale) + shift; shift and scale = Linear(SiLU(camera embedding)).
+    """LN(x) * (1 + scale) + shift; shift and scale = MLP_mod(camera embedding).
 
-    The linear layer starts at zero, so that training starts from the plain LayerNorm (DiT,
+    MLP_mod has two linear layers with a SiLU between them, or, as in DiT and OpenLRM, one after a
+    SiLU. The last one starts at zero, so that training starts from the plain LayerNorm (DiT,
     section 3.2, adaLN-Zero).
 
     Args:
         width: width of the tokens.
-        camera_width: width of the camera embedding.
+        camera_width: width of the camera embedding, and of the hidden layer.
         eps: added to the variance.
+        num_layers: linear layers of MLP_mod, 1 or 2.
     """
 
-    def __init__(self, width: int, camera_width: int, eps: float) -> None:
+    def __init__(self, width: int, camera_width: int, eps: float, *, num_layers: int = 1) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, eps=eps)
         # rows: shift, then scale, the order of DiT and OpenLRM
-        linear = nn.Linear(camera_width, 2 * width)
-        nn.init.zeros_(linear.weight)
-        nn.init.zeros_(linear.bias)
-        self.modulation = nn.Sequential(nn.SiLU(), linear)
+        last = nn.Linear(camera_width, 2 * width)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.modulation = nn.Sequential(nn.SiLU(), last)
+        if num_layers == 2:
+            hidden = nn.Linear(camera_width, camera_width)
+            nn.init.xavier_uniform_(hidden.weight)
+            nn.init.zeros_(hidden.bias)
+            self.modulation.insert(0, hidden)
 
     def forward(
         self, tokens: Float[Tensor, "B N D"], camera: Float[Tensor, "B M"]

@@ -20,8 +20,8 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ad
 
     Each group's `factor` multiplies the learning rate.
 
-    Decayed are the weights of linear and convolution layers; biases and norms are not (appendix B),
-    nor are learned tokens and position embeddings, which are inputs rather than weights.
+    Weight decay leaves out biases and norms and nothing else (appendix B): learned tokens and
+    position embeddings decay as well.
 
     Args:
         model: on its device; parameters that need no gradient are left out.
@@ -30,7 +30,8 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ad
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            kind = _is_weight(name, parameter), name.startswith(_BACKBONE)
+            # biases and the parameters of norms are the only vectors
+            kind = parameter.ndim >= 2, name.startswith(_BACKBONE)
             groups.setdefault(kind, []).append(parameter)
     device = next(model.parameters()).device
     return torch.optim.AdamW(
@@ -64,9 +65,3 @@ def learning_rate_at(step: int, config: OptimizerConfig, num_steps: int) -> floa
         return config.learning_rate * min(1.0, (num_steps - step) / max(1, config.decay_steps))
     progress = (step - config.warmup_steps) / max(1, num_steps - config.warmup_steps)
     return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
-
-
-def _is_weight(name: str, parameter: nn.Parameter) -> bool:
-    # norms have vectors; tokens and position embeddings have names of their own; torch's attention
-    # calls its projection in_proj_weight
-    return parameter.ndim >= 2 and name.endswith(("weight", "kernel"))

@@ -20,7 +20,7 @@ def test_parameters_of_the_papers_models() -> None:
     for name in ("lrm-large", "lrm-small"):
         with torch.device("meta"):
             counts[name] = LRM(load_preset(name)).num_parameters
-    assert counts == {"lrm-large": 451_382_932, "lrm-small": 360_929_892}
+    assert counts == {"lrm-large": 501_763_732, "lrm-small": 398_715_492}
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -39,12 +39,12 @@ def test_parameters_of_lrm_large_by_hand() -> None:
         + 2 * e
     )
     camera = 21 * m + (m + 1) * m
-    norms = 3 * (2 * d + (m + 1) * 2 * d)
+    norms = 3 * (2 * d + (m + 1) * m + (m + 1) * 2 * d)  # equation 1: MLP_mod has two layers
     cross, to_self = 2 * d * d + 2 * e * d, 4 * d * d
     mlp = (d + 1) * 4 * d + (4 * d + 1) * d
     decoder = n * d + 16 * (norms + cross + to_self + mlp) + 2 * d + (4 * d * c + c)
     nerf = (3 * c + 1) * 64 + 8 * 65 * 64 + 65 * 4
-    assert vit + camera + decoder + nerf == 451_382_932
+    assert vit + camera + decoder + nerf == 501_763_732
 
 
 def test_predict_and_query(tiny_model: LRM, images: torch.Tensor) -> None:
