@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,15 +80,12 @@ class LayerBatch:
 
     def to(self, device: torch.device | str) -> LayerBatch:
         """The same batch on another device."""
-        return LayerBatch(
-            self.images.to(device),
-            self.cameras.to(device),
-            self.depths.to(device),
-            self.behind.to(device),
-            self.points.to(device),
-            self.colors.to(device),
-            self.damaged,
-        )
+        moved: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor | Cameras)
+        }
+        return replace(self, **moved)
 
 
 def draw_sample(

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,14 +96,12 @@ class ViewBatch:
 
     def to(self, device: torch.device | str) -> ViewBatch:
         """The same batch on another device."""
-        return replace(
-            self,
-            images=self.images.to(device),
-            cameras=self.cameras.to(device),
-            target_cameras=self.target_cameras.to(device),
-            rgb=self.rgb.to(device),
-            alpha=self.alpha.to(device),
-        )
+        moved: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor | Cameras)
+        }
+        return replace(self, **moved)
 
 
 def collate_views(samples: Sequence[ViewSample]) -> ViewBatch:

@@ -181,6 +181,7 @@ def _differences(before: Any, now: Any, place: str) -> list[str]:
 def _replace_with(source: Path, target: Path) -> None:
     """`target` becomes another name of the file `source`, or a copy where disks cannot do that."""
     with replacing(target) as temporary:
+        temporary.unlink()  # a link needs a name that is free
         try:
             os.link(source, temporary)
         except OSError:

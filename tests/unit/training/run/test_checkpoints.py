@@ -60,6 +60,13 @@ def test_the_newest_and_the_best_stay(tmp_path: Path):
     assert names == {"best.pt", "step-00000004.pt", "step-00000005.pt"}
 
 
+def test_the_best_takes_no_disk_space_of_its_own(tmp_path):
+    path = save_checkpoint(tmp_path, _state(3), keep_last=1, is_best=True)
+    assert path.samefile(tmp_path / "checkpoints" / "best.pt")
+    later = save_checkpoint(tmp_path, _state(4), keep_last=1, is_best=True)
+    assert later.samefile(tmp_path / "checkpoints" / "best.pt")
+
+
 def test_a_disk_without_links_gets_a_copy_of_the_best(tmp_path, monkeypatch):
     def refuse(*arguments: object) -> None:
         raise PermissionError("no links here")
