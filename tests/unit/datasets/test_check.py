@@ -151,7 +151,7 @@ def test_members_that_nobody_asked_for_are_found(dataset):
         link = tarfile.TarInfo("link")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
-    assert any("'link' is no file" in text for text in problems(dataset))
+    assert any("'link' is not a file" in text for text in problems(dataset))
 
 
 @pytest.mark.parametrize(
