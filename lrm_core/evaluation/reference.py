@@ -8,7 +8,6 @@ compared as it is.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +25,7 @@ from lrm_core.evaluation.posed_images import (
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.geometry.camera_normalization import normalise_cameras
 from lrm_core.geometry.scene_conversion import normalise_scene, transform_scene
+from lrm_core.geometry.trajectories import on_sphere
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.view_output import channel_image
 from lrm_core.structures.cameras import Cameras, canonical_camera, look_at
@@ -74,9 +74,9 @@ def make_reference(name: str, scene: Scene | PosedImages, protocol: Protocol) ->
     scene = normalise_scene(scene, protocol.longest_side)
     azimuth = input_azimuth(name, protocol)
     given, views = protocol.input_view, protocol.reference_views
-    input_c2w = _on_sphere([azimuth], [given.elevation_degrees], given.radius)
+    input_c2w = _looking_at_origin([azimuth], [given.elevation_degrees], given.radius)
     steps = np.arange(views.num_views)
-    view_c2w = _on_sphere(
+    view_c2w = _looking_at_origin(
         (azimuth + steps * views.azimuth_step_degrees).tolist(),
         np.resize(views.elevations_degrees, views.num_views).tolist(),
         views.radius,
@@ -110,16 +110,11 @@ def input_azimuth(name: str, protocol: Protocol) -> float:
     return 360.0 * int.from_bytes(digest[:8], "big") / 2.0**64
 
 
-def _on_sphere(
+def _looking_at_origin(
     azimuths: Sequence[float], elevations: Sequence[float], radius: float
 ) -> Float[torch.Tensor, "N 4 4"]:
     """Cameras that look at the origin; angles in degrees, azimuth as in `trajectories`."""
-    origins = [
-        (
-            radius * math.cos(math.radians(elevation)) * math.sin(math.radians(azimuth)),
-            -radius * math.cos(math.radians(elevation)) * math.cos(math.radians(azimuth)),
-            radius * math.sin(math.radians(elevation)),
-        )
-        for azimuth, elevation in zip(azimuths, elevations, strict=True)
-    ]
-    return look_at(torch.tensor(origins))
+    angles = (
+        torch.tensor(degrees, dtype=torch.float64).deg2rad() for degrees in (azimuths, elevations)
+    )
+    return look_at(on_sphere(*angles, radius).float())

@@ -26,6 +26,17 @@ def weld(vertices: Float[np.ndarray, "V 3"]) -> tuple[Int[np.ndarray, "W"], Int[
     return np.sort(first), welded
 
 
+def area_normals(corners: Float[np.ndarray, "F 3 3"]) -> Float[np.ndarray, "F 3"]:
+    """Normals of triangles, as long as twice their area; outward where corners run anticlockwise.
+
+    Args:
+        corners: (F, 3, 3) positions of the three corners.
+    """
+    a, b, c = corners.swapaxes(0, 1)
+    normals: np.ndarray = np.cross(b - a, c - a)
+    return normals
+
+
 def vertex_normals(
     vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
 ) -> Float[np.ndarray, "V 3"]:
@@ -35,8 +46,7 @@ def vertex_normals(
     cancel out or there are none, the normal is +z.
     """
     first, welded = weld(vertices)
-    corners = vertices.astype(np.float64)[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    face_normals = area_normals(vertices.astype(np.float64)[faces])
     corner_of = welded[faces].ravel()
     summed = np.stack(
         [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from lrm_core.geometry.mesh_geometry import area_normals
 from lrm_core.imaging.color import linear_to_srgb, srgb_to_linear
 from lrm_core.structures.scene import Scene, ScenePart
 
@@ -43,14 +44,14 @@ def sample_surface(
     corners = np.concatenate([part.vertices[part.faces] for part in scene.parts])
     owner = np.repeat(np.arange(len(scene.parts)), [len(part.faces) for part in scene.parts])
     local = np.concatenate([np.arange(len(part.faces)) for part in scene.parts])
-    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    area = np.linalg.norm(cross, axis=1)
+    outward = area_normals(corners)
+    area = np.linalg.norm(outward, axis=1)
     face = rng.choice(len(area), size=num, p=area / area.sum())
     root = np.sqrt(rng.random(num))
     second = rng.random(num)
     barycentric = np.stack([1 - root, root * (1 - second), root * second], axis=1)
     positions = np.einsum("nk,nkc->nc", barycentric, corners[face])
-    normals = cross[face] / np.maximum(area[face], 1e-20)[:, None]
+    normals = outward[face] / np.maximum(area[face], 1e-20)[:, None]
     colors = np.zeros((num, 3))
     for index, part in enumerate(scene.parts):
         mine = np.flatnonzero(owner[face] == index)

@@ -38,7 +38,7 @@ def orbit(
     """
     azimuths = _equal_steps(num_views)
     elevations = torch.full_like(azimuths, _radians_of_elevation(elevation_degrees))
-    return _looking_at_origin(_on_sphere(azimuths, elevations, radius), size, focal)
+    return _looking_at_origin(on_sphere(azimuths, elevations, radius), size, focal)
 
 
 def turntable(
@@ -66,7 +66,7 @@ def turntable(
     """
     azimuths = _equal_steps(num_views)
     elevations = _radians_of_elevation(elevation_degrees) * (1.0 - torch.cos(azimuths)) / 2.0
-    return _looking_at_origin(_on_sphere(azimuths, elevations, radius), size, focal)
+    return _looking_at_origin(on_sphere(azimuths, elevations, radius), size, focal)
 
 
 def random_on_shell(
@@ -118,6 +118,30 @@ def random_on_shell(
     return _looking_at_origin(origins, size, focal)
 
 
+def on_sphere(
+    azimuths: Float[Tensor, "N"], elevations: Float[Tensor, "N"], radius: float
+) -> Float[Tensor, "N 3"]:
+    """Points on a sphere around the origin.
+
+    Args:
+        azimuths: (N,) in radians.
+        elevations: (N,) in radians.
+        radius: in world units, above 0.
+
+    Raises:
+        ConfigError: the radius is not positive and finite.
+    """
+    if not 0.0 < radius < math.inf:
+        raise ConfigError(f"the radius must be above 0, got {radius}")
+    horizontal = torch.cos(elevations)
+    directions = [
+        horizontal * torch.sin(azimuths),
+        -horizontal * torch.cos(azimuths),
+        torch.sin(elevations),
+    ]
+    return radius * torch.stack(directions, dim=-1)
+
+
 def direction_degrees(origin: Float[Tensor, "3"]) -> tuple[int, int]:
     """Azimuth in [0, 360) and elevation of a camera seen from the origin, in whole degrees."""
     x, y, z = origin.tolist()
@@ -134,21 +158,6 @@ def _at_least_one(num_views: int) -> int:
 def _equal_steps(num_views: int) -> Float[Tensor, "N"]:
     """(N,) azimuths in radians from 0 to one step short of a full turn."""
     return torch.arange(_at_least_one(num_views)) * (2.0 * math.pi / num_views)
-
-
-def _on_sphere(
-    azimuths: Float[Tensor, "N"], elevations: Float[Tensor, "N"], radius: float
-) -> Float[Tensor, "N 3"]:
-    """Points at azimuth and elevation (radians) on a sphere around the origin."""
-    if not 0.0 < radius < math.inf:
-        raise ConfigError(f"the radius must be above 0, got {radius}")
-    horizontal = torch.cos(elevations)
-    directions = [
-        horizontal * torch.sin(azimuths),
-        -horizontal * torch.cos(azimuths),
-        torch.sin(elevations),
-    ]
-    return radius * torch.stack(directions, dim=-1)
 
 
 def _radians_of_elevation(degrees: float) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lrm_core.errors import InputError
-from lrm_core.geometry.mesh_geometry import weld
+from lrm_core.geometry.mesh_geometry import area_normals, weld
 from lrm_core.modeling import Real
 from lrm_core.modeling.atlas import build_atlas, paint_atlas
 from lrm_core.modeling.paints import Paint, weathered
@@ -137,7 +137,7 @@ def bake(surface: Surface, paints: Sequence[Paint], texels: int) -> Scene:
         texels: approximate number of texels.
     """
     corners = surface.rest[surface.faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = area_normals(corners)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)
 
     def color(face: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ from jaxtyping import Float, Int, UInt8
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from lrm_core.geometry.mesh_geometry import area_normals
+
 _PADDING = 4  # texels around each chart: clean down to the second mipmap level
 _SUBTEXEL_BITS = 6
 
@@ -64,7 +66,7 @@ def build_atlas(
         width: width of the texture, in texels.
     """
     corners = vertices[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = area_normals(corners)
     axis = np.abs(normals).argmax(axis=1)
     facing = 2 * axis + (normals[np.arange(len(faces)), axis] > 0)
     chart = _components(faces, group * 6 + facing)

@@ -7,6 +7,8 @@ from jaxtyping import Float, Float32, Int, Int32
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from lrm_core.geometry.mesh_geometry import area_normals
+
 _DECIMATION_ROUNDS = 6
 # a round that leaves more than this share of the faces was the last
 _STANDSTILL = 0.98
@@ -47,11 +49,11 @@ def remove_floaters(
     )
     num_parts, part_of_vertex = connected_components(edges, directed=False)
     part = part_of_vertex[faces[:, 0]]
-    a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
-    normals = np.cross(b - a, c - a)
+    corners = vertices[faces].astype(np.float64)
+    normals = area_normals(corners)
     area = np.bincount(part, np.linalg.norm(normals, axis=1), num_parts)
     # the walls of a cavity face inwards: their signed volume is negative
-    volume = np.bincount(part, np.einsum("fi,fi->f", a, normals), num_parts)
+    volume = np.bincount(part, np.einsum("fi,fi->f", corners[:, 0], normals), num_parts)
     visible = volume > 0
     if not visible.any():
         return vertices, faces

@@ -15,6 +15,7 @@ from jaxtyping import Float, Float32, Int, Int32
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from lrm_core.geometry.mesh_geometry import area_normals
 from lrm_core.reconstruction.chart_packing import pack_charts
 from lrm_core.reconstruction.uv_raster import rasterize
 
@@ -126,7 +127,7 @@ def _chart_directions(
     triangles: Float[np.ndarray, "F 3 3"], adjacent: Int[np.ndarray, "E 2"]
 ) -> Int[np.ndarray, "F"]:
     """Which direction each face is projected along: near its normal, and its neighbours'."""
-    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    normals = area_normals(triangles)
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     cosine = np.divide(normals, length, out=np.ones_like(normals), where=length > 0) @ _DIRECTIONS.T
     here, there = np.concatenate([adjacent.T, adjacent.T[::-1]], axis=1)

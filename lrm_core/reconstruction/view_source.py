@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float
 
 from lrm_core.errors import InputError
+from lrm_core.geometry.scene_conversion import fit_scene, needs_fitting
 from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS, UNLIT
-from lrm_core.rendering.scene_fitting import fit_scene, needs_fitting
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.render_output import RenderOutput
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from lrm_core.geometry.mesh_geometry import vertex_normals
+from lrm_core.geometry.mesh_geometry import area_normals, vertex_normals
 from lrm_core.rendering.mesh_raycasting import Hits
 from lrm_core.rendering.texture_sampling import MipmappedTextures, build_mipmaps
 from lrm_core.structures.scene import Scene, Wrap
@@ -126,7 +126,7 @@ def build_surface(scene: Scene) -> SceneSurface:
         )
         corner_colors = vertex_colors.astype(np.float32)[faces]
     textures, part_texture = _join_textures(scene)
-    crossed = _cross_edges(vertices, faces)
+    crossed = area_normals(vertices[faces].astype(np.float64))
     materials = [part.material for part in parts]
     modes = np.array([material.alpha_mode for material in materials])
     cutoffs = np.array([material.alpha_cutoff for material in materials], dtype=np.float32)
@@ -247,14 +247,6 @@ def _unit(vectors: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
     """Vectors of length one; the zero vector stays."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return (vectors / np.where(lengths > 0.0, lengths, 1.0)).astype(np.float32)
-
-
-def _cross_edges(
-    vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
-) -> Float[np.ndarray, "F 3"]:
-    """(F, 3) normals as long as twice the area of each face."""
-    a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
-    return np.cross(b - a, c - a)
 
 
 def _join_textures(scene: Scene) -> tuple[MipmappedTextures | None, Int[np.ndarray, "P"]]:

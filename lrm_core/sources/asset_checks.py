@@ -19,6 +19,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from lrm_core.errors import InputError
+from lrm_core.geometry.mesh_geometry import area_normals
 from lrm_core.io.file_hash import sha256_of
 from lrm_core.structures.scene import Scene, ScenePart
 
@@ -187,5 +188,4 @@ def _varies(part: ScenePart) -> bool:
 
 def _area(corners: Float[np.ndarray, "F 3 3"]) -> float:
     """Surface of triangles."""
-    edges = corners[:, 1:] - corners[:, :1]
-    return float(np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=-1).sum()) / 2
+    return float(np.linalg.norm(area_normals(corners), axis=-1).sum()) / 2

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from lrm_core.geometry.mesh_geometry import vertex_normals, weld
+from lrm_core.geometry.mesh_geometry import area_normals, vertex_normals, weld
 
 
 def test_weld_keeps_first_occurrences_in_order():
@@ -55,3 +55,11 @@ def test_weld_of_few_vertices(count):
     first, welded = weld(np.ones((count, 3), dtype=np.float32))
     assert first.tolist() == [0]
     assert welded.tolist() == [0] * count
+
+
+def test_area_normals_are_those_of_trimesh():
+    corners = np.random.default_rng(0).normal(size=(50, 3, 3))
+    normals = area_normals(corners)
+    unit, _ = trimesh.triangles.normals(corners)
+    areas = trimesh.triangles.area(corners)
+    np.testing.assert_allclose(normals, 2.0 * areas[:, None] * unit, atol=1e-12)
