@@ -114,7 +114,5 @@ def _looking_at_origin(
     azimuths: Sequence[float], elevations: Sequence[float], radius: float
 ) -> Float[torch.Tensor, "N 4 4"]:
     """Cameras that look at the origin; angles in degrees, azimuth as in `trajectories`."""
-    angles = (
-        torch.tensor(degrees, dtype=torch.float64).deg2rad() for degrees in (azimuths, elevations)
-    )
-    return look_at(on_sphere(*angles, radius).float())
+    azimuth, elevation = torch.tensor([azimuths, elevations], dtype=torch.float64).deg2rad()
+    return look_at(on_sphere(azimuth, elevation, radius).float())
