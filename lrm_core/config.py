@@ -99,6 +99,8 @@ class FieldConfig:
     density_bias: float = -1.0
     rgb_padding: float = 0.0
     """rgb = sigmoid(raw) (1 + 2 padding) - padding."""
+    resolution: int = 256
+    """Grid points per axis of extracted meshes, unless told otherwise (section 4.2: 384)."""
     extent: float = 1.0
     """Half side of the cube [-extent, extent]^3 that the planes cover."""
     plane_axes: tuple[tuple[str, str], tuple[str, str], tuple[str, str]] = (

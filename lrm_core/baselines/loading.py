@@ -21,7 +21,7 @@ class PredictorOptions:
     Attributes:
         device: auto, cpu, cuda or mps.
         dtype: of the weights of models: auto, float32, bfloat16 or float16.
-        resolution: grid points per axis of the meshes of models.
+        resolution: grid points per axis of the meshes of models; None for each model's own.
         seed: of the noise of diffusion models.
         shap_e_weights: folder or Hugging Face id; None for `openai/shap-e-img2img`.
         point_e_weights: folder of its downloads; None for `~/.cache/lrm/point-e`.
@@ -34,7 +34,7 @@ class PredictorOptions:
 
     device: str = "auto"
     dtype: str = "auto"
-    resolution: int = 256
+    resolution: int | None = None
     seed: int = 0
     shap_e_weights: str | None = None
     point_e_weights: Path | None = None

@@ -122,7 +122,7 @@ def load_lrm_predictor(
     *,
     device: str = "cpu",
     dtype: torch.dtype | str = torch.float32,
-    resolution: int = 256,
+    resolution: int | None = None,
 ) -> LrmPredictor:
     """A predictor of any model that `load_model` knows.
 
@@ -134,11 +134,12 @@ def load_lrm_predictor(
         source: name, folder, file or Hugging Face id.
         device: where it computes.
         dtype: number format of its weights, its name, or "auto".
-        resolution: grid points per axis of the mesh.
+        resolution: grid points per axis of the mesh; None for the model's own.
 
     Raises:
         CheckpointError: no such weights, or they cannot be read.
     """
     model = load_model(source, device=device, dtype=dtype)
+    resolution = resolution or model.config.nerf.resolution
     mesh = MeshOptions(resolution=resolution, appearance="vertex_colors")
     return LrmPredictor(model, str(source), mesh)

@@ -64,7 +64,7 @@ class MeshOptions:
     """How a mesh is made from a radiance field.
 
     Attributes:
-        resolution: grid points per axis.
+        resolution: grid points per axis; None for the model's own.
         exact: evaluate every grid point instead of those near the surface.
         appearance: a baked texture, colours at vertices, or none.
         texture_size: side of the texture in pixels.
@@ -75,7 +75,7 @@ class MeshOptions:
             keeps a fine copy of the photo.
     """
 
-    resolution: int = 256
+    resolution: int | None = None
     exact: bool = False
     appearance: Literal["texture", "vertex_colors", "none"] = "texture"
     texture_size: int = 1024
@@ -132,7 +132,7 @@ class Reconstruction:
     @torch.inference_mode()
     def extract_mesh(
         self,
-        resolution: int = 256,
+        resolution: int | None = None,
         *,
         exact: bool = False,
         options: MeshOptions | None = None,
@@ -141,7 +141,7 @@ class Reconstruction:
         """The surface of the field as a closed, coloured mesh in the world frame.
 
         Args:
-            resolution: grid points per axis.
+            resolution: grid points per axis; None for the model's own.
             exact: evaluate every grid point.
             options: everything that can be chosen; replaces the two arguments before.
             clock: see `StageClock`.
@@ -157,7 +157,8 @@ class Reconstruction:
         clock = clock or StageClock()
         with clock.stage("grid query"):
             density = dense_density if options.exact else sparse_density
-            blocks = density(self.field, options.resolution, iso_level, clock=clock)
+            resolution = options.resolution or self.config.nerf.resolution
+            blocks = density(self.field, resolution, iso_level, clock=clock)
         with clock.stage("marching cubes"):
             vertices, faces = extract_surface(blocks, self.triplane)
         with clock.stage("cleaning"):

@@ -63,7 +63,7 @@ class OptimizerConfig:
     starts from pre-trained weights."""
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.05
-    """Applied to the weights of linear and convolution layers only."""
+    """On all parameters but biases and those of norms (appendix B)."""
     warmup_steps: int = 3000
     decay_steps: int | None = None
     """null: cosine to zero from the warm-up to the end (the paper). A number: constant until so

@@ -114,8 +114,14 @@ class BaselineOptions:
     panel: ClassVar[str] = "Options of single methods"
 
     resolution: Annotated[
-        int, typer.Option("--resolution", min=16, max=2048, help="Models: grid points per axis.")
-    ] = 256
+        int | None,
+        typer.Option(
+            "--resolution",
+            min=16,
+            max=2048,
+            help="Models: grid points per axis [default: the model's own].",
+        ),
+    ] = None
     dtype: Annotated[DType, typer.Option("--dtype", help="Models: number format.")] = "auto"
     shap_e_weights: Annotated[
         str | None, typer.Option("--shap-e-weights", help="shap-e: folder or Hugging Face id.")

@@ -63,8 +63,14 @@ class SurfaceOptions:
     panel: ClassVar[str] = "Mesh"
 
     resolution: Annotated[
-        int, typer.Option("--resolution", min=16, max=2048, help="Grid points per axis.")
-    ] = 256
+        int | None,
+        typer.Option(
+            "--resolution",
+            min=16,
+            max=2048,
+            help="Grid points per axis [default: the model's own; 256, lrm-large 384].",
+        ),
+    ] = None
     texture: Annotated[
         bool,
         typer.Option("--texture/--vertex-colors", help="Bake a texture, or color the vertices."),

@@ -1,6 +1,7 @@
 """Photo to mesh with the bundled model: frames, cameras and files must agree with one another."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -251,3 +252,14 @@ def test_outputs_are_never_replaced_unasked(reconstruction, tmp_path):
     write_turntable(tmp_path / "a.gif", mesh, reconstruction.source_camera, num_frames=3, size=32)
     with Image.open(tmp_path / "a.gif") as video:
         assert video.n_frames == 3
+
+
+def test_the_models_own_resolution_is_the_default(reconstruction) -> None:
+    """Cells of a mesh at 48 grid points are as wide as the config says, not as the code does."""
+    nerf = replace(reconstruction.config.nerf, resolution=48)
+    own = replace(reconstruction, config=replace(reconstruction.config, nerf=nerf))
+    plain = MeshOptions(appearance="none")
+    expected = reconstruction.extract_mesh(options=replace(plain, resolution=48))
+    np.testing.assert_array_equal(own.extract_mesh(options=plain).vertices, expected.vertices)
+    other = own.extract_mesh(options=replace(plain, resolution=64))
+    assert len(other.vertices) != len(expected.vertices)
