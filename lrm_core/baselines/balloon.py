@@ -19,14 +19,13 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from lrm_core.baselines.predictor import (
-    CAMERA_DISTANCE,
-    CAMERA_FOCAL,
     NO_WEIGHTS,
     Alignment,
     Prediction,
     fingerprint_of,
     require_object,
 )
+from lrm_core.structures.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL
 from lrm_core.structures.scene import Material, Scene, ScenePart
 
 
@@ -88,9 +87,9 @@ def _inflated(distance: Float[np.ndarray, "M M"], picture: UInt8[np.ndarray, "H 
     vertices, faces = mcubes.marching_cubes(np.ascontiguousarray(volume), 0.0)
     # pixel centres of the padded image -> the picture's side as 1, origin at its lower left
     u, v = ((vertices[:, axis] - 0.5) / grid for axis in (0, 2))
-    pixel = CAMERA_DISTANCE / (CAMERA_FOCAL * grid)  # in world units, at the object's centre
+    pixel = CANONICAL_DISTANCE / (CANONICAL_FOCAL * grid)  # in world units, at the object's centre
     y = (vertices[:, 1] - half) * pixel
-    scale = (y + CAMERA_DISTANCE) / CAMERA_FOCAL
+    scale = (y + CANONICAL_DISTANCE) / CANONICAL_FOCAL
     world = np.stack([(u - 0.5) * scale, y, (v - 0.5) * scale], axis=1)
     return ScenePart(
         world.astype(np.float32),

@@ -23,8 +23,6 @@ from jaxtyping import UInt8
 
 from lrm_core.baselines.placement import Similarity, moved_scene, undo_crop
 from lrm_core.baselines.predictor import (
-    CAMERA_DISTANCE,
-    CAMERA_FOCAL,
     Alignment,
     Prediction,
     fingerprint_of,
@@ -87,9 +85,7 @@ class LrmPredictor:
         cut = CutOut(rgba, "alpha")
         if self.model.config.decoder.camera_feature != "none":
             photo = self.model.frame(cut, framing="as_is")
-            camera = canonical_camera(
-                photo.rgba.shape[-1], distance=CAMERA_DISTANCE, focal=CAMERA_FOCAL
-            )
+            camera = canonical_camera(photo.rgba.shape[-1])
             reconstruction = self.model.reconstruct_framed(photo, camera)
             similarity = Similarity()
         else:

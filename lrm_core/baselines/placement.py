@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.baselines.predictor import CAMERA_DISTANCE, CAMERA_FOCAL
 from lrm_core.geometry.scene_conversion import transform_scene
+from lrm_core.structures.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL
 from lrm_core.structures.scene import Scene
 
 
@@ -52,7 +52,7 @@ def undo_crop(
         focal: its focal length over the crop's side.
     """
     left, top, side = window
-    unit = CAMERA_DISTANCE / CAMERA_FOCAL  # what the picture's side measures at the origin
+    unit = CANONICAL_DISTANCE / CANONICAL_FOCAL  # what the picture's side measures at the origin
     right = (left + side / 2) / picture_size - 0.5
     up = 0.5 - (top + side / 2) / picture_size
     scale = side / picture_size * unit * focal / distance

@@ -27,10 +27,6 @@ Alignment = Literal["canonical", "free_azimuth", "free"]
 
 NO_WEIGHTS = "Apache-2.0 (no weights)"
 
-CAMERA_DISTANCE = 2.0
-"""Of the picture's camera from the origin, in world units."""
-CAMERA_FOCAL = 0.75
-"""Focal length of the picture's camera over the picture's width."""
 OBJECT_SIDE = 1.8
 """Longest side of every object's box, in world units: known to methods without a scale."""
 

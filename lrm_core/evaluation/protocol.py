@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lrm_core.baselines.predictor import CAMERA_DISTANCE, CAMERA_FOCAL, OBJECT_SIDE
+from lrm_core.baselines.predictor import OBJECT_SIDE
 from lrm_core.config import bundled_presets, config_to_dict, parse_config, read_yaml
 from lrm_core.errors import ConfigError
+from lrm_core.structures.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,10 +172,10 @@ def _check(protocol: Protocol, origin: str) -> None:
 def _check_that_predictors_can_follow(protocol: Protocol, origin: str) -> None:
     """All methods are told one camera and one size; what differs must be undone by alignment."""
     given, geometry = protocol.input_view, protocol.geometry
-    if (given.radius, given.focal) != (CAMERA_DISTANCE, CAMERA_FOCAL):
+    if (given.radius, given.focal) != (CANONICAL_DISTANCE, CANONICAL_FOCAL):
         raise ConfigError(
             f"{origin}: input_view: radius {given.radius:g} and focal {given.focal:g}, expected "
-            f"{CAMERA_DISTANCE:g} and {CAMERA_FOCAL:g}",
+            f"{CANONICAL_DISTANCE:g} and {CANONICAL_FOCAL:g}",
             hint="every method is built for this camera; reference_views are free",
         )
     if given.elevation_degrees != 0.0 and geometry.alignment != "none":

@@ -1,4 +1,4 @@
-"""The same radiance field, asked faster: the first layer of its MLP lies in its planes.
+"""The same radiance field, evaluated faster: the first layer of its MLP lies in its planes.
 
 That layer is linear, and so is bilinear interpolation: folded into the planes, the layer's output
 at a point is one weighted sum of twelve texels, four of each plane. A ring of zero features around
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.structures.triplane import signed_axis
@@ -69,17 +69,17 @@ class FoldedField(TriplaneField):
 @torch.no_grad()
 def fold(field: TriplaneField) -> FoldedField:
     """Fold the first layer of a field's MLP into its planes."""
-    first, *others = (layer for layer in field.nerf_mlp.linears if isinstance(layer, nn.Linear))
+    (weight, bias), *others = field.nerf_mlp.layers()
     planes = F.pad(field.triplane.planes[0].float(), (1, 1, 1, 1))
-    weight = first.weight.float().view(-1, 3, planes.shape[1])
+    weight = weight.view(-1, 3, planes.shape[1])
     table = torch.einsum("pchw,opc->phwo", planes, weight).contiguous()
-    table[0] += first.bias.float()
+    table[0] += bias
     return FoldedField(
         field.triplane,
         field.nerf_mlp,
         table,
-        tuple((layer.weight.float(), layer.bias.float()) for layer in others),
-        F.relu if field.nerf_mlp.config.activation == "relu" else F.silu,
+        tuple(others),
+        field.nerf_mlp.activation,
     )
 
 

@@ -6,6 +6,7 @@ Source: paper, section 3.3 and equation 7.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -56,12 +57,24 @@ class NerfMLP(nn.Module):
         last.weight[DENSITY] = 0.0
         last.bias[DENSITY] = 0.0
 
+    @property
+    def activation(self) -> Callable[..., Tensor]:
+        """What lies between the layers."""
+        return F.relu if self.config.activation == "relu" else F.silu
+
+    def layers(self) -> list[tuple[Float[Tensor, "_ _"], Float[Tensor, "_"]]]:
+        """Weight and bias of every layer in float32, first to last, for those that fold them."""
+        return [
+            (linear.weight.float(), linear.bias.float())
+            for linear in self.linears
+            if isinstance(linear, nn.Linear)
+        ]
+
     def forward(self, features: Float[Tensor, "*B F"]) -> Float[Tensor, "*B 4"]:
         """Raw r, g, b, density of points from their features (..., 3 C), before activation."""
-        activation = F.relu if self.config.activation == "relu" else F.silu
         x = features
         for linear in self.linears[:-1]:
-            x = activation(linear(x))
+            x = self.activation(linear(x))
         raw: Tensor = self.linears[-1](x)
         return raw
 

@@ -6,10 +6,12 @@ squared, a minimum over all pairs of a line some hundred times as long.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
@@ -29,9 +31,8 @@ def distance_inside(alpha: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]
     Returns:
         distance in units of half the image side, zero outside the object.
     """
-    inside = np.pad(alpha[:, 0].detach().float().cpu().numpy() >= 0.5, ((0, 0), (1, 1), (1, 1)))
-    distances = np.stack([distance_transform_edt(one)[1:-1, 1:-1] for one in inside])
-    return torch.from_numpy(distances * (2.0 / alpha.shape[-1])).to(alpha)[:, None]
+    distances = [distance_transform_edt(image >= 0.5) for image in _padded(alpha)]
+    return _as_maps(distances, alpha, scale=2.0 / alpha.shape[-1])
 
 
 def outline_distance(alpha: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
@@ -41,19 +42,34 @@ def outline_distance(alpha: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"
         alpha: coverage in [0, 1]; what lies beyond the image is outside.
     """
     maps = []
-    for image in alpha[:, 0].detach().float().cpu().numpy():
-        padded = np.pad(image, 1)
-        inside = padded >= 0.5
+    for image in _padded(alpha):
+        inside = image >= 0.5
         distance = distance_transform_edt(inside) - distance_transform_edt(~inside)
         # the nearest pixel of the other side begins half a pixel before its center
         signed = distance - np.sign(distance) * 0.5
         at_edge = np.abs(distance) <= 1.0
         # there coverage says where between two centers the outline runs
-        signed[at_edge] = (padded[at_edge] - 0.5).clip(-0.5, 0.5)
-        maps.append(signed[1:-1, 1:-1])
-    signed_maps = torch.from_numpy(np.stack(maps)).to(alpha)[:, None]
+        signed[at_edge] = (image[at_edge] - 0.5).clip(-0.5, 0.5)
+        maps.append(signed)
+    signed_maps = _as_maps(maps, alpha)
     reach = torch.arange(-2, 3, device=alpha.device, dtype=alpha.dtype)
     kernel = torch.exp(-0.5 * (reach / _OUTLINE_BLUR) ** 2)
     kernel = kernel / kernel.sum()
     blurred = F.conv2d(F.pad(signed_maps, (2, 2, 2, 2), mode="replicate"), kernel.view(1, 1, 1, 5))
     return F.conv2d(blurred, kernel.view(1, 1, 5, 1))
+
+
+def _padded(alpha: Float[Tensor, "B 1 H W"]) -> Iterator[Float32[np.ndarray, "P Q"]]:
+    """Each image with a border of nothing."""
+    return (np.pad(image, 1) for image in alpha[:, 0].detach().float().cpu().numpy())
+
+
+def _as_maps(
+    padded: list[Float[np.ndarray, "P Q"]],
+    like: Float[Tensor, "B 1 H W"],
+    *,
+    scale: float = 1.0,
+) -> Float[Tensor, "B 1 H W"]:
+    """Images without their border, on the device of the tensor that they came from."""
+    inner = np.stack(padded)[:, 1:-1, 1:-1]
+    return torch.from_numpy(inner * scale).to(like)[:, None]

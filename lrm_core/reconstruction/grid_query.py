@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from lrm_core.config import FieldConfig
 from lrm_core.errors import CheckpointError, ConfigError
@@ -173,15 +173,11 @@ def grid_query(field: TriplaneField, resolution: int) -> GridQuery:
         resolution: grid points per axis, N >= 2.
     """
     triplane, config = field.triplane, field.nerf_mlp.config
-    first, *rest = (
-        (linear.weight.float(), linear.bias.float())
-        for linear in field.nerf_mlp.linears
-        if isinstance(linear, nn.Linear)
-    )
+    (first_weight, first_bias), *rest = field.nerf_mlp.layers()
     planes = triplane.planes[0].float()
     line = torch.linspace(-1.0, 1.0, resolution, device=planes.device)
     tables: dict[tuple[int, int], Tensor] = {}
-    weights = torch.split(first[0], planes.shape[1], dim=1)  # per plane (width, C)
+    weights = torch.split(first_weight, planes.shape[1], dim=1)  # per plane (width, C)
     for plane, weight, axes in zip(planes, weights, triplane.axes, strict=True):
         (wide, wide_sign), (high, high_sign) = map(signed_axis, axes)
         along_width = _linear_interpolation(line * wide_sign, plane.shape[2])
@@ -210,9 +206,9 @@ def grid_query(field: TriplaneField, resolution: int) -> GridQuery:
     density = (last_weight[DENSITY:], last_bias[DENSITY:])
     says_nothing = rays is not None and not any(tensor.any() for tensor in density)
     return GridQuery(
-        (xy + first[1], xz, yz),
+        (xy + first_bias, xz, yz),
         () if says_nothing else (*rest, density),
-        F.relu if config.activation == "relu" else F.silu,
+        field.nerf_mlp.activation,
         rays,
     )
 

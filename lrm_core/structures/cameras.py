@@ -102,6 +102,12 @@ class Cameras:
         return torch.stack([x, y], dim=-1), depth
 
 
+CANONICAL_DISTANCE = 2.0
+"""Distance of the source camera from the origin, in world units, unless a model has its own."""
+CANONICAL_FOCAL = 0.75
+"""Its focal length over the image width: a 24 mm lens on a 32 mm sensor."""
+
+
 def look_at(
     origins: Float[Tensor, "N 3"],
     target: tuple[float, float, float] = (0.0, 0.0, 0.0),
@@ -133,7 +139,11 @@ def look_at(
 
 
 def canonical_camera(
-    size: int, *, distance: float = 2.0, focal: float = 0.75, num_cameras: int = 1
+    size: int,
+    *,
+    distance: float = CANONICAL_DISTANCE,
+    focal: float = CANONICAL_FOCAL,
+    num_cameras: int = 1,
 ) -> Cameras:
     """The source camera of every reconstruction: (0, -distance, 0), looking along +y, z up.
 
@@ -142,7 +152,7 @@ def canonical_camera(
     Args:
         size: width and height of the square image in pixels.
         distance: distance of the camera from the origin in world units.
-        focal: focal length divided by the image width (0.75: a 24 mm lens on a 32 mm sensor).
+        focal: focal length divided by the image width.
         num_cameras: how many copies (batch size).
     """
     origin = torch.tensor([[0.0, -distance, 0.0]], dtype=torch.float32)

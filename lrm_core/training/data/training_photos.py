@@ -18,11 +18,10 @@ from lrm_core.geometry.surface_sampling import sample_surface
 from lrm_core.io.atomic_write import replacing
 from lrm_core.rendering.mesh_layers import last_surface
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
-from lrm_core.structures.cameras import Cameras, look_at
+from lrm_core.structures.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL, Cameras, look_at
 from lrm_core.structures.scene import Scene
 from lrm_core.training.layer_config import ViewSampling
 
-CANONICAL_DISTANCE, CANONICAL_FOCAL = 2.0, 0.75
 """The camera that a model assumes for a photo of unknown origin (paper, section 4.2)."""
 
 # a right angle about x, and about y: the bounding box stays centered
