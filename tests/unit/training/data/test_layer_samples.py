@@ -110,8 +110,8 @@ def test_why_an_object_was_passed_over_is_said_once(tmp_path: Path):
     samples = LayerSamples(stream, CONFIG, seed=0, fixed=2)
     rows = [samples[index] for index in range(4)]
     said = [row.damaged for row in rows]
-    assert sorted(said) == ["", "", "", "bad was passed over: no faces"]
-    assert collate_layers(rows).damaged == ("bad was passed over: no faces",)
+    assert sorted(said) == ["", "", "", "bad was passed over: ValueError: no faces"]
+    assert collate_layers(rows).damaged == ("bad was passed over: ValueError: no faces",)
 
 
 def test_mirrored_twice_is_the_same(photos: LayeredPhotos):
