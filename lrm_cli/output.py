@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -78,6 +79,10 @@ class Output:
         """A note on the way (stderr)."""
         if self.mode == "human":
             self._line(self._stderr, message)
+
+    def next_step(self, *words: str | os.PathLike[str]) -> None:
+        """A command that follows from what was done, quoted so that it can be pasted (stderr)."""
+        self.info("next: " + shlex.join([os.fspath(word) for word in words]))
 
     def warning(self, message: str) -> None:
         """Something the user should know (stderr; in JSON mode part of the document)."""

@@ -20,6 +20,7 @@ from lrm_cli.options import (
 )
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
+from lrm_core.io.atomic_write import parse_output
 
 if TYPE_CHECKING:
     from lrm_core.reconstruction.view_source import ViewSource
@@ -164,6 +165,8 @@ def render(
         typer.Option(
             "--out",
             "-o",
+            parser=parse_output,
+            metavar="PATH",
             help="Folder (a PNG per view, cameras, contact sheet), .png (contact sheet), "
             ".mp4 or .gif (turntable).",
         ),
@@ -187,8 +190,8 @@ def render(
     jobs = [(out, chosen)]
     if images.video is not None:
         jobs.append((images.video, views.around(moving=True)))
-    for path, _ in jobs:
-        check_output(path, overwrite=overwrite)
+    inputs = [source] if views.cameras is None else [source, views.cameras]
+    check_output(*(path for path, _ in jobs), overwrite=overwrite, inputs=inputs)
     subject = _open(output, source, channels, mesh, device, given_cameras=views.cameras is not None)
     files = []
     for path, cameras in jobs:

@@ -1,9 +1,10 @@
 """Files appear whole or not at all, and none is replaced unasked."""
 
 import os
+import re
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from lrm_core.errors import OutputError
@@ -12,8 +13,21 @@ from lrm_core.errors import OutputError
 _LONGEST_SUFFIX = 32
 
 
+class FolderPath(type(Path())):  # type: ignore[misc]
+    """A path that was given with a separator at its end: a folder, whatever its name."""
+
+
+def parse_output(text: str) -> Path:
+    """A path as it was written on the command line."""
+    ends = (os.sep, os.altsep or os.sep)
+    return FolderPath(text) if text.endswith(ends) else Path(text)
+
+
 def check_replaceable(
-    *paths: Path, overwrite: bool, hint: str = "add --overwrite to replace it"
+    *paths: Path,
+    overwrite: bool,
+    hint: str = "add --overwrite to replace it",
+    inputs: Sequence[Path] = (),
 ) -> None:
     """Refuse to replace a file unasked; to be called before the work.
 
@@ -21,13 +35,35 @@ def check_replaceable(
         paths: what will be written.
         overwrite: whether files that exist already may be replaced.
         hint: what to do about one that exists.
+        inputs: what will be read, which is never replaced.
 
     Raises:
-        OutputError: one exists and may not be replaced.
+        OutputError: one exists and may not be replaced, is an input, is named twice, cannot be a
+            file, or is not in the file system.
     """
-    existing = next((path for path in paths if path.exists()), None)
-    if existing is not None and not overwrite:
-        raise OutputError(f"{existing} exists already", hint=hint)
+    read = {os.path.realpath(path) for path in inputs}
+    written: set[str] = set()
+    for path in paths:
+        if path.name == "-" or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+            raise OutputError(
+                f"{path} is not a file of this machine", hint="write a file, then copy it"
+            )
+        real = os.path.realpath(path)
+        if real in read:
+            raise OutputError(f"{path} would replace the input itself", hint="choose another name")
+        if real in written:
+            raise OutputError(f"two results have the name {path}", hint="choose another name")
+        written.add(real)
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder, expected a file")
+        above = next((folder for folder in path.parents if os.path.lexists(folder)), None)
+        if above is not None and not above.is_dir():
+            raise OutputError(f"{above} is not a folder", hint="choose another folder")
+    existing = [path for path in paths if os.path.lexists(path)]
+    if existing and not overwrite:
+        others = ", ".join(path.name for path in existing[1:5])
+        also = f" (and {others})" if others else ""
+        raise OutputError(f"{existing[0]} exists already{also}", hint=hint)
 
 
 @contextmanager
@@ -64,6 +100,24 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError, ValueError):  # where the folder is a file, or gone
             temporary.unlink(missing_ok=True)
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Write a set of files, all or none; the first appears last, when the others are there.
+
+    Raises:
+        OutputError: a folder cannot be made or written to.
+    """
+    new = [file for file in files if not os.path.lexists(file)]
+    try:
+        with ExitStack() as stack:  # left in reverse order
+            for file, content in files.items():
+                stack.enter_context(replacing(file)).write_bytes(content)
+    except BaseException:
+        for file in new:
+            with suppress(OSError, ValueError):
+                file.unlink(missing_ok=True)
+        raise
 
 
 def _mode_of_new_file(path: Path) -> int:

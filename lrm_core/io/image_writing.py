@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,14 @@ def write_png(
         OutputError: the file cannot be written.
     """
     with replacing(Path(path)) as temporary:
-        Image.fromarray(image).save(temporary, format="PNG", compress_level=_COMPRESSION)
+        temporary.write_bytes(encode_png(image))
+
+
+def encode_png(image: UInt8[np.ndarray, "H W *C"] | UInt16[np.ndarray, "H W"]) -> bytes:
+    """The bytes of a PNG; see `write_png`."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, format="PNG", compress_level=_COMPRESSION)
+    return stream.getvalue()
 
 
 def depth_unit(farthest: float) -> float:

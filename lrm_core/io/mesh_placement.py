@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.errors import OutputError
+from lrm_core.errors import ConfigError
 from lrm_core.structures.frames import WORLD_TO_FILE
 from lrm_core.structures.mesh import Mesh
 
@@ -101,7 +101,7 @@ def place_mesh(
             `DEFAULT_SIZE_MM`.
 
     Raises:
-        OutputError: see `check_placement`.
+        ConfigError: see `check_placement`.
     """
     check_placement(suffix, up=up, size_mm=size_mm)
     frame = FORMAT_FRAMES[suffix]
@@ -125,12 +125,12 @@ def check_placement(suffix: str, *, up: UpAxis | None, size_mm: float | None) ->
     """Find out before the work whether a format can be written with this up axis and size.
 
     Raises:
-        OutputError: an up axis that the standard of the format excludes, a size for a format
+        ConfigError: an up axis that the standard of the format excludes, a size for a format
             without a unit, or one that is out of range.
     """
     frame = FORMAT_FRAMES[suffix]
     if frame.fixed_up and up not in (None, frame.up):
-        raise OutputError(
+        raise ConfigError(
             f"{suffix} files are {frame.up} up by their standard, asked for {up} up",
             hint="write OBJ, PLY or STL for other up axes",
         )
@@ -138,12 +138,12 @@ def check_placement(suffix: str, *, up: UpAxis | None, size_mm: float | None) ->
         return
     if frame.unit is None:
         sized = ", ".join(name for name, known in FORMAT_FRAMES.items() if known.unit)
-        raise OutputError(
+        raise ConfigError(
             f"{suffix} files have no unit of length, asked for a size of {size_mm:g} mm",
             hint=f"sizes apply to {sized}",
         )
     if not SMALLEST_SIZE_MM <= size_mm <= LARGEST_SIZE_MM:
-        raise OutputError(
+        raise ConfigError(
             f"a size of {size_mm:g} mm, expected {SMALLEST_SIZE_MM:g} mm to "
             f"{LARGEST_SIZE_MM / 1000:g} m"
         )
@@ -153,9 +153,9 @@ def parse_length(text: str) -> float:
     """Millimeters of a length such as `120mm`, `12 cm`, `0.12m`, `4.7in`, or `120` (millimeters).
 
     Raises:
-        OutputError: the text is not a length.
+        ConfigError: the text is not a length.
     """
     match = _LENGTH.fullmatch(text)
     if match is None:
-        raise OutputError(f"'{text}' is not a length", hint="write it as 120mm, 12cm or 4.7in")
+        raise ConfigError(f"'{text}' is not a length", hint="write it as 120mm, 12cm or 4.7in")
     return float(match[1]) * _MILLIMETERS[(match[2] or "mm").lower()]

@@ -7,8 +7,8 @@ once, so that a printable mesh stays closed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8
 
 from lrm_core.errors import OutputError
 from lrm_core.geometry.mesh_geometry import weld
-from lrm_core.io.atomic_write import check_replaceable, replacing
+from lrm_core.io.atomic_write import write_together
 from lrm_core.io.gltf_writing import encode_glb
 from lrm_core.io.mesh_placement import UpAxis, place_mesh
 from lrm_core.io.text_rows import text_rows
@@ -56,6 +56,23 @@ def write_mesh(
             not finite, glTF with z up, or the folder cannot be written to.
     """
     path = Path(path)
+    files = encode_mesh(path, mesh, up=up, size_mm=size_mm)
+    existing = [file for file in files if file.exists()]
+    if existing and not overwrite:
+        raise OutputError(f"{existing[0]} exists already", hint="choose another name or overwrite")
+    write_together(files)
+    return list(files)
+
+
+def encode_mesh(
+    path: Path, mesh: Mesh, *, up: UpAxis | None = None, size_mm: float | None = None
+) -> dict[Path, bytes]:
+    """The files of a mesh and their content, the mesh file first; see `write_mesh`.
+
+    Raises:
+        OutputError: unknown suffix, a mesh without faces or with vertices that are not finite, or
+            an up axis or a size that the format does not know.
+    """
     encode = MESH_WRITERS.get(path.suffix.lower())
     if encode is None:
         known = ", ".join(MESH_WRITERS)
@@ -69,19 +86,23 @@ def write_mesh(
         raise OutputError(f"{path.name}: the mesh has vertices that are not finite")
     placement = place_mesh(mesh, path.suffix.lower(), up=up, size_mm=size_mm)
     files = encode(path, replace(mesh, vertices=placement.apply(mesh.vertices)))
-    existing = [file for file in files if file.exists()]
-    check_replaceable(*existing, overwrite=overwrite, hint="choose another name or overwrite it")
-    try:
-        # left in reverse order: the mesh file appears last, when what it names is there
-        with ExitStack() as stack:
-            for file, content in files.items():
-                stack.enter_context(replacing(file)).write_bytes(content)
-    except BaseException:
-        for file in files:
-            if file not in existing:
-                file.unlink(missing_ok=True)
-        raise
-    return list(files)
+    return files
+
+
+def companions(path: Path) -> tuple[Path, ...]:
+    """Files that a mesh may bring beside itself: for OBJ its material library and texture.
+
+    Their names hold no blanks: OBJ and MTL have no way to quote a name.
+    """
+    if path.suffix.lower() != ".obj":
+        return ()
+    stem = plain_name(path.stem)
+    return path.with_name(f"{stem}.mtl"), path.with_name(f"{stem}.texture.png")
+
+
+def plain_name(stem: str) -> str:
+    """A name of letters, digits, dots and dashes, in which any other character is `_`."""
+    return re.sub(r"[^\w.-]", "_", stem)
 
 
 def _encode_obj(path: Path, mesh: Mesh) -> dict[Path, bytes]:
@@ -97,8 +118,8 @@ def _encode_obj(path: Path, mesh: Mesh) -> dict[Path, bytes]:
         faces = text_rows("f %d %d %d\n", mesh.faces + 1)
         return {path: "".join([header, vertices, smooth, faces]).encode()}
 
-    mtl_path, png_path = path.with_suffix(".mtl"), path.with_suffix(".texture.png")
-    material = "_".join(path.stem.split())
+    mtl_path, png_path = companions(path)
+    material = plain_name(path.stem)
     kept, welded = weld(mesh.vertices)
     corners = np.stack([welded[mesh.faces], mesh.faces], axis=-1) + 1  # (F, 3, v and vt)
     obj = [
@@ -125,7 +146,7 @@ def _in_one_file(
 
     def encode_file(path: Path, mesh: Mesh) -> dict[Path, bytes]:
         png = None if mesh.texture is None else _encode_png(mesh.texture.image)
-        return {path: encode(mesh, path.stem, png)}
+        return {path: encode(mesh, plain_name(path.stem), png)}
 
     return encode_file
 

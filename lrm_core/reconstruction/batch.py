@@ -236,6 +236,7 @@ def _finish(
             job.mesh,
             reconstruction,
             mesh,
+            photo=job.photo,
             up=files.up,
             size_mm=files.size_mm,
             overwrite=files.overwrite,

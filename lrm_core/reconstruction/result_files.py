@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,17 @@ import numpy as np
 
 from lrm_core.geometry.scene_conversion import scene_from_mesh
 from lrm_core.geometry.trajectories import orbit
-from lrm_core.io.image_writing import to_uint8, write_png
-from lrm_core.io.json_files import write_json
+from lrm_core.io.atomic_write import check_replaceable, write_together
+from lrm_core.io.file_hash import sha256_of
+from lrm_core.io.image_writing import encode_png, to_uint8
 from lrm_core.io.mesh_placement import MeshPlacement, UpAxis, place_mesh
-from lrm_core.io.mesh_writing import write_mesh
+from lrm_core.io.mesh_writing import encode_mesh
 from lrm_core.reconstruction.reconstruction import Reconstruction
+from lrm_core.reconstruction.result_record import (
+    files_of_record,
+    input_image_path,
+    record_path,
+)
 from lrm_core.reconstruction.stages import StageClock, peak_memory_mb
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.rendering.view_output import write_views
@@ -74,20 +81,22 @@ def write_result(
     reconstruction: Reconstruction,
     mesh: Mesh,
     *,
+    photo: Path | None = None,
     up: UpAxis | None = None,
     size_mm: float | None = None,
     overwrite: bool = False,
     clock: StageClock | None = None,
 ) -> tuple[list[Path], dict[str, Any]]:
-    """Write a mesh with `NAME.input.png` and `NAME.json` beside it.
+    """Write a mesh with `NAME.input.png` and `NAME.json` beside it, all of them or none.
 
     Args:
         path: of the mesh; its suffix chooses the format.
         reconstruction: what the mesh came from.
         mesh: in the world frame.
+        photo: the file that the mesh was made from; the record names it with its hash.
         up: up axis of the file; None for the format's own.
         size_mm: longest side in millimeters, for formats that have a unit of length.
-        overwrite: replace older files.
+        overwrite: replace older files, and remove those of an older result that are none of this.
         clock: of the whole job; the record holds its seconds.
 
     Returns:
@@ -97,19 +106,24 @@ def write_result(
         OutputError: see `write_mesh`.
     """
     clock = clock or StageClock()
+    image_path, json_path = input_image_path(path), record_path(path)
+    stale = files_of_record(path)
     with clock.stage("write"):
-        files = write_mesh(path, mesh, up=up, size_mm=size_mm, overwrite=overwrite)
+        files = encode_mesh(path, mesh, up=up, size_mm=size_mm)
         if reconstruction.photo is not None:
             rgba = reconstruction.photo.rgba[0].permute(1, 2, 0).cpu().numpy()
-            image_path = path.with_name(f"{path.stem}.input.png")
-            write_png(image_path, to_uint8(rgba))
-            files.append(image_path)
+            files[image_path] = encode_png(to_uint8(rgba))
     placement = place_mesh(mesh, path.suffix.lower(), up=up, size_mm=size_mm)
     description = describe_result(reconstruction, mesh, placement, clock.seconds)
+    if photo is not None:
+        description["photo"] = {"name": photo.name, "sha256": sha256_of(photo)}
     description["files"] = [file.name for file in files]
-    json_path = path.with_name(f"{path.stem}.json")
-    write_json(json_path, description)
-    return [*files, json_path], description
+    files[json_path] = (json.dumps(description, indent=2) + "\n").encode()
+    check_replaceable(*files, overwrite=overwrite)
+    write_together(files)
+    for file in stale - set(files):
+        file.unlink(missing_ok=True)
+    return list(files), description
 
 
 def write_turntable(

@@ -6,8 +6,12 @@ caller can count them as they pass.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -16,7 +20,7 @@ from torch import Tensor
 from lrm_core.errors import OutputError
 from lrm_core.geometry.trajectories import direction_degrees
 from lrm_core.imaging.contact_sheet import contact_sheet, fit_image
-from lrm_core.io.atomic_write import check_replaceable
+from lrm_core.io.atomic_write import FolderPath, check_replaceable
 from lrm_core.io.camera_files import write_cameras
 from lrm_core.io.image_writing import depth_unit, encode_depth, to_uint8, write_png
 from lrm_core.io.json_files import write_json
@@ -30,7 +34,7 @@ WHITE: RGB = (1.0, 1.0, 1.0)
 
 # views are handed over as renderers give them by default: composited on white
 _RENDERED_ON = 1.0
-_CAMERAS = "transforms.json"
+_CAMERAS, _DESCRIPTION, _SHEET = "transforms.json", "views.json", "contact_sheet"
 _SHEET_SUFFIX = ".png"
 _MOST_ON_A_SHEET = 64
 _SMALLEST_CELL, _LARGEST_CELL = 128, 256
@@ -69,23 +73,34 @@ def channel_image(
     return to_uint8(np.repeat(grey[..., None], 3, axis=-1))
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
-    """Find out before the work whether views can be written at `path`.
+def check_output(*paths: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
+    """Find out before the work whether views can be written.
+
+    Args:
+        paths: a folder, .png, .mp4 or .gif each.
+        overwrite: whether older views may be replaced.
+        inputs: files that are read, which are never replaced.
 
     Raises:
         OutputError: neither a folder nor .png, .mp4 or .gif; or it exists, or holds views, and
-            may not be replaced.
+            may not be replaced; or it is an input.
     """
-    if _is_folder(path):
-        if path.exists() and not path.is_dir():
-            raise OutputError(f"{path} is a file, expected a folder")
-        path = path / _CAMERAS
-    elif path.suffix.lower() not in (_SHEET_SUFFIX, *VIDEO_SUFFIXES):
-        raise OutputError(
-            f"{path}: views cannot be written as '{path.suffix}'",
-            hint="give a folder, or a name that ends in .png, .mp4 or .gif",
-        )
-    check_replaceable(path, overwrite=overwrite)
+    files = []
+    for path in paths:
+        if _is_folder(path):
+            if path.exists() and not path.is_dir():
+                raise OutputError(f"{path} is a file, expected a folder")
+            names = (_CAMERAS, _DESCRIPTION, f"{_SHEET}.png")
+            files += [path / name for name in names]
+        elif path.suffix.lower() not in (_SHEET_SUFFIX, *VIDEO_SUFFIXES):
+            raise OutputError(
+                f"{path}: views cannot be written as '{path.suffix}'",
+                hint="give a folder (a name without a suffix, or with a slash at its end), or a "
+                "name that ends in .png, .mp4 or .gif",
+            )
+        else:
+            files.append(path)
+    check_replaceable(*files, overwrite=overwrite, inputs=inputs)
 
 
 def write_views(
@@ -120,7 +135,8 @@ def write_views(
     """
     check_output(path, overwrite=overwrite)
     if _is_folder(path):
-        return _write_folder(path, views, cameras, channels, background, bounds)
+        folder = Path(path)
+        return _write_folder(folder, views, cameras, channels, background, bounds, overwrite)
     if path.suffix.lower() == _SHEET_SUFFIX:
         _write_sheet(path, views, cameras, channels, background)
     else:
@@ -135,7 +151,7 @@ def write_views(
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() or not path.suffix
+    return isinstance(path, FolderPath) or path.is_dir() or not path.suffix
 
 
 def _write_folder(
@@ -145,6 +161,7 @@ def _write_folder(
     channels: Sequence[Channel],
     background: RGB | None,
     bounds: Float[np.ndarray, "2 3"] | None,
+    overwrite: bool,
 ) -> list[Path]:
     """Every channel of every view as a PNG, the cameras, and a contact sheet.
 
@@ -155,31 +172,59 @@ def _write_folder(
     unit = depth_unit(_farthest(cameras, bounds))
     width = max(3, len(str(len(cameras) - 1)))
     names = [f"{index:0{width}d}" for index in range(len(cameras))]
-    files: list[Path] = []
+    older = _views_in(folder)
+    sheet, transforms = folder / f"{_SHEET}.png", folder / _CAMERAS
+    planned = [folder / _view_name(name, channel) for name in names for channel in channels]
+    planned += [sheet, transforms, folder / _DESCRIPTION]
+    check_replaceable(*planned, overwrite=overwrite)
+    new = [file for file in planned if not file.exists()]
 
     def written() -> Iterator[RenderOutput]:
         for name, view in zip(names, views, strict=True):
             for channel in channels:
-                suffix = "" if channel == "rgb" else f"_{channel}"
-                files.append(folder / f"{name}{suffix}.png")
-                write_png(files[-1], _stored_image(view, channel, background, unit))
+                image = _stored_image(view, channel, background, unit)
+                write_png(folder / _view_name(name, channel), image)
             yield view
 
-    sheet = folder / "contact_sheet.png"
-    _write_sheet(sheet, written(), cameras, channels, background)
-    first = "" if "rgb" in channels else f"_{channels[0]}"
-    transforms, description = folder / _CAMERAS, folder / "views.json"
-    write_cameras(transforms, cameras, file_paths=[f"{name}{first}.png" for name in names])
-    write_json(
-        description,
-        {
+    try:
+        _write_sheet(sheet, written(), cameras, channels, background)
+        shown = [_view_name(name, "rgb" if "rgb" in channels else channels[0]) for name in names]
+        write_cameras(transforms, cameras, file_paths=shown)
+        description = {
             "channels": list(channels),
             "depth_unit": unit,
             "background": "transparent" if background is None else list(background),
             "frame": "z up, front -y (lrm world)",
-        },
-    )
-    return [*files, sheet, transforms, description]
+        }
+        write_json(folder / _DESCRIPTION, description)
+    except BaseException:  # all views, or none
+        for file in new:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+        raise
+    for file in older - set(planned):
+        file.unlink(missing_ok=True)
+    return planned
+
+
+def _view_name(name: str, channel: str) -> str:
+    return f"{name}.png" if channel == "rgb" else f"{name}_{channel}.png"
+
+
+def _views_in(folder: Path) -> set[Path]:
+    """The views that an earlier run wrote here, as its own files tell; never any other file."""
+    try:
+        channels = json.loads((folder / _DESCRIPTION).read_bytes())["channels"]
+        frames = json.loads((folder / _CAMERAS).read_bytes())["frames"]
+        numbers = [re.match(r"\d{3,}", frame["file_path"]) for frame in frames]
+        return {
+            folder / _view_name(number[0], channel)
+            for number in numbers
+            for channel in channels
+            if number is not None and channel in get_args(Channel)
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _write_sheet(

@@ -82,7 +82,7 @@ def test_a_batch_goes_on_after_a_failure_and_ends_with_code_3(run, tmp_path):
     ("arguments", "code", "words"),
     [
         (["nothing.png", "-o", "x.obj"], 4, "nothing.png"),
-        ([EXAMPLE, "-o", "x.fbx"], 4, "no mesh format"),
+        ([EXAMPLE, "-o", "x.fbx"], 4, "not a mesh format"),
         ([EXAMPLE, "-o", "x.obj", "--model", "lrm-huge"], 9, "lrm-huge"),
         ([EXAMPLE, "-o", "x.obj", "--video", "x.avi"], 4, "x.avi"),
         ([EXAMPLE, "-o", "x.obj", *FAST, "--iso-level", "0"], 2, "positive density"),

@@ -143,7 +143,8 @@ def _report(output: Output, run: PhotoRun, out: Path, *, num_photos: int) -> Non
         f"{out}  {len(run.prepared)} of {num_photos} photos, background: "
         + ", ".join(f"{methods.count(method)} {method}" for method in dict.fromkeys(methods))
     )
-    output.info(f"look at {run.files[0]}; next: lrm reconstruct {out}/{run.prepared[0].name}.png")
+    output.info(f"look at {run.files[0]}")
+    output.next_step("lrm", "reconstruct", out / f"{run.prepared[0].name}.png", "-o", "mesh.obj")
     output.result(
         {
             "folder": out,

@@ -171,7 +171,7 @@ def run_build(
         f"{out}  {summary.num_objects} objects, {summary.num_views} views"
         + (f", {len(failures)} skipped" if failures else "")
     )
-    output.info(f"next: lrm preprocess show {out} -o page.png")
+    output.next_step("lrm", "preprocess", "show", out, "-o", "page.png")
     output.result(
         {
             "dataset": out,

@@ -146,26 +146,32 @@ class ResultOptions:
         """Where the radiance field goes, if anywhere."""
         return self.save_field or self.save_scene
 
-    def plan(self, photos: list[Path], out: Path) -> list[tuple[Path, Path]]:
+    def plan(
+        self, photos: list[Path], out: Path, inputs: tuple[Path, ...] = ()
+    ) -> list[tuple[Path, Path]]:
         """Pairs of photo and mesh file; what can be checked without torch is checked here.
+
+        Args:
+            photos: files and folders.
+            out: a mesh file, or a folder.
+            inputs: what is read beside the photos.
 
         Raises:
             InputError: a folder without photos.
             OutputError: a file that cannot be written or may not be replaced.
         """
-        from lrm_core.io.atomic_write import check_replaceable
         from lrm_core.reconstruction.output_plan import plan_outputs
 
-        jobs = plan_outputs(
+        return plan_outputs(
             photos,
             out,
             file_format=self.file_format,
             overwrite=self.overwrite,
             skip_existing=self.skip_existing,
+            up=self.up,
+            further_outputs=[path for path in (self.field_file, self.video) if path is not None],
+            further_inputs=inputs,
         )
-        if self.field_file is not None:
-            check_replaceable(self.field_file, overwrite=self.overwrite)
-        return jobs
 
     def file_options(self) -> FileOptions:
         """The core's options.

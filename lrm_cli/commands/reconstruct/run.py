@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,11 +19,13 @@ from lrm_cli.commands.reconstruct.options import (
     SurfaceOptions,
 )
 from lrm_cli.commands.reconstruct.profile import profile_rows, show_profile
+from lrm_cli.commands.reconstruct.streams import STREAM, standard_streams
 from lrm_cli.errors import PARTIAL_FAILURE, describe
 from lrm_cli.option_groups import expand_options
 from lrm_cli.options import JsonOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import InputError
+from lrm_core.io.atomic_write import parse_output
 
 if TYPE_CHECKING:
     from lrm_core.reconstruction.batch import PhotoDone, PhotoFailed
@@ -41,7 +44,11 @@ def reconstruct(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help="Mesh file (.obj, .glb, .ply, .stl); a folder for several photos."
+            "--out",
+            "-o",
+            parser=parse_output,
+            metavar="PATH",
+            help="Mesh file (.obj, .glb, .ply, .stl); a folder for several photos.",
         ),
     ],
     foreground: ForegroundOptions = _FOREGROUND,
@@ -57,15 +64,45 @@ def reconstruct(
     """Turn photos of objects into textured 3D meshes.
 
     One photo gives OUT and, beside it, the image that the model saw (NAME.input.png) and a record
-    (NAME.json). Several photos or a folder give one mesh each in the folder OUT.
+    (NAME.json). Several photos or a folder give one mesh each in the folder OUT. A PHOTO of - is
+    read from stdin, an OUT of - written to stdout (GLB, or --format).
     """
-    output = Output(as_json=as_json, quiet=quiet)
+    to_stdout = out == STREAM
+    with standard_streams(photos, out, file_format=files.file_format, as_json=as_json) as named:
+        _reconstruct(
+            Output(as_json=as_json, quiet=quiet or to_stdout),
+            *named,
+            foreground=foreground,
+            model=model,
+            surface=surface,
+            files=replace(files, file_format=None) if to_stdout else files,
+            profile=profile,
+        )
+
+
+def _reconstruct(
+    output: Output,
+    photos: list[Path],
+    out: Path,
+    *,
+    foreground: ForegroundOptions,
+    model: ModelOptions,
+    surface: SurfaceOptions,
+    files: ResultOptions,
+    profile: bool,
+) -> None:
+    """Photos and folders to meshes in files.
+
+    Raises:
+        typer.Exit: with code 3 where some photos failed.
+    """
     startup: dict[str, float] = {}  # seconds of what only the first photo waits for
     with _timed(startup, "imports"), _large_imports():  # without torch
         from lrm_core.io.image_files import read_mask
         from lrm_core.reconstruction.photo_reading import cut_out_ahead
 
-        jobs = files.plan(photos, out)
+        masks = () if foreground.mask is None else (foreground.mask,)
+        jobs = files.plan(photos, out, inputs=masks)
     if not jobs:
         output.success(f"nothing left to do: every photo has its mesh in {out}")
         output.result({"results": [], "failures": []})
@@ -193,6 +230,6 @@ def _say_done(output: Output, done: PhotoDone) -> dict[str, Any]:
         f"{path}  {record['num_faces']:,} faces, background: {record['background_removal']}, "
         f"{seconds:.1f} s, {record['peak_memory_mb']:,} MB"
     )
-    output.info("next: lrm render " + f"{path} -o {path.with_suffix('')}.views.png")
+    output.next_step("lrm", "render", path, "-o", path.with_suffix(".views.png"))
     files = [str(file) for file in done.files]
     return {"photo": str(done.photo), "mesh": str(path), **record, "files": files}

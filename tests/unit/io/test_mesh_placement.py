@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lrm_core.errors import OutputError
+from lrm_core.errors import ConfigError
 from lrm_core.io.mesh_placement import FORMAT_FRAMES, parse_length, place_mesh
 from lrm_core.io.mesh_writing import MESH_WRITERS
 from lrm_core.structures.mesh import Mesh
@@ -55,7 +55,7 @@ def test_formats_without_a_unit_keep_the_world() -> None:
     ],
 )
 def test_what_a_format_does_not_know_is_refused(suffix, settings, message) -> None:
-    with pytest.raises(OutputError, match=message):
+    with pytest.raises(ConfigError, match=message):
         place_mesh(MESH, suffix, **settings)
 
 
@@ -69,5 +69,5 @@ def test_lengths(text: str, millimeters: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "mm", "-5mm", "5 feet", "1e3", "nan", "12mm3"])
 def test_what_is_not_a_length(text: str) -> None:
-    with pytest.raises(OutputError, match="not a length"):
+    with pytest.raises(ConfigError, match="not a length"):
         parse_length(text)

@@ -14,7 +14,8 @@ import pytest
 import trimesh
 from PIL import Image
 
-from lrm_core.errors import OutputError
+from lrm_core.errors import ConfigError, OutputError
+from lrm_core.io.mesh_reading import read_scene
 from lrm_core.io.mesh_writing import MESH_WRITERS, sample_texture, write_mesh
 from lrm_core.structures.mesh import Mesh, Texture
 
@@ -111,7 +112,7 @@ def test_z_up_files_keep_the_world_frame(tmp_path, suffix):
 
 
 def test_z_up_gltf_is_refused_because_the_standard_is_y_up(tmp_path):
-    with pytest.raises(OutputError, match="y up by their standard"):
+    with pytest.raises(ConfigError, match="y up by their standard"):
         write_mesh(tmp_path / "a.glb", cube(), up="z")
     assert list(tmp_path.iterdir()) == []
 
@@ -154,17 +155,37 @@ def test_material_library_is_white_and_named_after_the_mesh(tmp_path):
     files = write_mesh(tmp_path / "my chair.v2.obj", cube())
     assert [file.name for file in files] == [
         "my chair.v2.obj",
-        "my chair.v2.mtl",
-        "my chair.v2.texture.png",
+        "my_chair.v2.mtl",
+        "my_chair.v2.texture.png",
     ]
     mtl = dict(line.split(" ", 1) for line in files[1].read_text().splitlines())
     assert mtl["newmtl"] == "my_chair.v2"
     assert mtl["Kd"] == "1 1 1"
     assert mtl["Ka"] == mtl["Ks"] == "0 0 0"
-    assert mtl["map_Kd"] == "my chair.v2.texture.png"
+    assert mtl["map_Kd"] == "my_chair.v2.texture.png"
     assert obj_rows(files[0], "usemtl") == [["my_chair.v2"]]
     loaded = trimesh.load_mesh(files[0], process=False)
     assert loaded.visual.material.image.size == (24, 16)
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", " a", "a\tb", "a\nb", "a#b", "caf\u00e9", "caf\udce9", "\u5353", "a;b's"]
+)
+@pytest.mark.parametrize("suffix", [".obj", ".glb", ".3mf", ".usdz"])
+def test_no_name_that_a_file_can_have_breaks_what_is_inside(tmp_path, name, suffix):
+    """Programs split lines of OBJ and MTL at blanks, and names of files need not be UTF-8."""
+    path = tmp_path / f"{name}{suffix}"
+    files = write_mesh(path, cube())
+    assert set(tmp_path.iterdir()) == set(files)
+    assert path in files
+    if suffix == ".obj":
+        for file in files[:2]:
+            for line in file.read_text(encoding="utf-8").splitlines():
+                if line.split()[0] in ("mtllib", "usemtl", "newmtl", "map_Kd"):
+                    assert len(line.split()) == 2
+        assert read_scene(path).parts[0].material.texture.shape == (16, 24, 4)
+    elif suffix == ".glb":
+        assert read_scene(path).num_faces == 12
 
 
 def test_two_meshes_in_one_folder_keep_their_own_textures(tmp_path):

@@ -128,3 +128,45 @@ def test_places_that_cannot_take_views(tmp_path):
         check_output(tmp_path / "turn.mov", overwrite=False)
     (tmp_path / "views.v2").mkdir()
     check_output(tmp_path / "views.v2", overwrite=False)
+
+
+def test_fewer_views_leave_none_of_the_earlier_ones(tmp_path):
+    folder = tmp_path / "out"
+    channels = ("rgb", "depth")
+    write_views(folder, [view(0)] * 4, orbit(4, size=24), channels=channels)
+    (folder / "mine_007.png").write_bytes(b"mine")
+    (folder / "004.png").write_bytes(b"mine too: the earlier run had views 0 to 3")
+    write_views(folder, [view(0)] * 2, orbit(2, size=24), overwrite=True)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "000.png", "001.png", "004.png", "contact_sheet.png", "mine_007.png", "transforms.json",
+        "views.json",
+    ]  # fmt: skip
+
+
+def test_pictures_of_the_user_are_not_replaced_by_views(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "001.png").write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"001\.png exists already"):
+        write_views(folder, [view(0)] * 2, orbit(2, size=24))
+    assert [path.name for path in folder.iterdir()] == ["001.png"]
+
+
+def test_views_that_fail_leave_nothing(tmp_path):
+    def failing():
+        yield view(0)
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_views(tmp_path / "out", failing(), orbit(2, size=24))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_cameras_that_are_read_are_not_replaced(tmp_path):
+    cameras = tmp_path / "v" / "transforms.json"
+    cameras.parent.mkdir()
+    cameras.write_text("{}")
+    with pytest.raises(OutputError, match="would replace the input itself"):
+        check_output(tmp_path / "v", overwrite=True, inputs=[cameras])
+    with pytest.raises(OutputError, match="two results have the name"):
+        check_output(tmp_path / "a.png", tmp_path / "a.png", overwrite=True)
