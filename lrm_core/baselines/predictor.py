@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from lrm_core.errors import EmptyForegroundError, InputError
+from lrm_core.imaging.compositing import over_white
 from lrm_core.structures.scene import Scene
 from lrm_core.version import __version__
 
@@ -128,5 +129,4 @@ def require_object(rgba: UInt8[np.ndarray, "H W 4"]) -> None:
 
 def on_white(rgba: UInt8[np.ndarray, "H W 4"]) -> Image.Image:
     """The picture as RGB on white, for methods that know no alpha."""
-    picture = Image.fromarray(rgba)
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return over_white(Image.fromarray(rgba))

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from lrm_core.errors import InputError
 from lrm_core.evaluation.observation import Observation
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.geometry.camera_normalization import normalise_cameras
+from lrm_core.imaging.resampling import resample
 from lrm_core.io.camera_files import read_cameras
 from lrm_core.io.image_files import read_image
 from lrm_core.structures.cameras import Cameras
@@ -81,7 +79,7 @@ def input_picture(images: PosedImages, protocol: Protocol) -> UInt8[np.ndarray, 
     fx, fy, cx, cy = _matching(images, width, height).intrinsics[0].tolist()
     across, down = fx / given.focal, fy / given.focal
     box = (cx - across / 2, cy - down / 2, cx + across / 2, cy + down / 2)
-    return _resample(rgba, box, (given.size, given.size))
+    return resample(rgba, box, (given.size, given.size))
 
 
 def reference_cameras(images: PosedImages, protocol: Protocol) -> Cameras:
@@ -108,7 +106,7 @@ def observe_images(images: PosedImages, cameras: Cameras, protocol: Protocol) ->
         rgba = _read_cut_out(file)
         height, width = rgba.shape[:2]
         _matching(images, width, height)
-        view = _resample(rgba, (0.0, 0.0, float(width), float(height)),
+        view = resample(rgba, (0.0, 0.0, float(width), float(height)),
                          (cameras.width, cameras.height))  # fmt: skip
         opacity = view[..., 3:].astype(np.float32) / 255.0
         background = 255.0 * protocol.reference_views.background
@@ -155,22 +153,3 @@ def _matching(images: PosedImages, width: int, height: int) -> Cameras:
             f"an image has {width} x {height} pixels, its camera {cameras.width} x {cameras.height}"
         )
     return cameras.resized(width, height)
-
-
-def _resample(
-    rgba: UInt8[np.ndarray, "H W 4"], box: Sequence[float], size: tuple[int, int]
-) -> UInt8[np.ndarray, "h w 4"]:
-    """The part of an image inside `box` (left, top, right, bottom), which may reach outside.
-
-    With an antialiased kernel, on colours weighted by alpha: hidden pixels leave no fringe.
-    """
-    left, top, right, bottom = box
-    reach = max((right - left) / size[0], (bottom - top) / size[1], 1.0)
-    margin = math.ceil(2.0 * reach)  # what the kernel sees around the box
-    x0, y0 = math.floor(left) - margin, math.floor(top) - margin
-    x1, y1 = math.ceil(right) + margin, math.ceil(bottom) + margin
-    image = Image.fromarray(rgba).convert("RGBa").crop((x0, y0, x1, y1))
-    resized = image.resize(
-        size, Image.Resampling.BICUBIC, box=(left - x0, top - y0, right - x0, bottom - y0)
-    )
-    return np.asarray(resized.convert("RGBA"))

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from lrm_core.imaging.compositing import over_white
+
 _PAPER = (255, 255, 255)
 _INK = (70, 70, 75)
 _FRAME = (226, 226, 230)
@@ -81,8 +83,7 @@ def fit_image(image: UInt8[np.ndarray, "_ _ _"], longer_side: int) -> UInt8[np.n
     """An image, RGBA over white, scaled to a longer side."""
     picture = Image.fromarray(image)
     if picture.mode == "RGBA":
-        paper = Image.new("RGBA", picture.size, (*_PAPER, 255))
-        picture = Image.alpha_composite(paper, picture)
+        picture = over_white(picture)
     scale = longer_side / max(picture.size)
     width, height = (max(1, round(side * scale)) for side in picture.size)
     if (width, height) != picture.size:

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
 from lrm_core.errors import EmptyForegroundError
@@ -79,7 +79,13 @@ def crop_window(
     Raises:
         EmptyForegroundError: alpha is zero everywhere.
     """
-    left, top, right, bottom = _object_box(alpha)
+    box = object_box(alpha)
+    if box is None:
+        raise EmptyForegroundError(
+            "the image is fully transparent, expected an object",
+            hint="give a mask of the object with --mask",
+        )
+    left, top, right, bottom = box
     side = max(right - left, bottom - top) / foreground_ratio
     return (left + right - side) / 2, (top + bottom - side) / 2, side
 
@@ -104,17 +110,24 @@ def frame_as_is(
     return _sample(rgba, window, 0, size, background, resize)
 
 
-def _object_box(alpha: UInt8[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) in pixels, right and bottom exclusive."""
-    for threshold in (BOX_THRESHOLD, 0):  # an object may be faint everywhere
-        columns = np.flatnonzero((alpha > threshold).any(axis=0))
-        rows = np.flatnonzero((alpha > threshold).any(axis=1))
-        if len(rows):
-            return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-    raise EmptyForegroundError(
-        "the image is fully transparent, expected an object",
-        hint="give a mask of the object with --mask",
-    )
+def object_box(alpha: UInt8[np.ndarray, "H W"]) -> tuple[int, int, int, int] | None:
+    """The box of an object: left, top, right, bottom in pixels, right and bottom exclusive.
+
+    Args:
+        alpha: (H, W); faint pixels count only where there are no others.
+
+    Returns:
+        None where alpha is zero everywhere.
+    """
+    return mask_box(alpha > BOX_THRESHOLD) or mask_box(alpha > 0)
+
+
+def mask_box(mask: Bool[np.ndarray, "H W"]) -> tuple[int, int, int, int] | None:
+    """The box of what is True, as `object_box`; None for nothing."""
+    columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _sample(

@@ -9,7 +9,6 @@ the object is at the center of the resulting frames; we adjust the camera parame
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from PIL import Image
 from lrm_core.errors import InputError
 from lrm_core.foreground.removal import BackgroundRemoval, remove_background
 from lrm_core.imaging.framing import BOX_THRESHOLD
+from lrm_core.imaging.resampling import pixels_seen, resample, resample_premultiplied
 from lrm_core.io.colmap_model import ColmapCamera
 from lrm_core.io.image_files import read_image, read_mask
 from lrm_core.structures.photo import Photo
@@ -220,28 +220,23 @@ def _crop_square(
     With an antialiased kernel, on colors weighted by alpha: hidden pixels leave no fringe.
     """
     left, top, side = window
-    margin = math.ceil(2.0 * max(1.0, side / size))  # what the kernel reaches
-    x0, y0 = math.floor(left) - margin, math.floor(top) - margin
-    x1, y1 = math.ceil(left + side) + margin, math.ceil(top + side) + margin
-    image = Image.fromarray(rgba).convert("RGBa")
-    if distortion:
-        shape = (x1 - x0, y1 - y0)
-        maps = cv2.initUndistortRectifyMap(
-            _matrix(intrinsics),
-            np.array(distortion),
-            None,
-            _matrix(intrinsics - [0.0, 0.0, x0, y0]),
-            shape,
-            cv2.CV_32FC1,
-        )
-        straight = cv2.remap(np.asarray(image), *maps, cv2.INTER_CUBIC, borderValue=(0, 0, 0, 0))
-        straight[..., :3] = np.minimum(straight[..., :3], straight[..., 3:])
-        image = Image.frombuffer("RGBa", shape, straight.tobytes(), "raw", "RGBa", 0, 1)
-    else:
-        image = image.crop((x0, y0, x1, y1))
-    box = (left - x0, top - y0, left - x0 + side, top - y0 + side)
-    resized = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
-    return np.asarray(resized.convert("RGBA"))
+    box, shape = (left, top, left + side, top + side), (size, size)
+    if not distortion:
+        return resample(rgba, box, shape)
+    x0, y0, x1, y1 = pixels_seen(box, shape)
+    maps = cv2.initUndistortRectifyMap(
+        _matrix(intrinsics),
+        np.array(distortion),
+        None,
+        _matrix(intrinsics - [0.0, 0.0, x0, y0]),
+        (x1 - x0, y1 - y0),
+        cv2.CV_32FC1,
+    )
+    bent = np.asarray(Image.fromarray(rgba).convert("RGBa"))
+    straight = cv2.remap(bent, *maps, cv2.INTER_CUBIC, borderValue=(0, 0, 0, 0))
+    straight[..., :3] = np.minimum(straight[..., :3], straight[..., 3:])
+    image = Image.frombuffer("RGBa", (x1 - x0, y1 - y0), straight.tobytes(), "raw", "RGBa", 0, 1)
+    return resample_premultiplied(image, box, shape)
 
 
 def _matrix(intrinsics: Float[np.ndarray, "4"]) -> Float[np.ndarray, "3 3"]:

@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from scipy.optimize import linprog
 
 from lrm_core.errors import InputError
+from lrm_core.imaging.framing import mask_box
 
 _GRID = 64
 """Voxels along each side of the space that is searched."""
@@ -83,11 +84,10 @@ class _Silhouette:
     @property
     def box(self) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
         """Smallest and largest x and y of the mask in pixels."""
-        columns, rows = (np.flatnonzero(self.mask.any(axis=axis)) for axis in (0, 1))
-        return (
-            np.array([columns[0], rows[0]], dtype=np.float64),
-            np.array([columns[-1] + 1, rows[-1] + 1], dtype=np.float64),
-        )
+        box = mask_box(self.mask)
+        if box is None:
+            raise ValueError("the mask is empty")
+        return np.array(box[:2], dtype=np.float64), np.array(box[2:], dtype=np.float64)
 
     def project(
         self, points: Float[np.ndarray, "P 3"]

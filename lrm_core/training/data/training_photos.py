@@ -22,8 +22,6 @@ from lrm_core.structures.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL, Cam
 from lrm_core.structures.scene import Scene
 from lrm_core.training.layer_config import ViewSampling
 
-"""The camera that a model assumes for a photo of unknown origin (paper, section 4.2)."""
-
 # a right angle about x, and about y: the bounding box stays centered
 _TIPPED = (
     np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]),

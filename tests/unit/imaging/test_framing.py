@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lrm_core.errors import EmptyForegroundError
 from lrm_core.imaging.compositing import over_gray
-from lrm_core.imaging.framing import frame_as_is, frame_for_model
+from lrm_core.imaging.framing import frame_as_is, frame_for_model, mask_box, object_box
 
 
 def box_image(height, width, left, top, right, bottom, colour=(200, 30, 60), behind=(0, 255, 0)):
@@ -183,3 +183,16 @@ def test_faint_object_and_no_object():
             resize="bicubic",
         )  # fmt: skip
     assert "--mask" in caught.value.hint
+
+
+def test_boxes():
+    mask = np.zeros((20, 30), bool)
+    assert mask_box(mask) is None
+    mask[3:7, 11:12] = True
+    assert mask_box(mask) == (11, 3, 12, 7)
+    alpha = np.zeros((20, 30), np.uint8)
+    assert object_box(alpha) is None
+    alpha[2:9, 4:6] = 10
+    assert object_box(alpha) == (4, 2, 6, 9)
+    alpha[3, 5] = 200  # beside something plain, the faint is a halo
+    assert object_box(alpha) == (5, 3, 6, 4)
