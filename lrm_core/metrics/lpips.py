@@ -70,7 +70,7 @@ def load_lpips(backbone: Literal["alex", "vgg"], weights: Path, *, device: str =
 
     Args:
         backbone: `alex`, which papers report, or `vgg`, which many train with.
-        weights: the file `lpips/BACKBONE` of `metric_weights.WEIGHTS`.
+        weights: one of `metric_weights.accepted_files("lpips/BACKBONE")`.
         device: where to compute.
 
     Raises:

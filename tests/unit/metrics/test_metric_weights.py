@@ -14,9 +14,11 @@ from lrm_core.errors import MetricUnavailableError
 from lrm_core.io import resumable_download
 from lrm_core.metrics import metric_weights
 from lrm_core.metrics.metric_weights import (
+    FEATURE_WEIGHTS,
     FOLDER_VARIABLE,
     WEIGHTS,
     WeightsFile,
+    accepted_files,
     cache_folder,
     find_weights,
     locate_weights,
@@ -58,12 +60,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Callable[[httpx.Response], list[s
 
 
 def test_every_file_is_pinned() -> None:
-    for name, file in WEIGHTS.items():
+    known = [*WEIGHTS.items(), *FEATURE_WEIGHTS.items()]
+    for name, file in known:
         assert len(file.sha256) == 64, name
         assert int(file.sha256, 16) >= 0
         assert file.url.startswith("https://")
         assert file.licence
-    assert len({file.filename for file in WEIGHTS.values()}) == len(WEIGHTS)
+    assert len({file.filename for _, file in known}) == len(known)
+    assert set(FEATURE_WEIGHTS) < set(WEIGHTS)
 
 
 def test_hashes_and_addresses_are_those_that_the_packages_publish() -> None:
@@ -176,3 +180,25 @@ def test_tensors_are_read_and_nothing_else_is_unpickled(tmp_path: Path) -> None:
     for name in ("evil.pth", "short.safetensors", "missing.pth"):
         with pytest.raises(MetricUnavailableError, match=name):
             read_weights(tmp_path / name)
+
+
+def test_features_alone_are_accepted_by_their_own_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
+    features = replace(FEATURE_WEIGHTS["lpips/alex"], sha256=hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setitem(FEATURE_WEIGHTS, "lpips/alex", features)
+    assert accepted_files("lpips/alex") == (WEIGHTS["lpips/alex"], features)
+    assert accepted_files("fid/inception") == (WEIGHTS["fid/inception"],)
+    (tmp_path / features.filename).write_bytes(CONTENT)
+    found = locate_weights("lpips/alex", weights_dir=tmp_path, download=False)
+    assert found == tmp_path / features.filename
+    # torchvision's hash is of another file
+    (tmp_path / features.filename).write_bytes(b"something else")
+    with pytest.raises(MetricUnavailableError, match=features.sha256):
+        locate_weights("lpips/alex", weights_dir=tmp_path, download=False)
+    (tmp_path / features.filename).unlink()
+    with pytest.raises(MetricUnavailableError) as raised:
+        locate_weights("lpips/alex", weights_dir=tmp_path, download=False)
+    assert "benchmarks/lpips_weights.py -o FOLDER alex" in raised.value.hint
