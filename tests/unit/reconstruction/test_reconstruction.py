@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
+import trimesh
 
 from lrm_core.config import FieldConfig, load_preset
 from lrm_core.errors import CheckpointError
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.models.nerf_mlp import NerfMLP
 from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.reconstruction.density_grid import dense_density
+from lrm_core.reconstruction.isosurface import extract_surface
 from lrm_core.reconstruction.pipeline import load_model
-from lrm_core.reconstruction.reconstruction import Reconstruction
+from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.triplane import Frustum, Triplane
 
@@ -110,3 +113,20 @@ def test_a_field_that_is_not_finite_is_named(shape_field):
     field.nerf_mlp.linears[-1].bias[3] = float("nan")
     with pytest.raises(CheckpointError, match="not finite"):
         reconstruction_of(field).render(canonical_camera(4))
+
+
+@pytest.mark.parametrize("appearance", ["none", "vertex_colors", "texture"])
+def test_a_speck_beside_the_object_is_not_in_its_mesh(shape_field, appearance):
+    """A ball of radius 0.75 and one of 0.05: 0.4 % of its surface."""
+    field = shape_field("ball")
+    planes, size = field.triplane.planes, field.triplane.planes.shape[-1]
+    line = (torch.arange(size) + 0.5) * 2 / size - 1
+    v, u = torch.meshgrid(line, line, indexing="ij")
+    planes[0, 0, 0] = torch.minimum((u + 0.15) ** 2 + v**2, (u - 0.85) ** 2 + v**2 + 0.56)
+    field.nerf_mlp.linears[-1].bias[3] = 40.0 * 0.5625
+    options = MeshOptions(resolution=96, appearance=appearance, iso_level=1.0, texture_size=64)
+    blocks = dense_density(field, 96, 1.0)
+    vertices, faces = extract_surface(blocks, field.triplane)
+    assert trimesh.Trimesh(vertices, faces).body_count == 2
+    mesh = reconstruction_of(field).extract_mesh(options=options)
+    assert mesh.vertices[:, 0].max() == pytest.approx(0.6, abs=0.02)
