@@ -29,8 +29,17 @@ from typing import Any
 import torch
 
 from lrm_core.baselines.loading import PredictorOptions
-from lrm_core.evaluation import alignment, collection, observation, reference, runner, scoring
+from lrm_core.evaluation import (
+    alignment,
+    collection,
+    observation,
+    predictions,
+    reference,
+    runner,
+    scoring,
+)
 from lrm_core.evaluation.protocol import load_protocol
+from lrm_core.evaluation.setups import Setup
 from lrm_core.io.json_files import write_json
 from lrm_core.metrics.ssim import ssim
 from lrm_core.models.lrm import LRM
@@ -40,16 +49,16 @@ from lrm_core.reporting.provenance import provenance
 # stage -> functions, with the one that calls them where it matters; stages do not overlap
 STAGES: dict[str, tuple[tuple[Callable[..., Any], Callable[..., Any] | None], ...]] = {
     "read the object": ((collection.Collection.load, None),),
-    "the method": ((runner.predict, None),),
-    "alignment": ((alignment.align_scene, None),),
+    "the method": ((predictions.predict, None),),
+    "alignment": ((alignment.find_alignment, None),),
     "look at the reference": (
         (observation.observe, reference.make_reference),
         (reference.render_scene, reference.make_reference),
     ),
-    "look at the prediction": ((observation.observe, runner.ScoreObject._score),),
-    "image metrics": ((scoring._image_scores, None),),
-    "point metrics": ((scoring._point_scores, None),),
-    "volume IoU": ((scoring.volume_iou, scoring.score),),
+    "look at the prediction": ((observation.observe, runner._Measuring.observe),),
+    "image metrics": ((scoring.score_views, None),),
+    "point metrics": ((scoring._point_scores, scoring.score_surface),),
+    "volume IoU": ((scoring.volume_iou, scoring.score_surface),),
 }
 # within the stages above
 PARTS: dict[str, Any] = {
@@ -76,7 +85,7 @@ def scorer(dataset: str, count: int, method: str, cache: Path | None = None) -> 
     return runner.ScoreObject(
         load_protocol(f"{dataset}-v1"),
         objects(dataset, count),
-        (method,),
+        (Setup(method),),
         PredictorOptions(),
         cache,
     )

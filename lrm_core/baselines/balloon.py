@@ -43,6 +43,8 @@ class BalloonPredictor:
     licence: ClassVar[str] = NO_WEIGHTS
     source: ClassVar[str] = "this package"
     alignment: ClassVar[Alignment] = "canonical"
+    iso_level: ClassVar[None] = None
+    photo_colors: ClassVar[bool] = False
 
     @property
     def fingerprint(self) -> str:

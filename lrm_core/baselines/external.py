@@ -24,7 +24,7 @@ class ExternalPredictor:
     Scale and place are taken as they are: the files answer the evaluation's picture in its frame.
 
     Attributes:
-        folder: of the meshes.
+        folder: where the meshes lie.
         up: the up axis of the files: y (front +z, as glTF) or z (front -y, the world frame).
         alignment: what the files promise about their frame.
     """
@@ -34,6 +34,8 @@ class ExternalPredictor:
     alignment: Alignment = "canonical"
 
     licence: ClassVar[str] = "of the meshes: unknown"
+    iso_level: ClassVar[None] = None
+    photo_colors: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -53,7 +55,7 @@ class ExternalPredictor:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of every file in the folder, meshes and what belongs to them; see `Predictor`."""
+        """Hash over every file in the folder, meshes and what belongs to them; see `Predictor`."""
         files = {
             path.relative_to(self.folder).as_posix(): sha256_of(path)
             for path in sorted(self.folder.rglob("*"))
@@ -73,7 +75,7 @@ class ExternalPredictor:
 
     def _mesh_of(self, name: str) -> Path:
         if not name or name in (".", "..") or Path(name).name != name or "\\" in name:
-            raise InputError(f"'{name}' is no object name: it would leave the folder of meshes")
+            raise InputError(f"'{name}' is not an object name: it would leave the folder of meshes")
         found = [
             path for suffix in SCENE_SUFFIXES if (path := self.folder / f"{name}{suffix}").is_file()
         ]

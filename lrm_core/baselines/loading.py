@@ -11,7 +11,7 @@ from lrm_core.device import choose_device
 from lrm_core.errors import ConfigError
 
 BASELINES = ("blank", "balloon", "external:DIR", "point-e", "shap-e", "one-2-3-45")
-"""Names beside those of models."""
+"""Names of methods besides those of models."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +20,16 @@ class PredictorOptions:
 
     Attributes:
         device: auto, cpu, cuda or mps.
-        dtype: of the weights of models: auto, float32, bfloat16 or float16.
+        dtype: number format of the weights of models: auto, float32, bfloat16 or float16.
         resolution: grid points per axis of the meshes of models; None for each model's own.
-        seed: of the noise of diffusion models.
+        photo_colors: whether meshes of models take colors from the picture, where they can.
+        framing: whether models are told the camera of pictures (`as_is`) or not (`crop`).
+        seed: starts the noise of diffusion models.
         shap_e_weights: folder or Hugging Face id; None for `openai/shap-e-img2img`.
         point_e_weights: folder of its downloads; None for `~/.cache/lrm/point-e`.
-        command: of one-2-3-45, see there.
-        time_limit: of the command, in seconds per object.
-        log_folder: of the command.
+        command: how one-2-3-45 is started, see there.
+        time_limit: seconds that the command may take for an object.
+        log_folder: where the output of the command is kept.
         external_up: the up axis of external meshes.
         external_alignment: what external meshes promise about their frame.
     """
@@ -35,6 +37,8 @@ class PredictorOptions:
     device: str = "auto"
     dtype: str = "auto"
     resolution: int | None = None
+    photo_colors: bool = True
+    framing: Literal["as_is", "crop"] = "as_is"
     seed: int = 0
     shap_e_weights: str | None = None
     point_e_weights: Path | None = None
@@ -49,7 +53,7 @@ _DEFAULTS = PredictorOptions()
 
 
 def load_predictor(name: str, options: PredictorOptions = _DEFAULTS) -> Predictor:
-    """A predictor ready to be asked.
+    """A predictor, ready to use.
 
     Args:
         name: one of `BASELINES`, or any model that `load_model` knows.
@@ -104,4 +108,6 @@ def load_predictor(name: str, options: PredictorOptions = _DEFAULTS) -> Predicto
         device=device,
         dtype=options.dtype,
         resolution=options.resolution,
+        photo_colors=options.photo_colors,
+        framing=options.framing,
     )

@@ -6,22 +6,23 @@ One rule brings each model's answer into the picture's frame:
   the whole picture and is told its camera. Its answer lies in the frame of that camera: nothing has
   to be undone.
 - A model without one (TripoSR) assumes its own camera and its own foreground ratio. The object is
-  cropped for it as for any photo, and `undo_crop` carries the answer back.
+  cropped for it as for any photo, and `undo_crop` carries the answer back. So it is for all models
+  where the picture's camera is not known (`framing="crop"`).
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from lrm_core.baselines.placement import Similarity, moved_scene, undo_crop
+from lrm_core.baselines.placement import PlacedField, Similarity, moved_scene, undo_crop
 from lrm_core.baselines.predictor import (
     Alignment,
     Prediction,
@@ -47,11 +48,14 @@ class LrmPredictor:
         model: the model.
         name: as on the command line.
         mesh: how its field becomes a mesh.
+        framing: `as_is` where pictures are known to be taken by the camera of all methods, `crop`
+            where their camera is not known.
     """
 
     model: ReconstructionModel
     name: str
     mesh: MeshOptions
+    framing: Literal["as_is", "crop"] = "as_is"
 
     alignment: ClassVar[Alignment] = "canonical"
 
@@ -75,15 +79,27 @@ class LrmPredictor:
                 "weights": tensors_sha256(self.model.state_dict()),
                 "device": self._device.type,
                 "mesh": asdict(self.mesh),
+                "framing": self.framing,
             },
         )
+
+    @property
+    def iso_level(self) -> float:
+        """See `Predictor`."""
+        level = self.mesh.iso_level
+        return self.model.config.nerf.iso_level if level is None else level
+
+    @property
+    def photo_colors(self) -> bool:
+        """See `Predictor`."""
+        return self.mesh.photo_colors and self.model.config.input.detail_size is not None
 
     def predict(self, rgba: UInt8[np.ndarray, "H W 4"], *, name: str) -> Prediction:
         """The model's mesh in the frame of the picture; see `Predictor.predict`."""
         require_object(rgba)
         start = time.perf_counter()
         cut = CutOut(rgba, "alpha")
-        if self.model.config.decoder.camera_feature != "none":
+        if self.model.config.decoder.camera_feature != "none" and self.framing == "as_is":
             photo = self.model.frame(cut, framing="as_is")
             camera = canonical_camera(photo.rgba.shape[-1])
             reconstruction = self.model.reconstruct_framed(photo, camera)
@@ -91,12 +107,13 @@ class LrmPredictor:
         else:
             reconstruction = self.model.reconstruct_framed(self.model.frame(cut))
             similarity = self._undo_crop(rgba)
+        field = PlacedField(reconstruction, similarity.matrix)
         try:
             mesh = reconstruction.extract_mesh(options=self.mesh)
         except EmptySurfaceError as error:  # an answer, and judged as one
-            return Prediction(None, time.perf_counter() - start, (error.message,))
+            return Prediction(None, time.perf_counter() - start, (error.message,), field)
         scene = moved_scene(scene_from_mesh(mesh), similarity)
-        return Prediction(scene, time.perf_counter() - start)
+        return Prediction(scene, time.perf_counter() - start, field=field)
 
     @property
     def _device(self) -> torch.device:
@@ -119,10 +136,12 @@ def load_lrm_predictor(
     device: str = "cpu",
     dtype: torch.dtype | str = torch.float32,
     resolution: int | None = None,
+    photo_colors: bool = True,
+    framing: Literal["as_is", "crop"] = "as_is",
 ) -> LrmPredictor:
     """A predictor of any model that `load_model` knows.
 
-    Meshes get colours at their vertices: at 256 grid points these are as fine as the pictures of
+    Meshes get colors at their vertices: at 256 grid points these are as fine as the pictures of
     256 pixels that are compared, and neither unwrapping nor decimation stands between a field and
     its score.
 
@@ -131,11 +150,22 @@ def load_lrm_predictor(
         device: where it computes.
         dtype: number format of its weights, its name, or "auto".
         resolution: grid points per axis of the mesh; None for the model's own.
+        photo_colors: whether meshes take colors from the picture, where the model can.
+        framing: see `LrmPredictor`.
 
     Raises:
         CheckpointError: no such weights, or they cannot be read.
     """
-    model = load_model(source, device=device, dtype=dtype)
-    resolution = resolution or model.config.nerf.resolution
-    mesh = MeshOptions(resolution=resolution, appearance="vertex_colors")
-    return LrmPredictor(model, str(source), mesh)
+    model = _load_once(source, device, dtype)
+    mesh = MeshOptions(
+        resolution=resolution or model.config.nerf.resolution,
+        appearance="vertex_colors",
+        photo_colors=photo_colors,
+    )
+    return LrmPredictor(model, str(source), mesh, framing)
+
+
+@lru_cache(maxsize=1)
+def _load_once(source: str | Path, device: str, dtype: torch.dtype | str) -> ReconstructionModel:
+    """Predictors that differ in what they make of a field share its model."""
+    return load_model(source, device=device, dtype=dtype)

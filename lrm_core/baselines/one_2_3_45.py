@@ -65,6 +65,8 @@ class One2345Predictor:
     licence: ClassVar[str] = "Apache-2.0"
     source: ClassVar[str] = "https://huggingface.co/One-2-3-45/code"
     alignment: ClassVar[Alignment] = "free_azimuth"
+    iso_level: ClassVar[None] = None
+    photo_colors: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         try:
@@ -79,7 +81,7 @@ class One2345Predictor:
 
     @property
     def fingerprint(self) -> str:
-        """Of the command: what it runs is not seen from here; see `Predictor`."""
+        """Hash of the command, not of what it runs; see `Predictor`."""
         return fingerprint_of("one-2-3-45", {"command": self.command})
 
     def predict(self, rgba: UInt8[np.ndarray, "H W 4"], *, name: str) -> Prediction:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
+from lrm_core.baselines.predictor import RadianceField
 from lrm_core.geometry.scene_conversion import transform_scene
-from lrm_core.structures.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL
+from lrm_core.structures.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL, Cameras
+from lrm_core.structures.render_output import RenderOutput
 from lrm_core.structures.scene import Scene
 
 
@@ -18,6 +22,39 @@ class Similarity:
 
     scale: float = 1.0
     translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def matrix(self) -> Float[np.ndarray, "4 4"]:
+        """The same as a matrix for homogeneous coordinates."""
+        matrix = np.eye(4)
+        matrix[:3, :3] *= self.scale
+        matrix[:3, 3] = self.translation
+        return matrix
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedField:
+    """A radiance field carried along by a similarity, as `transform_scene` carries its mesh.
+
+    Nothing of the field changes: cameras go the other way. Lengths scale, and densities with them,
+    so that every ray sees what it saw.
+
+    Attributes:
+        field: the field in its own frame.
+        matrix: from its own frame to this one: rotation, uniform scale and translation.
+    """
+
+    field: RadianceField
+    matrix: Float[np.ndarray, "4 4"]
+
+    def render(self, cameras: Cameras) -> RenderOutput:
+        """See `RadianceField`."""
+        scale = float(np.cbrt(np.linalg.det(self.matrix[:3, :3])))
+        inverse = torch.from_numpy(np.linalg.inv(self.matrix))
+        c2w = inverse @ cameras.c2w.double().cpu()
+        c2w[:, :3, :3] *= scale  # a camera's axes have unit length
+        views = self.field.render(dataclasses.replace(cameras, c2w=c2w.to(cameras.c2w)))
+        return dataclasses.replace(views, depth=views.depth * scale)
 
 
 def moved_scene(
@@ -30,9 +67,9 @@ def moved_scene(
         similarity: scale and translation.
         rotation: comes first; None for none.
     """
-    matrix = np.eye(4)
-    matrix[:3, :3] = similarity.scale * (np.eye(3) if rotation is None else rotation)
-    matrix[:3, 3] = similarity.translation
+    matrix = similarity.matrix
+    if rotation is not None:
+        matrix[:3, :3] = matrix[:3, :3] @ rotation
     return transform_scene(scene, matrix)
 
 
@@ -48,7 +85,7 @@ def undo_crop(
     Args:
         window: left, top and side of the crop in pixels of the picture.
         picture_size: side of the picture in pixels.
-        distance: of the camera that the method assumes for the crop.
+        distance: distance of the camera that the method assumes for the crop.
         focal: its focal length over the crop's side.
     """
     left, top, side = window

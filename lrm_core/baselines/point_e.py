@@ -50,7 +50,7 @@ class PointEPredictor:
         sdf: the network that turns its clouds into meshes.
         model: name of the first stage.
         grid_size: points per axis of the mesh's grid; 128 in the authors' evaluations.
-        seed: of the noise, the same for every object.
+        seed: starts the noise, the same for every object.
     """
 
     sampler: Any
@@ -63,6 +63,8 @@ class PointEPredictor:
     licence: ClassVar[str] = "MIT"
     source: ClassVar[str] = WEIGHTS
     alignment: ClassVar[Alignment] = "free_azimuth"
+    iso_level: ClassVar[None] = None
+    photo_colors: ClassVar[bool] = False
 
     @cached_property
     def fingerprint(self) -> str:
@@ -118,9 +120,9 @@ def load_point_e(
 
     Args:
         weights: folder where the package keeps its downloads; None for `~/.cache/lrm/point-e`.
-        model: of the first stage: base40M, base300M or base1B.
+        model: network of the first stage: base40M, base300M or base1B.
         device: where it computes.
-        seed: of the noise.
+        seed: starts the noise.
 
     Raises:
         MissingDependencyError: the package is not installed.

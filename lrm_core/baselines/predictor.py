@@ -1,5 +1,8 @@
 """What a method under evaluation is: a picture goes in, a scene in a known frame comes out.
 
+A method that has a radiance field behind its mesh gives that too: protocols choose which of the two
+is rendered.
+
 All methods see the same picture and answer in the same frame. The picture is square, its object cut
 out with straight alpha, seen by `canonical_camera`: from (0, -2, 0) along +y, focal length 0.75 of
 the width, the object's box centred at the origin with a longest side of 1.8 (protocol `gso-v1`).
@@ -21,6 +24,8 @@ from torch import Tensor
 
 from lrm_core.errors import EmptyForegroundError, InputError
 from lrm_core.imaging.compositing import over_white
+from lrm_core.structures.cameras import Cameras
+from lrm_core.structures.render_output import RenderOutput
 from lrm_core.structures.scene import Scene
 from lrm_core.version import __version__
 
@@ -32,6 +37,15 @@ OBJECT_SIDE = 1.8
 """Longest side of every object's box, in world units: known to methods without a scale."""
 
 
+@runtime_checkable
+class RadianceField(Protocol):
+    """Something that is rendered without a mesh."""
+
+    def render(self, cameras: Cameras) -> RenderOutput:
+        """Views of N cameras in the frame of the scene, on white."""
+        ...
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What a method made of one picture.
@@ -40,12 +54,15 @@ class Prediction:
         scene: in the world frame (z up, the picture's camera at (0, -2, 0) looking along +y), the
             object near [-0.9, 0.9]^3; None where the method says that there is no surface.
         seconds: wall time of the method itself, without loading it.
-        notes: what the report should tell about this object, one line each.
+        notes: what the report should say about this object, one line each.
+        field: the radiance field that the scene is the surface of, in the same frame; None where
+            the method has none.
     """
 
     scene: Scene | None
     seconds: float
     notes: tuple[str, ...] = ()
+    field: RadianceField | None = None
 
 
 @runtime_checkable
@@ -54,13 +71,16 @@ class Predictor(Protocol):
 
     Attributes:
         name: as on the command line.
-        licence: of its weights.
+        licence: licence of its weights.
         source: where the weights come from.
         fingerprint: SHA-256 over everything that its predictions depend on: kind, options, weights
             and this package's version. A cache of predictions goes by it.
         alignment: what the method promises about the frame. canonical: the frame above;
             free_azimuth: upright, turned about z by an unknown angle, its size normalised; free:
             nothing.
+        iso_level: density of its radiance field at which the mesh lies; None where the method has
+            no field.
+        photo_colors: whether its meshes take colors from the picture itself where that shows them.
     """
 
     @property
@@ -77,6 +97,12 @@ class Predictor(Protocol):
 
     @property
     def alignment(self) -> Alignment: ...  # noqa: D102
+
+    @property
+    def iso_level(self) -> float | None: ...  # noqa: D102
+
+    @property
+    def photo_colors(self) -> bool: ...  # noqa: D102
 
     def predict(self, rgba: UInt8[np.ndarray, "H W 4"], *, name: str) -> Prediction:
         """The method's answer to one picture.
@@ -95,8 +121,8 @@ def fingerprint_of(kind: str, options: Mapping[str, object]) -> str:
     """SHA-256 of a predictor's kind, this package's version and everything in `options`.
 
     Args:
-        kind: of predictor.
-        options: numbers, strings and hashes of weights, whatever a prediction depends on.
+        kind: what kind of predictor it is.
+        options: numbers, strings and hashes of weights: whatever a prediction depends on.
     """
     values = {"kind": kind, "version": __version__, **options}
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))

@@ -43,9 +43,9 @@ class ShapEPredictor:
     Attributes:
         pipeline: a `diffusers.ShapEImg2ImgPipeline`, on its device.
         source: where its weights come from.
-        num_inference_steps: of the sampler.
-        guidance_scale: of the sampler.
-        seed: of the noise, the same for every object.
+        num_inference_steps: steps of the sampler.
+        guidance_scale: guidance of the sampler.
+        seed: starts the noise, the same for every object.
     """
 
     pipeline: Any
@@ -57,6 +57,8 @@ class ShapEPredictor:
     name: ClassVar[str] = "shap-e"
     licence: ClassVar[str] = "MIT"
     alignment: ClassVar[Alignment] = "free_azimuth"
+    iso_level: ClassVar[None] = None
+    photo_colors: ClassVar[bool] = False
 
     @cached_property
     def fingerprint(self) -> str:
@@ -110,7 +112,7 @@ def load_shap_e(
     Args:
         weights: a folder or Hugging Face id; None for `openai/shap-e-img2img`.
         device: where it computes, in float16 on CUDA.
-        seed: of the noise.
+        seed: starts the noise.
 
     Raises:
         MissingDependencyError: diffusers or transformers is not installed.

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from lrm_core.errors import ConfigError, InputError
+from lrm_core.evaluation.held_out_views import draw_held_out_views, read_held_out_views
 from lrm_core.evaluation.posed_images import TRANSFORMS, PosedImages, read_posed_images
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
@@ -22,7 +23,7 @@ from lrm_core.sources.procedural import LICENCE as PROCEDURAL_LICENCE
 from lrm_core.sources.procedural import scene_sha256
 from lrm_core.structures.scene import Scene
 
-Dataset = Literal["gso", "procedural", "folder"]
+Dataset = Literal["gso", "procedural", "folder", "views"]
 
 _ALWAYS_Y_UP = (".glb", ".gltf")
 
@@ -33,29 +34,36 @@ class Collection:
 
     Attributes:
         dataset: what they are.
-        root: folder of the objects, or None where they are made on the spot.
+        root: folder of the objects, datasets with commas, or None where objects are made on the
+            spot.
         locations: (name, location) of each, in the order of the protocol's list.
         missing: names of the protocol that are not there.
-        licence: of the objects.
+        licence: licence of the objects.
         up: up axis of meshes in a folder; glTF files are y-up whatever it says.
-        seed: of procedural objects.
+        seed: draws procedural objects.
+        skipped: object -> why it could not be drawn.
     """
 
     dataset: Dataset
-    root: Path | None
+    root: Path | str | None
     locations: tuple[tuple[str, str], ...]
     missing: tuple[str, ...]
     licence: str
     up: Literal["y", "z"] = "z"
     seed: int = 0
+    skipped: tuple[tuple[str, str], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the objects that are there."""
+        """Names of the objects that are there; of views, one for each input view."""
         return tuple(name for name, _ in self.locations)
 
+    def object_of(self, name: str) -> str:
+        """The object that a name stands for: of views, the name without the input view."""
+        return name.rpartition("/")[0] if self.dataset == "views" else name
+
     def load(self, name: str) -> tuple[Scene | PosedImages, str]:
-        """An object and the SHA-256 of its asset.
+        """An object, or photos of it, and the SHA-256 of its asset.
 
         Raises:
             InputError: its file cannot be used.
@@ -64,6 +72,8 @@ class Collection:
         if self.root is None:
             scene = procedural_object(self.seed, int(location))
             return scene, scene_sha256(scene)
+        if isinstance(self.root, str):
+            return read_held_out_views(location)
         path = self.root / location
         if self.dataset == "gso":
             return read_scene(path, up="z"), asset_sha256(path)
@@ -76,7 +86,7 @@ class Collection:
 def find_objects(
     protocol: Protocol,
     *,
-    root: Path | None = None,
+    root: Path | str | None = None,
     names: Sequence[str] | None = None,
     limit: int | None = None,
     up: Literal["y", "z"] = "y",
@@ -85,14 +95,16 @@ def find_objects(
 
     Args:
         protocol: names them.
-        root: folder of the data; of GSO by default `LRM_GSO_DIR`.
+        root: folder of the data, `LRM_GSO_DIR` by default for GSO; of views, the URLs of datasets
+            with commas between them.
         names: evaluate on these instead of the protocol's; `["all"]` takes all that are there.
         limit: take the first ones only.
-        up: up axis of meshes in a folder of one's own (glTF files are y-up always).
+        up: up axis of meshes in a folder of your own (glTF files are y-up always).
 
     Raises:
-        ConfigError: names were given for objects that are made on the spot.
-        InputError: no data, none of the objects, a name that was asked for is not there, or two
+        ConfigError: names of objects that are made on the spot are not numbers, or a folder or
+            dataset is missing.
+        InputError: no data, none of the objects, a wanted name is not there, or two
             objects of a folder have one name.
     """
     if protocol.dataset == "procedural":
@@ -108,25 +120,40 @@ def find_objects(
             PROCEDURAL_LICENCE,
             seed=protocol.procedural_seed,
         )
+    if protocol.dataset == "views":
+        if root is None:
+            raise ConfigError("held-out views need a dataset", hint="use views:DATASET")
+        drawn = draw_held_out_views(str(root).split(","), protocol)
+        located = drawn.locations
+        if names is not None and list(names) != ["all"]:
+            known = dict(located)
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                raise InputError(f"{root}: '{unknown[0]}' is not among the inputs that were drawn")
+            located = tuple((name, known[name]) for name in names)
+        return Collection(
+            "views", str(root), located[:limit], (), drawn.licence, skipped=drawn.skipped
+        )
+    root = None if root is None else Path(root)
     if protocol.dataset == "gso":
         root = _gso_root(root)
-        there = {Path(job.location).parts[0]: job.location for job in gso_jobs(root)}
+        available = {Path(job.location).parts[0]: job.location for job in gso_jobs(root)}
         licence = GSO_LICENCE
     else:
         if root is None:
-            raise ConfigError("a dataset of one's own needs its folder", hint="use folder:DIR")
-        there = _objects_of_ones_own(root)
+            raise ConfigError("a dataset of your own needs its folder", hint="use folder:DIR")
+        available = _objects_in_folder(root)
         licence = "the user's own"
     if names is None or list(names) == ["all"]:
         listed = protocol.objects if names is None else ()
-        missing = tuple(name for name in protocol.objects if name not in there)
+        missing = tuple(name for name in protocol.objects if name not in available)
     else:
         listed, missing = tuple(names), ()
-        unknown = [name for name in names if name not in there]
+        unknown = [name for name in names if name not in available]
         if unknown:
             raise InputError(f"{root}: there is no object '{unknown[0]}'")
-    listed = listed or tuple(sorted(there))
-    located = tuple((name, there[name]) for name in listed if name in there)
+    listed = listed or tuple(sorted(available))
+    located = tuple((name, available[name]) for name in listed if name in available)
     if not located:
         raise InputError(
             f"{root}: none of the {len(listed)} objects of {protocol.name} is there",
@@ -151,7 +178,7 @@ def _gso_root(root: Path | None) -> Path:
     )
 
 
-def _objects_of_ones_own(root: Path) -> dict[str, str]:
+def _objects_in_folder(root: Path) -> dict[str, str]:
     """Objects in a folder and its subfolders: name -> location, both relative to the folder.
 
     A mesh file is named without its suffix; a folder with a transforms.json is one object, known by

@@ -19,17 +19,19 @@ from PIL import Image
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from lrm_core.baselines.loading import PredictorOptions
 from lrm_core.baselines.predictor import Alignment, Prediction
 from lrm_core.config import parse_config
 from lrm_core.errors import ConfigError, InputError
+from lrm_core.evaluation.alignment import Fit, place
 from lrm_core.evaluation.collection import Collection
 from lrm_core.evaluation.observation import observe
+from lrm_core.evaluation.predictions import predict
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.evaluation.reference import Reference, make_reference
-from lrm_core.evaluation.runner import ScoreObject, predict
+from lrm_core.evaluation.result_cache import ResultCache
+from lrm_core.evaluation.setups import fit_of
 from lrm_core.geometry.mesh_geometry import weld
-from lrm_core.geometry.scene_conversion import mesh_from_scene
+from lrm_core.geometry.scene_conversion import mesh_from_scene, transform_scene
 from lrm_core.geometry.surface_sampling import sample_surface
 from lrm_core.geometry.trajectories import direction_degrees
 from lrm_core.imaging.contact_sheet import fit_image
@@ -64,6 +66,9 @@ class _RecordedPredictor:
     source: str
     fingerprint: str
     alignment: Alignment
+    fit: Fit | None
+    iso_level: None = None
+    photo_colors: bool = False
 
     def predict(self, rgba: UInt8[np.ndarray, "H W 4"], *, name: str) -> Prediction:
         raise _NotCachedError(name)
@@ -73,7 +78,7 @@ def protocol_of(report: MetricReport) -> Protocol:
     """The protocol that a report followed, from the report itself.
 
     Raises:
-        InputError: its content is no protocol of this program, or not the one it was hashed from.
+        InputError: its content is not a protocol of this program, or not what was hashed.
     """
     origin = f"protocol of the report of {report.method['name']}"
     try:
@@ -101,7 +106,7 @@ def make_examples(
     """Pictures and meshes of the objects chosen for each method.
 
     Args:
-        protocol: that all reports followed.
+        protocol: the one that all reports followed.
         collection: holds all chosen objects.
         reports: one per method.
         chosen: objects of each.
@@ -111,28 +116,26 @@ def make_examples(
     Raises:
         InputError: an object cannot be used, or a report names no fingerprint.
     """
-    methods = [_recorded(report.method) for report in reports]
-    wanted = list(dict.fromkeys(one.name for of_method in chosen for one in of_method))
+    methods = [_recorded(report.method, protocol) for report in reports]
+    wanted = list(dict.fromkeys(choice.name for choices in chosen for choice in choices))
     num_meshes = len(wanted) + sum(map(len, chosen))
     most_faces = int(np.clip(_MOST_FACES_OF_PAGE // max(num_meshes, 1), _FEWEST_FACES, _MOST_FACES))
-    scorer = ScoreObject(
-        protocol, collection, tuple(one.name for one in methods), PredictorOptions(), cache
-    )
+    kept = ResultCache(cache)
     made: list[dict[str, Example]] = [{} for _ in reports]
     for name in wanted:
         scene, _ = collection.load(name)
         reference = make_reference(name, scene, protocol)
         pictures = _object_pictures(reference, most_faces)
-        for of_method, found, method, report in zip(made, chosen, methods, reports, strict=True):
-            for one in found:
-                if one.name == name:
-                    of_method[name] = _example(
-                        one, pictures, reference, method, report, scorer, most_faces
+        for by_name, choices, method, report in zip(made, chosen, methods, reports, strict=True):
+            for choice in choices:
+                if choice.name == name:
+                    by_name[name] = _example(
+                        choice, pictures, reference, method, report, protocol, kept, most_faces
                     )
         on_object(name)
     return [
-        tuple(of_method[one.name] for one in found)
-        for of_method, found in zip(made, chosen, strict=True)
+        tuple(by_name[choice.name] for choice in choices)
+        for by_name, choices in zip(made, chosen, strict=True)
     ]
 
 
@@ -144,7 +147,7 @@ def viewer_mesh(scene: Scene, most_faces: int) -> Mesh | None:
 
     Args:
         scene: in the world frame.
-        most_faces: of the mesh.
+        most_faces: limit of the mesh.
 
     Returns:
         the mesh, or None where it cannot be simplified that far.
@@ -169,18 +172,21 @@ def viewer_mesh(scene: Scene, most_faces: int) -> Mesh | None:
     )
 
 
-def _recorded(method: dict[str, Any]) -> _RecordedPredictor:
-    """The method that a report tells of, checked: its fingerprint becomes a path."""
+def _recorded(method: dict[str, Any], protocol: Protocol) -> _RecordedPredictor:
+    """The method that a report describes, checked."""
     fingerprint = str(method.get("fingerprint"))
     alignments: tuple[Alignment, ...] = get_args(Alignment)
-    alignment = next((one for one in alignments if one == method.get("alignment")), None)
+    alignment = next((known for known in alignments if known == method.get("alignment")), None)
     if not re.fullmatch(r"[0-9a-f]{64}", fingerprint) or alignment is None:
         raise InputError(
-            f"the report of {method.get('name')} does not tell its method's fingerprint and "
+            f"the report of {method.get('name')} does not hold its method's fingerprint and "
             "alignment"
         )
     name, licence, source = (str(method.get(key)) for key in ("name", "licence", "source"))
-    return _RecordedPredictor(name, licence, source, fingerprint, alignment)
+    fit = fit_of(protocol.geometry, alignment)
+    if "aligned" in method and method["aligned"] is None:
+        fit = None
+    return _RecordedPredictor(name, licence, source, fingerprint, alignment, fit)
 
 
 def _object_pictures(reference: Reference, most_faces: int) -> ObjectPictures:
@@ -200,23 +206,34 @@ def _example(
     reference: Reference,
     method: _RecordedPredictor,
     report: MetricReport,
-    scorer: ScoreObject,
+    protocol: Protocol,
+    cache: ResultCache,
     most_faces: int,
 ) -> Example:
     nothing = Example(chosen, pictures, (), None)
     try:
-        prediction, failure = predict(method, reference.picture, reference.name, scorer.cache)
-    except (_NotCachedError, InputError) as error:
-        reason = "is not in the cache" if isinstance(error, _NotCachedError) else "is not readable"
+        prediction, failure = predict(method, reference.picture, reference.name, cache)
+    except _NotCachedError:
         failure = report.failures.get(chosen.name)
-        return replace(nothing, remark=failure or f"The prediction {reason}: no pictures of it.")
-    placed = scorer.aligned(prediction.scene, method, reference)
+        return replace(
+            nothing, remark=failure or "The prediction is not in the cache: no pictures of it."
+        )
+    placed = prediction.scene
     if placed is None:
         return replace(nothing, remark=failure or "The method predicted nothing.")
+    matrix = place(placed, method.alignment, method.fit, reference, seed=protocol.geometry.seed)
+    if matrix is not None:
+        placed = transform_scene(placed, matrix)
     cameras = reference.cameras[_shown_views(len(reference.cameras))]
-    views = observe(placed, cameras, scorer.protocol).rgb
+    views = observe(placed, cameras, protocol).rgb
+    remark = ""
+    if report.method.get("views") == "field":
+        remark = "Pictures show the mesh; scores of views are those of the radiance field."
     return replace(
-        nothing, views=tuple(_webp(view) for view in views), mesh=_glb(placed, most_faces)
+        nothing,
+        views=tuple(_webp(view) for view in views),
+        mesh=_glb(placed, most_faces),
+        remark=remark,
     )
 
 

@@ -7,10 +7,7 @@ nothing else is computed again.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-import zipfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,15 +21,21 @@ from jaxtyping import Float, Float32, UInt8
 
 from lrm_core.errors import ConfigError, LrmError, MetricUnavailableError, MissingDependencyError
 from lrm_core.evaluation.protocol import Protocol
+from lrm_core.evaluation.result_cache import ResultCache
 from lrm_core.evaluation.scoring import SCORES_VERSION, as_images
-from lrm_core.io.atomic_write import replacing
 from lrm_core.metrics.clip_similarity import ClipImageEncoder, clip_similarity, load_clip
 from lrm_core.metrics.fid import InceptionEncoder, load_inception
 from lrm_core.metrics.lpips import Lpips, load_lpips
-from lrm_core.metrics.metric_weights import WEIGHTS, WeightsFile, find_weights, locate_weights
+from lrm_core.metrics.metric_weights import (
+    WEIGHTS,
+    WeightsFile,
+    accepted_files,
+    find_weights,
+    locate_weights,
+)
 
 REFERENCE = "reference"
-"""Whose pictures they are, where they are no method's."""
+"""The owner of the pictures of the object itself."""
 
 NetworkMetric = Literal["lpips", "clip_similarity", "fid"]
 
@@ -41,6 +44,7 @@ _PACKAGES: dict[NetworkMetric, str] = {
     "clip_similarity": "open_clip",
     "fid": "pytorch_fid",
 }
+_KIND = "network_outputs"
 _PATIENCE = 10.0  # seconds lost on failed downloads after which no further one is tried
 
 
@@ -49,8 +53,8 @@ class MetricNetwork:
     """The network behind a metric; picklable, loaded where it is needed.
 
     Attributes:
-        metric: that it serves.
-        name: of its weights, a key of `WEIGHTS`.
+        metric: what it computes.
+        name: its weights, a key of `WEIGHTS`.
         weights: their file.
         sha256: of the file.
         device: where it computes.
@@ -68,7 +72,7 @@ class UnavailableMetric:
     """Why a metric cannot be computed.
 
     Attributes:
-        reason: for reports: the same in every run, without paths.
+        reason: what reports say: the same in every run, without paths.
         error: all that is known, for the user of this run.
     """
 
@@ -161,7 +165,8 @@ def locate_networks(
             lost += time.monotonic() - start
             unavailable[metric] = UnavailableMetric(f"no weights {file.filename}", failure)
         else:
-            networks.append(MetricNetwork(metric, name, path, file.sha256, device))
+            (sha256,) = (f.sha256 for f in accepted_files(name) if f.filename == path.name)
+            networks.append(MetricNetwork(metric, name, path, sha256, device))
     return tuple(networks), unavailable
 
 
@@ -183,16 +188,18 @@ def load_network(network: MetricNetwork) -> Lpips | ClipImageEncoder | Inception
 
 
 class NetworkOutputs:
-    """What networks say of the pictures of one object, by whose pictures they are.
+    """What networks say of the pictures of one object, by their owner.
+
+    An owner is `REFERENCE`, or whatever tells the pictures of one method from those of another.
 
     Args:
-        networks: that are asked.
+        networks: to show pictures to.
         key: what all pictures of the object depend on.
-        cache: folder where outputs are kept, or None.
+        cache: where outputs are kept.
     """
 
     def __init__(
-        self, networks: Sequence[MetricNetwork], key: Sequence[str], cache: Path | None
+        self, networks: Sequence[MetricNetwork], key: Sequence[str], cache: ResultCache
     ) -> None:
         self._networks = networks
         self._key = tuple(key)
@@ -200,45 +207,49 @@ class NetworkOutputs:
         self._outputs: dict[tuple[MetricNetwork, str], NetworkOutput] = {}
         self._failures: dict[MetricNetwork, str] = {}
 
-    def known(self, whose: str) -> bool:
-        """Whether every network has seen these pictures."""
-        return all(self._find(network, whose) is not None for network in self._asked(whose))
+    def is_cached(self, owner: str) -> bool:
+        """Whether every network has seen the pictures of an owner."""
+        return all(self._load(network, owner) is not None for network in self._networks_for(owner))
 
-    def show(
+    def run(
         self,
-        whose: str,
+        owner: str,
         pictures: UInt8[np.ndarray, "N H W 3"],
         reference: UInt8[np.ndarray, "N H W 3"] | None = None,
     ) -> None:
         """Show pictures to the networks that have not seen them.
 
         Args:
-            whose: `REFERENCE`, or the fingerprint of a method.
+            owner: of the pictures.
             pictures: N views.
             reference: the same views of the reference; None for its own.
         """
-        for network in self._asked(whose):
-            if self._find(network, whose) is not None or network in self._failures:
+        for network in self._networks_for(owner):
+            if self._load(network, owner) is not None or network in self._failures:
                 continue
             try:
-                output = _ask(network, pictures, reference)
+                output = _run_network(network, pictures, reference)
             except (MissingDependencyError, MetricUnavailableError) as error:
                 self._failures[network] = error.message
                 continue
-            self._outputs[network, whose] = output
-            if self._cache is not None:
-                _write_output(self._place(self._cache, network, whose), output)
+            self._outputs[network, owner] = output
+            self._cache.put(
+                _KIND,
+                self._cache_key(network, owner),
+                {"backend": output.backend},
+                {"numbers": output.numbers},
+            )
 
-    def scores(self, whose: str) -> NetworkScores:
-        """Scores of a method's pictures, which have been shown as those of the reference have."""
+    def summarize(self, owner: str) -> NetworkScores:
+        """Scores of an owner's pictures; `run` has shown them and those of the reference."""
         values: dict[str, float] = {}
         undefined: dict[str, str] = {}
         backends: dict[str, str] = {}
         features = None
         for network in self._networks:
             metric = network.metric
-            predicted = self._find(network, whose)
-            expected = self._find(network, REFERENCE) if metric != "lpips" else predicted
+            predicted = self._load(network, owner)
+            expected = self._load(network, REFERENCE) if metric != "lpips" else predicted
             if predicted is None or expected is None:
                 undefined[metric] = self._failures[network]
                 continue
@@ -246,28 +257,30 @@ class NetworkOutputs:
             if metric == "lpips":
                 values[metric] = float(predicted.numbers.mean())
             elif metric == "clip_similarity":
-                pair = (torch.from_numpy(one.numbers) for one in (predicted, expected))
+                pair = (torch.from_numpy(side.numbers) for side in (predicted, expected))
                 values[metric] = float(clip_similarity(*pair).mean())
             else:
                 features = (predicted.numbers, expected.numbers)
         return NetworkScores(values, undefined, backends, features)
 
-    def _asked(self, whose: str) -> list[MetricNetwork]:
+    def _networks_for(self, owner: str) -> list[MetricNetwork]:
         """LPIPS compares pictures directly: it has nothing to say of the reference alone."""
-        return [one for one in self._networks if whose != REFERENCE or one.metric != "lpips"]
+        return [
+            network for network in self._networks if owner != REFERENCE or network.metric != "lpips"
+        ]
 
-    def _find(self, network: MetricNetwork, whose: str) -> NetworkOutput | None:
-        if (network, whose) not in self._outputs and self._cache is not None:
-            stored = _read_output(self._place(self._cache, network, whose))
-            if stored is not None:
-                self._outputs[network, whose] = stored
-        return self._outputs.get((network, whose))
+    def _load(self, network: MetricNetwork, owner: str) -> NetworkOutput | None:
+        if (network, owner) not in self._outputs:
+            kept = self._cache.get(_KIND, self._cache_key(network, owner))
+            if kept is not None:
+                output = NetworkOutput(kept.arrays["numbers"], kept.values["backend"])
+                self._outputs[network, owner] = output
+        return self._outputs.get((network, owner))
 
-    def _place(self, cache: Path, network: MetricNetwork, whose: str) -> Path:
-        of_network = [network.name, network.sha256, network.device]
-        key = json.dumps([SCORES_VERSION, *of_network, *self._key, whose])
-        digest = hashlib.sha256(key.encode()).hexdigest()
-        return cache / "network_outputs" / digest[:2] / f"{digest}.npz"
+    def _cache_key(self, network: MetricNetwork, owner: str) -> list[object]:
+        return [
+            SCORES_VERSION, network.name, network.sha256, network.device, *self._key, owner
+        ]  # fmt: skip
 
 
 def _network_names(protocol: Protocol) -> dict[NetworkMetric, str]:
@@ -279,7 +292,7 @@ def _network_names(protocol: Protocol) -> dict[NetworkMetric, str]:
     }
 
 
-def _ask(
+def _run_network(
     network: MetricNetwork,
     pictures: UInt8[np.ndarray, "N H W 3"],
     reference: UInt8[np.ndarray, "N H W 3"] | None,
@@ -295,17 +308,3 @@ def _ask(
     else:
         numbers = loaded.embed(images)
     return NetworkOutput(numbers, loaded.backend)
-
-
-def _write_output(path: Path, output: NetworkOutput) -> None:
-    with replacing(path) as temporary:
-        np.savez(temporary, numbers=output.numbers, backend=np.array(output.backend))
-
-
-def _read_output(path: Path) -> NetworkOutput | None:
-    """An output kept earlier; None where there is none that can be read."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return NetworkOutput(stored["numbers"], str(stored["backend"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None

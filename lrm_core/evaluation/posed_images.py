@@ -1,8 +1,8 @@
 """Photos of one object with known cameras, as something to evaluate on.
 
-The first photo is the input, the others are what predictions are compared with; there is no
-surface, so no geometry is scored. The world is scaled until the first camera is as far away as
-every method expects, and its photo is cropped or padded about the principal point until the focal
+One photo is the input, others are what predictions are compared with; there is no surface, so no
+geometry is scored. The world is scaled until the input's camera is as far away as every method
+expects, and its photo is cropped or padded about the principal point until the focal
 length fits too: both are exact, whatever lens took it.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +30,26 @@ TRANSFORMS = "transforms.json"
 
 @dataclass(frozen=True)
 class PosedImages:
-    """Photos of one object, cut out, with their cameras; read when they are needed.
+    """Photos of one object, cut out, with their cameras.
 
     Attributes:
-        files: N >= 2 images with alpha.
+        photos: N >= 2 images with alpha: files, read when they are needed, or (H, W, 4) pixels.
         cameras: N, around an object at the world's origin, in any unit.
+        source: index of the input.
+        compared: indices of those that predictions are compared with; None for all but the input.
     """
 
-    files: tuple[Path, ...]
+    photos: tuple[Path | UInt8[np.ndarray, "H W 4"], ...]
     cameras: Cameras
+    source: int = 0
+    compared: tuple[int, ...] | None = None
+
+    @property
+    def references(self) -> tuple[int, ...]:
+        """Indices of the photos that predictions are compared with."""
+        if self.compared is not None:
+            return self.compared
+        return tuple(index for index in range(len(self.photos)) if index != self.source)
 
 
 def read_posed_images(path: Path) -> tuple[PosedImages, str]:
@@ -68,42 +79,45 @@ def read_posed_images(path: Path) -> tuple[PosedImages, str]:
 
 
 def input_picture(images: PosedImages, protocol: Protocol) -> UInt8[np.ndarray, "S S 4"]:
-    """The first photo as the protocol's input camera would have taken it.
+    """The input photo as the protocol's input camera would have taken it.
 
     Raises:
         InputError: the photo cannot be read, has another shape than its camera, or no alpha.
     """
     given = protocol.input_view
-    rgba = _read_cut_out(images.files[0])
+    rgba = _read_cut_out(images.photos[images.source])
     height, width = rgba.shape[:2]
-    fx, fy, cx, cy = _matching(images, width, height).intrinsics[0].tolist()
+    fx, fy, cx, cy = _matching(images, width, height).intrinsics[images.source].tolist()
     across, down = fx / given.focal, fy / given.focal
     box = (cx - across / 2, cy - down / 2, cx + across / 2, cy + down / 2)
     return resample(rgba, box, (given.size, given.size))
 
 
 def reference_cameras(images: PosedImages, protocol: Protocol) -> Cameras:
-    """The cameras of all photos but the first, in the first one's frame, at the protocol's size."""
-    cameras = normalise_cameras(images.cameras, source=0, distance=protocol.input_view.radius)
+    """The cameras of the reference photos, in the input's frame, at the protocol's size."""
+    cameras = normalise_cameras(
+        images.cameras, source=images.source, distance=protocol.input_view.radius
+    )
     scale = protocol.reference_views.size / max(cameras.width, cameras.height)
     size = [max(1, round(side * scale)) for side in (cameras.width, cameras.height)]
-    return cameras.resized(*size)[1:]
+    cameras, chosen = cameras.resized(*size), list(images.references)
+    return replace(cameras, c2w=cameras.c2w[chosen], intrinsics=cameras.intrinsics[chosen])
 
 
 def observe_images(images: PosedImages, cameras: Cameras, protocol: Protocol) -> Observation:
-    """All photos but the first as an observation: colours and alpha; no depth, no surface.
+    """The reference photos as an observation: colors and alpha; no depth, no surface.
 
     Args:
         images: the photos.
-        cameras: of `reference_cameras`.
-        protocol: its background.
+        cameras: those of `reference_cameras`.
+        protocol: names the background.
 
     Raises:
         InputError: a photo cannot be read, has another shape than its camera, or no alpha.
     """
     rgb, alpha = [], []
-    for file in images.files[1:]:
-        rgba = _read_cut_out(file)
+    for index in images.references:
+        rgba = _read_cut_out(images.photos[index])
         height, width = rgba.shape[:2]
         _matching(images, width, height)
         view = resample(rgba, (0.0, 0.0, float(width), float(height)),
@@ -135,7 +149,9 @@ def _image_file(folder: Path, named: object) -> Path:
     return file
 
 
-def _read_cut_out(file: Path) -> UInt8[np.ndarray, "H W 4"]:
+def _read_cut_out(file: Path | UInt8[np.ndarray, "H W 4"]) -> UInt8[np.ndarray, "H W 4"]:
+    if not isinstance(file, Path):
+        return file
     photo = read_image(file)
     if not photo.has_alpha:
         raise InputError(

@@ -19,13 +19,39 @@ from lrm_core.config import bundled_presets, config_to_dict, parse_config, read_
 from lrm_core.errors import ConfigError
 from lrm_core.structures.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL
 
+# part of the protocol, setting, and the value that means what protocols without it do
+_LATER_SETTINGS = (
+    ("", "render", "mesh"),
+    ("", "held_out_views", None),
+    ("input_view", "varied", None),
+    ("geometry", "translate", False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariedCameraConfig:
+    """Input cameras that differ from object to object and that methods are not told of.
+
+    What is drawn for an object depends on the seed and its name alone: uniform in each range. The
+    camera's distance follows from the lens and from how large the object appears.
+    """
+
+    seed: int = 0
+    elevation_degrees: tuple[float, float] = (-10.0, 40.0)
+    focal: tuple[float, float] = (0.6, 1.2)
+    """Focal length over image width."""
+    fill: tuple[float, float] = (0.35, 0.6)
+    """Longest side of the object over what the picture's width shows at the object's center."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class InputViewConfig:
     """The picture that methods are given.
 
     Radius and focal length are those that every predictor is built for
-    (`lrm_core.baselines.predictor`); a protocol file that says otherwise is refused.
+    (`lrm_core.baselines.predictor`); a protocol file that says otherwise is refused. Where cameras
+    are varied, methods still assume this one: their answers are scaled by the width of the picture
+    at the object's centre, which is all that a photo without a known camera leaves open.
     """
 
     azimuth: Literal["hash", "front"] = "hash"
@@ -35,6 +61,8 @@ class InputViewConfig:
     focal: float = 0.75
     """Focal length over image width."""
     size: int = 512
+    varied: VariedCameraConfig | None = None
+    """None: elevation, radius and focal length above, for every object."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +87,14 @@ class GeometryConfig:
     """Per surface, uniform by area."""
     seed: int = 0
     thresholds: tuple[float, ...] = (0.05, 0.1, 0.2)
-    """Of the F-score, in world units."""
+    """Distances of the F-score, in world units."""
     alignment: Literal["none", "free_methods", "all"] = "none"
     """Whose predictions are turned before they are compared: nobody's, those of methods that do not
     promise the input camera's frame, or all. The search is over rotations, followed by ICP."""
     rescale: bool = False
     """Whether alignment also fits position and scale."""
+    translate: bool = False
+    """Whether alignment fits position though not scale."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,20 +108,39 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeldOutViewsConfig:
+    """Which objects and views of a dataset of views are evaluated (paper, section 4.1)."""
+
+    split: str = "test"
+    num_objects: int = 50
+    """Objects of each dataset, drawn by the seed among those that have enough views."""
+    num_inputs: int = 5
+    """Views that are given to the method, one by one; spread over the reference views."""
+    num_views: int = 15
+    """Reference views, spread over all views of the object; the inputs are among them."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
     """Everything that moves a number; see the YAML files in `presets/protocols`."""
 
     name: str
     version: int
     description: str
-    dataset: Literal["gso", "procedural", "folder"]
+    dataset: Literal["gso", "procedural", "folder", "views"]
     objects: tuple[str, ...] = ()
     """Names of the objects; of the procedural dataset their indices. A file may name the protocol
     whose list it takes instead. None: all that are there."""
     procedural_seed: int = 0
     longest_side: float = 1.8
-    """Of an object's bounding box, which is centred at the origin. Methods answer at 1.8: another
-    size needs an alignment that rescales all of them."""
+    """Longest side of an object's box, centered at the origin. Methods answer at 1.8: another size
+    needs an alignment that rescales all of them."""
+    render: Literal["mesh", "field"] = "mesh"
+    """What reference views are compared with: pictures of the mesh, or of the radiance field of
+    methods that have one (mesh of the others). Surfaces are always those of the mesh."""
+    held_out_views: HeldOutViewsConfig | None = None
+    """What is drawn from the dataset `views`; None for any other."""
     input_view: InputViewConfig = field(default_factory=InputViewConfig)
     reference_views: ReferenceViewsConfig = field(default_factory=ReferenceViewsConfig)
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
@@ -101,10 +150,18 @@ class Protocol:
 
     @property
     def sha256(self) -> str:
-        """Hash of the content: every field but the description and the metrics shown."""
+        """Hash of the content: every field but the description and the metrics shown.
+
+        Settings that came later count where they are used only, so that a protocol without them
+        keeps its hash.
+        """
         content = config_to_dict(self)
         for name in ("description", "metrics"):
             del content[name]
+        for part, name, unused in _LATER_SETTINGS:
+            holder = content[part] if part else content
+            if holder[name] == unused:
+                del holder[name]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -120,7 +177,7 @@ def protocol_names() -> list[str]:
 
 
 def load_protocol(source: str) -> Protocol:
-    """A protocol by name, or from a YAML file of one's own.
+    """A protocol by name, or from your own YAML file.
 
     Raises:
         ConfigError: no such protocol, an unknown key or a bad value.
@@ -164,9 +221,37 @@ def _check(protocol: Protocol, origin: str) -> None:
     for name, value in positive.items():
         if not value > 0:
             raise ConfigError(f"{origin}: {name} must be above 0, got {value}")
+    if (protocol.held_out_views is not None) != (protocol.dataset == "views"):
+        raise ConfigError(
+            f"{origin}: held_out_views belongs to the dataset views, and to it alone; "
+            f"the dataset is {protocol.dataset}"
+        )
+    _check_views(protocol, origin)
     if not protocol.reference_views.elevations_degrees:
         raise ConfigError(f"{origin}: reference_views.elevations_degrees must not be empty")
     _check_that_predictors_can_follow(protocol, origin)
+
+
+def _check_views(protocol: Protocol, origin: str) -> None:
+    held_out, varied = protocol.held_out_views, protocol.input_view.varied
+    if held_out is not None:
+        numbers = (held_out.num_objects, held_out.num_inputs, held_out.num_views)
+        if min(numbers) < 1 or held_out.num_inputs > held_out.num_views or held_out.num_views < 2:
+            raise ConfigError(
+                f"{origin}: held_out_views: {held_out.num_inputs} inputs among "
+                f"{held_out.num_views} views of {held_out.num_objects} objects, expected at least "
+                "one input, two views and one object, and no more inputs than views"
+            )
+    if varied is not None:
+        for name, (low, high), floor in (
+            ("elevation_degrees", varied.elevation_degrees, -90.0),
+            ("focal", varied.focal, 0.0),
+            ("fill", varied.fill, 0.0),
+        ):
+            if not floor < low <= high:
+                raise ConfigError(f"{origin}: input_view.varied.{name} {low:g} to {high:g}")
+        if varied.elevation_degrees[1] >= 90.0:
+            raise ConfigError(f"{origin}: input_view.varied.elevation_degrees must stay below 90")
 
 
 def _check_that_predictors_can_follow(protocol: Protocol, origin: str) -> None:
@@ -178,12 +263,8 @@ def _check_that_predictors_can_follow(protocol: Protocol, origin: str) -> None:
             f"{CANONICAL_DISTANCE:g} and {CANONICAL_FOCAL:g}",
             hint="every method is built for this camera; reference_views are free",
         )
-    if given.elevation_degrees != 0.0 and geometry.alignment != "none":
-        raise ConfigError(
-            f"{origin}: input_view.elevation_degrees {given.elevation_degrees:g} with "
-            f"geometry.alignment {geometry.alignment}, expected elevation 0",
-            hint="alignment turns upright methods about the vertical of a level input camera only",
-        )
+    if geometry.translate and geometry.alignment == "none":
+        raise ConfigError(f"{origin}: geometry.translate without geometry.alignment")
     rescaled = geometry.alignment == "all" and geometry.rescale
     if protocol.longest_side != OBJECT_SIDE and not rescaled:
         raise ConfigError(

@@ -28,7 +28,13 @@ from lrm_core.geometry.scene_conversion import normalise_scene, transform_scene
 from lrm_core.geometry.trajectories import on_sphere
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.view_output import channel_image
-from lrm_core.structures.cameras import Cameras, canonical_camera, look_at
+from lrm_core.structures.cameras import (
+    CANONICAL_DISTANCE,
+    CANONICAL_FOCAL,
+    Cameras,
+    canonical_camera,
+    look_at,
+)
 from lrm_core.structures.scene import Scene
 
 
@@ -37,11 +43,14 @@ class Reference:
     """An object of a protocol.
 
     Attributes:
-        name: of the object.
+        name: the object's name.
         picture: (S, S, 4) what methods are given, straight alpha.
-        cameras: of the N reference views, in the frame of the input camera.
-        observation: of the object from these views.
+        cameras: those of the N reference views, in the frame of the input camera.
+        observation: the object seen from these views.
         scene: the object in that frame; None where it is known by photos only.
+        up: the object's vertical in that frame.
+        scale: what answers of methods that assume the camera of all methods are multiplied by: the
+            width of the picture at the object's center over the one they assume.
     """
 
     name: str
@@ -49,13 +58,32 @@ class Reference:
     cameras: Cameras
     observation: Observation
     scene: Scene | None
+    up: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class InputCamera:
+    """Where an object's picture is taken from.
+
+    Attributes:
+        azimuth: degrees, in [0, 360).
+        elevation: degrees above the object's horizon.
+        radius: distance from the object's center in world units.
+        focal: focal length over the picture's width.
+    """
+
+    azimuth: float
+    elevation: float
+    radius: float
+    focal: float
 
 
 def make_reference(name: str, scene: Scene | PosedImages, protocol: Protocol) -> Reference:
     """Bring an object into the protocol's frame and look at it.
 
     Args:
-        name: of the object; the input view's azimuth may follow from it.
+        name: the object's name; the input camera may follow from it.
         scene: the object, z up, any units; or photos of it, which bring their own views.
         protocol: the protocol.
 
@@ -72,12 +100,11 @@ def make_reference(name: str, scene: Scene | PosedImages, protocol: Protocol) ->
             scene=None,
         )
     scene = normalise_scene(scene, protocol.longest_side)
-    azimuth = input_azimuth(name, protocol)
-    given, views = protocol.input_view, protocol.reference_views
-    input_c2w = _looking_at_origin([azimuth], [given.elevation_degrees], given.radius)
+    given, views = input_camera(name, protocol), protocol.reference_views
+    input_c2w = _looking_at_origin([given.azimuth], [given.elevation], given.radius)
     steps = np.arange(views.num_views)
     view_c2w = _looking_at_origin(
-        (azimuth + steps * views.azimuth_step_degrees).tolist(),
+        (given.azimuth + steps * views.azimuth_step_degrees).tolist(),
         np.resize(views.elevations_degrees, views.num_views).tolist(),
         views.radius,
     )
@@ -92,22 +119,37 @@ def make_reference(name: str, scene: Scene | PosedImages, protocol: Protocol) ->
     # the rigid transform that carried the cameras carries the object too
     to_input_frame = cameras.c2w[0].double() @ torch.linalg.inv(input_c2w[0].double())
     scene = transform_scene(scene, to_input_frame.numpy())
-    camera = canonical_camera(given.size, distance=given.radius, focal=given.focal)
+    camera = canonical_camera(protocol.input_view.size, distance=given.radius, focal=given.focal)
+    x, y, z = to_input_frame[:3, 2].tolist()
     return Reference(
         name=name,
         picture=channel_image(render_scene(scene, camera), "rgb", None),
         cameras=cameras[1:],
         observation=observe(scene, cameras[1:], protocol),
         scene=scene,
+        up=(x, y, z),
+        scale=given.radius / given.focal * CANONICAL_FOCAL / CANONICAL_DISTANCE,
     )
 
 
-def input_azimuth(name: str, protocol: Protocol) -> float:
-    """Azimuth of the input view in degrees, in [0, 360)."""
-    if protocol.input_view.azimuth == "front":
-        return 0.0
-    digest = hashlib.sha256(name.encode()).digest()
-    return 360.0 * int.from_bytes(digest[:8], "big") / 2.0**64
+def input_camera(name: str, protocol: Protocol) -> InputCamera:
+    """The camera of an object's picture: the protocol's, or drawn from the object's name."""
+    given, varied = protocol.input_view, protocol.input_view.varied
+    azimuth = 0.0 if given.azimuth == "front" else 360.0 * _fractions(name)[0]
+    if varied is None:
+        return InputCamera(azimuth, given.elevation_degrees, given.radius, given.focal)
+    drawn = _fractions(f"{varied.seed} {name}")
+    ranges = (varied.elevation_degrees, varied.focal, varied.fill)
+    elevation, focal, fill = (
+        low + fraction * (high - low) for (low, high), fraction in zip(ranges, drawn, strict=False)
+    )
+    return InputCamera(azimuth, elevation, protocol.longest_side * focal / fill, focal)
+
+
+def _fractions(text: str) -> list[float]:
+    """Four numbers in [0, 1) that follow from a text: eight bytes each of its SHA-256."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return [int.from_bytes(digest[at : at + 8], "big") / 2.0**64 for at in range(0, 32, 8)]
 
 
 def _looking_at_origin(

@@ -6,20 +6,18 @@ the hashes of what they depend on (protocol, asset, method with its weights), ne
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
 from lrm_core.baselines.loading import PredictorOptions, load_predictor
+from lrm_core.baselines.placement import PlacedField
 from lrm_core.baselines.predictor import Prediction, Predictor
-from lrm_core.errors import LrmError, MissingDependencyError
-from lrm_core.evaluation.alignment import align_scene
+from lrm_core.evaluation.alignment import Fit, place
 from lrm_core.evaluation.collection import Collection
 from lrm_core.evaluation.network_metrics import (
     REFERENCE,
@@ -27,14 +25,26 @@ from lrm_core.evaluation.network_metrics import (
     NetworkOutputs,
     NetworkScores,
 )
-from lrm_core.evaluation.observation import observe
+from lrm_core.evaluation.observation import (
+    Observation,
+    observe,
+    observe_field,
+    surface_points,
+)
+from lrm_core.evaluation.predictions import predict
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.evaluation.reference import Reference, make_reference
-from lrm_core.evaluation.scoring import SCORES_VERSION, score
-from lrm_core.io.json_files import read_json, write_json
-from lrm_core.io.stored_scenes import read_stored_scene, store_scene
+from lrm_core.evaluation.result_cache import ResultCache
+from lrm_core.evaluation.scoring import (
+    SCORES_VERSION,
+    Scores,
+    sampling_floor,
+    score_surface,
+    score_views,
+)
+from lrm_core.evaluation.setups import Setup
+from lrm_core.geometry.scene_conversion import transform_scene
 from lrm_core.parallel import Engine, JobFailed, run_here, run_on_ray
-from lrm_core.structures.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -45,9 +55,10 @@ class ObjectScores:
         values: metric -> value.
         undefined: metric -> why it has no value.
         backends: metric -> what computed it.
-        seconds: the method took, when it was asked (not when its answer was found in the cache).
-        notes: of the method.
+        seconds: the method took when it was run (not when its answer was found in the cache).
+        notes: what the method said.
         failure: why it predicted nothing, or None; it is then scored as an empty prediction.
+        floor: metric of surface points -> what a perfect prediction scores on this object.
         features: Inception features of predicted and reference views, for the FID; or None.
     """
 
@@ -57,6 +68,7 @@ class ObjectScores:
     seconds: float
     notes: tuple[str, ...] = ()
     failure: str | None = None
+    floor: dict[str, float] = field(default_factory=dict)
     features: tuple[Float32[np.ndarray, "N D"], Float32[np.ndarray, "N D"]] | None = field(
         default=None, compare=False
     )
@@ -67,111 +79,130 @@ class ScoreObject:
     """Scores all methods on one object; a job of `run_here` or `run_on_ray`.
 
     Attributes:
-        protocol: how.
+        protocol: what is measured.
         collection: the objects.
-        methods: names of predictors.
-        options: of the predictors.
+        setups: the methods and how they are scored.
+        options: how predictors are loaded.
         cache: folder of predictions and scores, or None.
-        networks: that score too, see `locate_networks`.
+        networks: score pictures too, see `locate_networks`.
     """
 
     protocol: Protocol
     collection: Collection
-    methods: tuple[str, ...]
+    setups: tuple[Setup, ...]
     options: PredictorOptions
     cache: Path | None
     networks: tuple[MetricNetwork, ...] = ()
 
     def __call__(self, name: str) -> dict[str, ObjectScores]:
-        """Method -> scores.
+        """Label of the setup -> scores.
 
         Raises:
             LrmError: the object itself cannot be used.
         """
         scene, asset = self.collection.load(name)
-        predictors = {method: _predictor(method, self.options) for method in self.methods}
-        found = {
-            method: self._cached(name, asset, predictor) for method, predictor in predictors.items()
+        cache = ResultCache(self.cache)
+        predictors = {s: _predictor(s.method, s.options(self.options)) for s in self.setups}
+        owners = {setup: _owner(setup, predictor) for setup, predictor in predictors.items()}
+        keys = {
+            setup: [SCORES_VERSION, self.protocol.sha256, name, asset, owner]
+            for setup, owner in owners.items()
         }
-        outputs = NetworkOutputs(self.networks, (self.protocol.sha256, name, asset), self.cache)
-        seen = all(outputs.known(predictor.fingerprint) for predictor in predictors.values())
-        if None in found.values() or not seen or not outputs.known(REFERENCE):
+        scores = {setup: _read_scores(cache, key) for setup, key in keys.items()}
+        outputs = NetworkOutputs(self.networks, (self.protocol.sha256, name, asset), cache)
+        pending = [
+            setup
+            for setup in self.setups
+            if scores[setup] is None or not outputs.is_cached(owners[setup])
+        ]
+        if pending or not outputs.is_cached(REFERENCE):
             reference = make_reference(name, scene, self.protocol)
-            outputs.show(REFERENCE, reference.observation.rgb)
-            for method, predictor in predictors.items():
-                if found[method] is None or not outputs.known(predictor.fingerprint):
-                    scores = self._score(reference, asset, predictor, found[method], outputs)
-                    found[method] = scores
+            outputs.run(REFERENCE, reference.observation.rgb)
+            measuring = _Measuring(self.protocol, reference, cache)
+            with_field = {predictors[s].fingerprint for s in pending if s.views == "field"}
+            for setup in pending:
+                predictor = predictors[setup]
+                observation, answer = measuring.observe(
+                    setup, predictor, with_field=predictor.fingerprint in with_field
+                )
+                outputs.run(owners[setup], observation.rgb, reference.observation.rgb)
+                if scores[setup] is None:
+                    measured = measuring.score(setup, observation, answer)
+                    _write_scores(cache, keys[setup], measured)
+                    scores[setup] = measured
         return {
-            method: _joined(scores, outputs.scores(predictors[method].fingerprint))
-            for method, scores in found.items()
-            if scores is not None
+            setup.label: _joined(object_scores, outputs.summarize(owners[setup]))
+            for setup, object_scores in scores.items()
+            if object_scores is not None
         }
 
-    def _score(
-        self,
-        reference: Reference,
-        asset: str,
-        predictor: Predictor,
-        scores: ObjectScores | None,
-        outputs: NetworkOutputs,
+
+class _Measuring:
+    """One object under measurement; what several setups need is computed once."""
+
+    def __init__(self, protocol: Protocol, reference: Reference, cache: ResultCache) -> None:
+        self._protocol = protocol
+        self._reference = reference
+        self._cache = cache
+        self._answers: dict[str, tuple[Prediction, str | None]] = {}
+        self._surfaces: dict[tuple[str, Fit | None], Scores] = {}
+        self._floor: dict[str, float] | None = None
+
+    def observe(
+        self, setup: Setup, predictor: Predictor, *, with_field: bool
+    ) -> tuple[Observation, tuple[Prediction, str | None]]:
+        """The prediction where its reference is, and the answer that it comes from."""
+        reference, protocol = self._reference, self._protocol
+        if predictor.fingerprint not in self._answers:
+            self._answers[predictor.fingerprint] = predict(
+                predictor, reference.picture, reference.name, self._cache, with_field=with_field
+            )
+        prediction, failure = self._answers[predictor.fingerprint]
+        scene, field = prediction.scene, prediction.field
+        matrix = place(
+            scene, predictor.alignment, setup.fit, reference, seed=protocol.geometry.seed
+        )
+        if matrix is not None:
+            scene = None if scene is None else transform_scene(scene, matrix)
+            field = None if field is None else PlacedField(field, matrix)
+        observation = observe(scene, reference.cameras, protocol)
+        if setup.views == "field" and field is not None:
+            observation = observe_field(observation, field, reference.cameras, protocol)
+        return observation, (prediction, failure)
+
+    def score(
+        self, setup: Setup, observation: Observation, answer: tuple[Prediction, str | None]
     ) -> ObjectScores:
-        """Scores of a method, made anew where there are none; its pictures shown to networks."""
-        prediction, failure = predict(predictor, reference.picture, reference.name, self.cache)
-        placed = self.aligned(prediction.scene, predictor, reference)
-        observation = observe(placed, reference.cameras, self.protocol)
-        outputs.show(predictor.fingerprint, observation.rgb, reference.observation.rgb)
-        if scores is not None:
-            return scores
-        measured = score(
-            observation, reference.observation, thresholds=self.protocol.geometry.thresholds
+        """Scores of what was observed; the surface is that of the mesh, whatever was rendered."""
+        thresholds = self._protocol.geometry.thresholds
+        expected, (prediction, failure) = self._reference.observation, answer
+        surface = self._surfaces.get((setup.method, setup.fit))
+        if surface is None:
+            surface = score_surface(observation, expected, thresholds=thresholds)
+            self._surfaces[setup.method, setup.fit] = surface
+        scores = score_views(observation, expected).joined(surface)
+        return ObjectScores(
+            values=scores.values,
+            undefined=scores.undefined,
+            backends=scores.backends,
+            seconds=prediction.seconds,
+            notes=prediction.notes,
+            failure=failure,
+            floor=self._sampling_floor(),
         )
-        scores = ObjectScores(
-            measured.values,
-            measured.undefined,
-            measured.backends,
-            prediction.seconds,
-            prediction.notes,
-            failure,
-        )
-        if self.cache is not None:
-            content = asdict(scores)
-            del content["features"]  # of networks, which have files of their own
-            write_json(self._score_file(reference.name, asset, predictor), content)
-        return scores
 
-    def _score_file(self, name: str, asset: str, predictor: Predictor) -> Path:
-        key = [SCORES_VERSION, self.protocol.sha256, name, asset, predictor.fingerprint]
-        digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
-        assert self.cache is not None
-        return self.cache / "scores" / digest[:2] / f"{digest}.json"
-
-    def _cached(self, name: str, asset: str, predictor: Predictor) -> ObjectScores | None:
-        if self.cache is None:
-            return None
-        path = self._score_file(name, asset, predictor)
-        if not path.is_file():
-            return None
-        content = read_json(path)
-        return ObjectScores(**content | {"notes": tuple(content["notes"])})
-
-    def aligned(
-        self, scene: Scene | None, predictor: Predictor, reference: Reference
-    ) -> Scene | None:
-        """A prediction, turned to its reference where the protocol wants that of this method."""
-        geometry = self.protocol.geometry
-        promised = predictor.alignment == "canonical"
-        if scene is None or geometry.alignment == "none" or reference.scene is None:
-            return scene  # of photos there is no surface to turn it to
-        if promised and geometry.alignment == "free_methods":
-            return scene
-        return align_scene(
-            scene,
-            reference.observation.points,
-            freedom="azimuth" if predictor.alignment == "free_azimuth" else "rotation",
-            rescale=geometry.rescale,
-            seed=geometry.seed,
-        )
+    def _sampling_floor(self) -> dict[str, float]:
+        scene, protocol = self._reference.scene, self._protocol
+        if self._floor is None:
+            self._floor = {}
+            if scene is not None:
+                other = surface_points(scene, protocol, seed=protocol.geometry.seed + 1)
+                self._floor = sampling_floor(
+                    *other,
+                    self._reference.observation,
+                    thresholds=protocol.geometry.thresholds,
+                )
+        return self._floor
 
 
 @dataclass(frozen=True)
@@ -179,7 +210,7 @@ class EvaluationResult:
     """Scores of all methods on all objects.
 
     Attributes:
-        scores: method -> object -> scores.
+        scores: label of the setup -> object -> scores.
         unusable: object -> why the object itself could not be used.
     """
 
@@ -210,60 +241,35 @@ def evaluate(
         results = run_on_ray(scorer, names)
     else:
         results = run_here(scorer, names, workers=workers)
-    scores: dict[str, dict[str, ObjectScores]] = {method: {} for method in scorer.methods}
+    scores: dict[str, dict[str, ObjectScores]] = {setup.label: {} for setup in scorer.setups}
     unusable = {}
     for name, result in zip(names, results, strict=True):
         if isinstance(result, JobFailed):
             unusable[name] = result.reason
         else:
-            for method, of_method in result.items():
-                scores[method][name] = of_method
+            for label, object_scores in result.items():
+                scores[label][name] = object_scores
         on_object(name)
     return EvaluationResult(scores, unusable)
 
 
-def predict(
-    predictor: Predictor, picture: UInt8[np.ndarray, "S S 4"], name: str, cache: Path | None
-) -> tuple[Prediction, str | None]:
-    """A method's answer to a picture, from the cache where it was given before.
+def _owner(setup: Setup, predictor: Predictor) -> str:
+    """Tells pictures of one setup from those of another: see `NetworkOutputs`."""
+    fit = "as answered" if setup.fit is None else setup.fit.description
+    return f"{predictor.fingerprint} {setup.views} {fit}"
 
-    Returns:
-        the prediction, and why it is empty where the method failed.
 
-    Raises:
-        MissingDependencyError: the method needs a package that is not installed.
-    """
-    place = None
-    if cache is not None:
-        key = hashlib.sha256(np.ascontiguousarray(picture).tobytes() + name.encode()).hexdigest()
-        place = cache / "predictions" / predictor.fingerprint[:32] / f"{key}.json"
-        if place.is_file():
-            content = read_json(place)
-            scene = (
-                read_stored_scene(place.with_suffix(".safetensors")) if content["scene"] else None
-            )
-            return (
-                Prediction(scene, content["seconds"], tuple(content["notes"])),
-                content["failure"],
-            )
-    failure = None
-    try:
-        prediction = predictor.predict(picture, name=name)
-    except MissingDependencyError:
-        raise
-    except LrmError as error:  # scored as what it is: nothing
-        prediction, failure = Prediction(None, 0.0), error.message
-    if place is not None:
-        if prediction.scene is not None:
-            store_scene(place.with_suffix(".safetensors"), prediction.scene)
-        content = {
-            "scene": prediction.scene is not None,
-            "seconds": prediction.seconds,
-            "notes": prediction.notes,
-            "failure": failure,
-        }
-        write_json(place, content)
-    return prediction, failure
+def _read_scores(cache: ResultCache, key: list[object]) -> ObjectScores | None:
+    kept = cache.get("scores", key)
+    if kept is None:
+        return None
+    return ObjectScores(**kept.values | {"notes": tuple(kept.values["notes"])})
+
+
+def _write_scores(cache: ResultCache, key: list[object], scores: ObjectScores) -> None:
+    values = asdict(replace(scores, features=None))
+    del values["features"]  # outputs of networks are kept apart
+    cache.put("scores", key, values)
 
 
 def _joined(scores: ObjectScores, by_networks: NetworkScores) -> ObjectScores:

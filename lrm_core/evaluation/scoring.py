@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from lrm_core.evaluation.observation import Observation
@@ -23,7 +23,7 @@ from lrm_core.metrics.silhouette_iou import silhouette_iou
 from lrm_core.metrics.ssim import ssim
 from lrm_core.metrics.volume_iou import volume_iou
 
-SCORES_VERSION = 1
+SCORES_VERSION = 2
 """Raised when a definition changes, so that cached scores of the older one are not taken."""
 
 _NO_SURFACE = "nothing was predicted"
@@ -44,44 +44,79 @@ class Scores:
     undefined: dict[str, str]
     backends: dict[str, str]
 
+    def joined(self, others: Scores) -> Scores:
+        """These and others."""
+        return Scores(
+            self.values | others.values,
+            self.undefined | others.undefined,
+            self.backends | others.backends,
+        )
+
 
 def score(
     prediction: Observation, reference: Observation, *, thresholds: Sequence[float]
 ) -> Scores:
     """Compare what is seen of a prediction with what is seen of its reference.
 
-    A method that predicts nothing is compared with its empty pictures; its F-score, precision,
-    recall and volume IoU are 0, its distances undefined. Of an object that is known by photos only,
-    all of these are undefined.
-
     Args:
         prediction: from the views of the reference.
-        reference: of the object.
-        thresholds: of the F-score.
+        reference: the object itself.
+        thresholds: distances of the F-score.
     """
-    values, undefined, backends = _image_scores(prediction, reference)
+    views = score_views(prediction, reference)
+    return views.joined(score_surface(prediction, reference, thresholds=thresholds))
+
+
+def score_surface(
+    prediction: Observation, reference: Observation, *, thresholds: Sequence[float]
+) -> Scores:
+    """Compare surface points and volumes.
+
+    A method that predicts nothing has F-score, precision, recall and volume IoU 0; its distances
+    are undefined. So is everything about an object that is known by photos only.
+
+    Args:
+        prediction: the prediction.
+        reference: the object itself.
+        thresholds: distances of the F-score.
+    """
     at_distances = [f"{kind}@{t:g}" for kind in ("f_score", "precision", "recall")
                     for t in thresholds]  # fmt: skip
     distances = ["chamfer_distance", "chamfer_squared", "normal_consistency"]
     if not len(reference.points):
         unknown = [*at_distances, *distances, "volume_iou"]
-        undefined |= dict.fromkeys(unknown, _NO_REFERENCE_SURFACE)
-    elif len(prediction.points):
-        points, point_backends = _point_scores(prediction, reference, thresholds)
-        values |= points
-        backends |= point_backends
-        volumes = volume_iou(prediction.triangles, reference.triangles)
-        if volumes.value is None:
-            undefined["volume_iou"] = volumes.reason
-        else:
-            values["volume_iou"] = volumes.value
-            backends["volume_iou"] = "lrm, exact along 256 x 256 columns"
-    else:
+        return Scores({}, dict.fromkeys(unknown, _NO_REFERENCE_SURFACE), {})
+    if not len(prediction.points):
         nothing = [*at_distances, "volume_iou"]
-        values |= dict.fromkeys(nothing, 0.0)
-        backends |= dict.fromkeys(nothing, "by definition")
-        undefined |= dict.fromkeys(distances, _NO_SURFACE)
-    return Scores(values, undefined, backends)
+        return Scores(
+            values=dict.fromkeys(nothing, 0.0),
+            undefined=dict.fromkeys(distances, _NO_SURFACE),
+            backends=dict.fromkeys(nothing, "by definition"),
+        )
+    scores = _point_scores(prediction.points, prediction.normals, reference, thresholds)
+    volumes = volume_iou(prediction.triangles, reference.triangles)
+    if volumes.value is None:
+        return scores.joined(Scores({}, {"volume_iou": volumes.reason}, {}))
+    backend = "lrm, exact along 256 x 256 columns"
+    return scores.joined(Scores({"volume_iou": volumes.value}, {}, {"volume_iou": backend}))
+
+
+def sampling_floor(
+    points: Float32[np.ndarray, "P 3"],
+    normals: Float32[np.ndarray, "P 3"],
+    reference: Observation,
+    *,
+    thresholds: Sequence[float],
+) -> dict[str, float]:
+    """What a perfect prediction scores: the object's own surface, sampled with another seed.
+
+    Args:
+        points: (P, 3) on the object's surface, drawn independently of the reference's.
+        normals: (P, 3) there.
+        reference: the object itself.
+        thresholds: distances of the F-score.
+    """
+    return _point_scores(points, normals, reference, thresholds).values
 
 
 def as_images(rgb: UInt8[np.ndarray, "N H W 3"]) -> Float[Tensor, "N 3 H W"]:
@@ -89,11 +124,15 @@ def as_images(rgb: UInt8[np.ndarray, "N H W 3"]) -> Float[Tensor, "N 3 H W"]:
     return torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2))).float() / 255.0
 
 
-def _image_scores(
-    prediction: Observation, reference: Observation
-) -> tuple[dict[str, float], dict[str, str], dict[str, str]]:
+def score_views(prediction: Observation, reference: Observation) -> Scores:
+    """Compare the pictures; a method that predicts nothing is compared with its empty ones.
+
+    Args:
+        prediction: from the views of the reference.
+        reference: the object itself.
+    """
     predicted, expected = as_images(prediction.rgb), as_images(reference.rgb)
-    seen = [torch.from_numpy(one.alpha).float() / 255.0 for one in (prediction, reference)]
+    seen = [torch.from_numpy(side.alpha).float() / 255.0 for side in (prediction, reference)]
     depths = depth_error(torch.from_numpy(prediction.depth), torch.from_numpy(reference.depth))
     values = {
         "psnr": float(psnr(predicted, expected).mean()),
@@ -114,18 +153,21 @@ def _image_scores(
         undefined["psnr"] = "all pictures are equal"
     own = f"torch {version('torch')}"
     backends = dict.fromkeys(values, own) | {"ssim": f"scikit-image {version('scikit-image')}"}
-    return values, undefined, backends
+    return Scores(values, undefined, backends)
 
 
 def _point_scores(
-    prediction: Observation, reference: Observation, thresholds: Sequence[float]
-) -> tuple[dict[str, float], dict[str, str]]:
-    neighbours = find_nearest_neighbours(prediction.points, reference.points)
-    distances = chamfer(prediction.points, reference.points, neighbours)
+    points: Float32[np.ndarray, "P 3"],
+    normals: Float32[np.ndarray, "P 3"],
+    reference: Observation,
+    thresholds: Sequence[float],
+) -> Scores:
+    neighbours = find_nearest_neighbours(points, reference.points)
+    distances = chamfer(points, reference.points, neighbours)
     values = {
         "chamfer_distance": distances.distance,
         "chamfer_squared": distances.squared,
-        "normal_consistency": normal_consistency(neighbours, prediction.normals, reference.normals),
+        "normal_consistency": normal_consistency(neighbours, normals, reference.normals),
     }
     for scored in f_score(neighbours, thresholds):
         values[f"f_score@{scored.threshold:g}"] = scored.f_score
@@ -135,4 +177,4 @@ def _point_scores(
     backends = dict.fromkeys(values, tree) | dict.fromkeys(
         ("chamfer_distance", "chamfer_squared"), distances.backend
     )
-    return values, backends
+    return Scores(values, {}, backends)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,13 +20,20 @@ from lrm_core.evaluation.network_metrics import (
 )
 from lrm_core.evaluation.protocol import Protocol, load_protocol
 from lrm_core.evaluation.runner import EvaluationResult, ScoreObject, evaluate
+from lrm_core.evaluation.setups import Setup, setups_of
 from lrm_core.metrics.metric_weights import WeightsFile
 from lrm_core.metrics.registry import find_metric
 from lrm_core.parallel import Engine, one_per_core
 from lrm_core.reporting.metric_report import MetricReport, report_folder, write_report
 from lrm_core.reporting.provenance import provenance
 
-_DEFAULT_PROTOCOLS = {"gso": "gso-v1", "procedural": "procedural-v1", "folder": "folder-v1"}
+_DEFAULT_PROTOCOLS = {
+    "gso": "gso-v1",
+    "procedural": "procedural-v1",
+    "folder": "folder-v1",
+    "views": "lrm2023-views",
+}
+_NEEDS_A_PLACE = ("folder", "views")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +41,7 @@ class EvaluationRequest:
     """What is to be evaluated.
 
     Attributes:
-        dataset: gso, procedural, or folder:DIR.
+        dataset: gso, procedural, folder:DIR, or views:DATASET (several with commas).
         methods: names of predictors.
         protocol: name or .yaml file; None for the dataset's own.
         metrics: names; None for the protocol's.
@@ -42,10 +49,11 @@ class EvaluationRequest:
         objects: names; ["all"] for all that are there; None for the protocol's.
         limit: the first so many objects only.
         up: up axis of meshes in a folder.
-        options: of the predictors.
+        options: how predictors are loaded.
         weights_dir: folder of weights of metric networks.
         download: whether those may be downloaded.
         require_all: a metric that cannot be computed is an error.
+        comparisons: score methods in other ways than the protocol's too, see `setups_of`.
     """
 
     dataset: str
@@ -60,6 +68,7 @@ class EvaluationRequest:
     weights_dir: Path | None = None
     download: bool = True
     require_all: bool = False
+    comparisons: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,15 +79,17 @@ class EvaluationSession:
         protocol: how methods are scored.
         collection: the objects.
         metrics: names of those that are reported.
-        predictors: the methods by name, loaded.
-        options: of the predictors.
-        networks: that score too.
+        setups: the methods and how they are scored.
+        predictors: label of the setup -> its method, loaded.
+        options: how predictors are loaded.
+        networks: score pictures too.
         unavailable: metric -> why it cannot be computed.
     """
 
     protocol: Protocol
     collection: Collection
     metrics: tuple[str, ...]
+    setups: tuple[Setup, ...]
     predictors: dict[str, Predictor]
     options: PredictorOptions
     networks: tuple[MetricNetwork, ...]
@@ -98,12 +109,12 @@ class EvaluationSession:
             workers: processes; None for one per core.
             engine: where they run.
             cache: folder of predictions and scores; None computes all anew.
-            on_object: receives the name of every object that is done.
+            on_object: called with the name of each object that is done.
         """
         scorer = ScoreObject(
             self.protocol,
             self.collection,
-            tuple(self.predictors),
+            self.setups,
             self.options,
             cache,
             self.networks,
@@ -111,33 +122,33 @@ class EvaluationSession:
         return evaluate(scorer, workers=one_per_core(workers), engine=engine, on_object=on_object)
 
     def write_reports(self, result: EvaluationResult, out: Path) -> dict[str, MetricReport]:
-        """Build and write the report of every method.
+        """Build and write the report of every setup.
 
         Args:
-            result: of `run`.
+            result: what `run` returned.
             out: folder of reports.
 
         Returns:
-            reports by method; each lies in `report_folder(out, report)`.
+            reports by label; each lies in `report_folder(out, report)`.
         """
         origin = provenance(self.options.device) | {
             "seed": self.options.seed,
             "metric_weights": {network.name: network.sha256 for network in self.networks},
         }
         reports = {}
-        for name, predictor in self.predictors.items():
+        for setup in self.setups:
             report, table = build_report(
                 self.protocol,
                 self.collection,
-                predictor,
+                self.predictors[setup.label],
                 result,
-                name,
+                setup,
                 origin,
                 metrics=self.metrics,
                 unavailable={key: value.reason for key, value in self.unavailable.items()},
             )
             write_report(report_folder(out, report), report, table)
-            reports[name] = report
+            reports[setup.label] = report
         return reports
 
 
@@ -165,8 +176,18 @@ def open_session(
     collection = find_objects(
         protocol, root=root, names=request.objects, limit=request.limit, up=request.up
     )
-    methods = tuple(dict.fromkeys(request.methods))
-    predictors = {name: load_predictor(name, request.options) for name in methods}
+    options = request.options
+    if protocol.input_view.varied is not None:  # nobody is told such a camera
+        options = replace(options, framing="crop")
+    setups: list[Setup] = []
+    predictors: dict[str, Predictor] = {}
+    for method in dict.fromkeys(request.methods):
+        predictor = load_predictor(method, options)
+        for setup in setups_of(method, predictor, protocol, comparisons=request.comparisons):
+            setups.append(setup)
+            wanted = setup.options(options)
+            same = wanted == options
+            predictors[setup.label] = predictor if same else load_predictor(method, wanted)
     networks, unavailable = locate_networks(
         protocol,
         metrics,
@@ -181,20 +202,22 @@ def open_session(
         for network in networks:
             load_network(network)  # what cannot be loaded is to be known now
     return EvaluationSession(
-        protocol, collection, metrics, predictors, request.options, networks, unavailable
+        protocol, collection, metrics, tuple(setups), predictors, options, networks, unavailable
     )
 
 
-def _protocol_and_root(request: EvaluationRequest) -> tuple[Protocol, Path | None]:
-    kind, _, folder = request.dataset.partition(":")
-    if kind not in _DEFAULT_PROTOCOLS or (kind == "folder") != bool(folder):
+def _protocol_and_root(request: EvaluationRequest) -> tuple[Protocol, Path | str | None]:
+    kind, _, place = request.dataset.partition(":")
+    if kind not in _DEFAULT_PROTOCOLS or (kind in _NEEDS_A_PLACE) != bool(place):
         raise ConfigError(
             f"--dataset: there is no dataset '{request.dataset}'",
-            hint="gso, procedural or folder:DIR",
+            hint="gso, procedural, folder:DIR or views:DATASET",
         )
     protocol = load_protocol(request.protocol or _DEFAULT_PROTOCOLS[kind])
     if protocol.dataset != kind:
         raise ConfigError(
             f"protocol {protocol.name} is for the dataset {protocol.dataset}, not {kind}"
         )
-    return protocol, Path(folder) if folder else request.data_root
+    if kind == "views":  # URLs, not paths
+        return protocol, place
+    return protocol, Path(place) if place else request.data_root

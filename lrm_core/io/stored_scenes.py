@@ -1,28 +1,21 @@
-"""Textured scenes kept exactly as they are, for caches: every part, number and texel.
+"""Textured scenes as named arrays, for caches: every part, number and texel as it is.
 
-Mesh formats round, merge and re-encode; this one is a safetensors file of the arrays.
+Mesh formats round, merge and re-encode.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from lrm_core.errors import InputError
-from lrm_core.io.atomic_write import replacing
 from lrm_core.structures.scene import Material, Scene, ScenePart
 
 
-def store_scene(path: Path, scene: Scene) -> None:
-    """Write a scene; an older file is replaced in one step.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+def scene_arrays(scene: Scene) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """A scene as named arrays, and its materials as plain values; see `scene_from_arrays`."""
     arrays: dict[str, np.ndarray] = {}
     materials = []
     for index, part in enumerate(scene.parts):
@@ -46,30 +39,30 @@ def store_scene(path: Path, scene: Scene) -> None:
                 "wrap": material.wrap,
             }
         )
-    with replacing(path) as temporary:
-        save_file(arrays, temporary, metadata={"materials": json.dumps(materials)})
+    return arrays, materials
 
 
-def read_stored_scene(path: Path) -> Scene:
-    """Read a scene of `store_scene`.
+def scene_from_arrays(
+    arrays: Mapping[str, np.ndarray], materials: Sequence[Mapping[str, Any]]
+) -> Scene:
+    """The scene of `scene_arrays`.
 
     Raises:
-        InputError: no such file, or not one of `store_scene`.
+        InputError: these are not the arrays and materials of a scene.
     """
     try:
-        with safe_open(path, framework="np") as file:
-            materials = json.loads(file.metadata()["materials"])
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return Scene(
             tuple(
                 ScenePart(
                     vertices=arrays[f"{index}.vertices"],
                     faces=arrays[f"{index}.faces"],
                     material=Material(
-                        base_color=tuple(material.pop("base_color")),
-                        wrap=tuple(material.pop("wrap", ("REPEAT", "REPEAT"))),
+                        **{
+                            **material,
+                            "base_color": tuple(material["base_color"]),
+                            "wrap": tuple(material["wrap"]),
+                        },
                         texture=arrays.get(f"{index}.texture"),
-                        **material,
                     ),
                     uv=arrays.get(f"{index}.uv"),
                     vertex_colors=arrays.get(f"{index}.vertex_colors"),
@@ -77,5 +70,5 @@ def read_stored_scene(path: Path) -> Scene:
                 for index, material in enumerate(materials)
             )
         )
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a stored scene ({error})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"not the arrays of a scene ({error})") from error

@@ -91,5 +91,5 @@ def chamfer_by_kaolin(
     return Chamfer(
         squared=float(kaolin_distance(*points, squared=True)),
         distance=float(kaolin_distance(*points, squared=False)),
-        backend=f"kaolin {version('kaolin')}, float32, {torch.cuda.get_device_name()}",
+        backend=f"kaolin {version('kaolin')}, float32, cuda",
     )

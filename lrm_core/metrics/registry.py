@@ -9,7 +9,7 @@ from typing import Literal
 from lrm_core.errors import ConfigError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """One reported number.
 
@@ -17,21 +17,21 @@ class Metric:
         name: as in reports and on the command line.
         label: as in tables.
         direction: whether higher or lower values are better.
-        unit: empty for a pure number; lengths and areas are those of the protocol's frame.
         definition: one line; the file named like the metric says it in full.
         source: who defined it.
         scope: one value per object, or one per set of objects.
         input: whether it compares rendered images, sampled surface points or closed surfaces.
+        unit: empty for a pure number; lengths and areas are those of the protocol's frame.
     """
 
     name: str
     label: str
     direction: Literal["higher", "lower"]
-    unit: str
     definition: str
     source: str
     scope: Literal["object", "set"]
     input: Literal["images", "points", "surfaces"]
+    unit: str = ""
 
 
 _TANKS_AND_TEMPLES = "Knapitsch et al., Tanks and Temples (2017), equations 3 to 5"
@@ -40,154 +40,157 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric(
-            "psnr",
-            "PSNR",
-            "higher",
-            "dB",
-            "-10 log10 of the mean squared error over all pixels and channels, mean over views",
-            "ITU-T J.340; LRM, appendix C",
-            "object",
-            "images",
+            name="psnr",
+            label="PSNR",
+            direction="higher",
+            unit="dB",
+            definition=(
+                "-10 log10 of the mean squared error over all pixels and channels, mean over views"
+            ),
+            source="ITU-T J.340; LRM, appendix C",
+            scope="object",
+            input="images",
         ),
         Metric(
-            "ssim",
-            "SSIM",
-            "higher",
-            "",
-            "Gaussian window 11 x 11, sigma 1.5, mean over channels, pixels and views",
-            "Wang et al., Image Quality Assessment (2004)",
-            "object",
-            "images",
+            name="ssim",
+            label="SSIM",
+            direction="higher",
+            definition="Gaussian window 11 x 11, sigma 1.5, mean over channels, pixels and views",
+            source="Wang et al., Image Quality Assessment (2004)",
+            scope="object",
+            input="images",
         ),
         Metric(
-            "lpips",
-            "LPIPS",
-            "lower",
-            "",
-            "weighted squared differences of unit-length deep features, mean over views",
-            "Zhang et al. (2018), package lpips, version 0.1",
-            "object",
-            "images",
+            name="lpips",
+            label="LPIPS",
+            direction="lower",
+            definition="weighted squared differences of unit-length deep features, mean over views",
+            source="Zhang et al. (2018), package lpips, version 0.1",
+            scope="object",
+            input="images",
         ),
         Metric(
-            "clip_similarity",
-            "CLIP similarity",
-            "higher",
-            "",
-            "cosine between the CLIP image embeddings of a view and its reference, mean over views",
-            "Radford et al. (2021), package open_clip; LRM, appendix C",
-            "object",
-            "images",
+            name="clip_similarity",
+            label="CLIP similarity",
+            direction="higher",
+            definition=(
+                "cosine between the CLIP image embeddings of a view and its reference, "
+                "mean over views"
+            ),
+            source="Radford et al. (2021), package open_clip; LRM, appendix C",
+            scope="object",
+            input="images",
         ),
         Metric(
-            "fid",
-            "FID",
-            "lower",
-            "",
-            "Frechet distance between Gaussians fitted to the Inception features of all views",
-            "Heusel et al. (2017), network and weights of package pytorch-fid",
-            "set",
-            "images",
+            name="fid",
+            label="FID",
+            direction="lower",
+            definition=(
+                "Frechet distance between Gaussians fitted to the Inception features of all views"
+            ),
+            source="Heusel et al. (2017), network and weights of package pytorch-fid",
+            scope="set",
+            input="images",
         ),
         Metric(
-            "silhouette_iou",
-            "Silhouette IoU",
-            "higher",
-            "",
-            "intersection over union of the pixels at least half covered, mean over views",
-            "Jaccard (1912)",
-            "object",
-            "images",
+            name="silhouette_iou",
+            label="Silhouette IoU",
+            direction="higher",
+            definition=(
+                "intersection over union of the pixels at least half covered, mean over views"
+            ),
+            source="Jaccard (1912)",
+            scope="object",
+            input="images",
         ),
         Metric(
-            "depth_error",
-            "Depth error",
-            "lower",
-            "length",
-            "mean absolute depth difference where both see the object, mean over views",
-            "Eigen et al. (2014)",
-            "object",
-            "images",
+            name="depth_error",
+            label="Depth error",
+            direction="lower",
+            unit="length",
+            definition="mean absolute depth difference where both see the object, mean over views",
+            source="Eigen et al. (2014)",
+            scope="object",
+            input="images",
         ),
         Metric(
-            "depth_coverage",
-            "Depth coverage",
-            "higher",
-            "",
-            "share of the reference's pixels at which the prediction is seen too, mean over views",
-            "to be read with the depth error, which leaves all other pixels out",
-            "object",
-            "images",
+            name="depth_coverage",
+            label="Depth coverage",
+            direction="higher",
+            definition=(
+                "share of the reference's pixels at which the prediction is seen too, "
+                "mean over views"
+            ),
+            source="to be read with the depth error, which leaves all other pixels out",
+            scope="object",
+            input="images",
         ),
         Metric(
-            "chamfer_squared",
-            "Chamfer (squared)",
-            "lower",
-            "length^2",
-            "sum of both directions' mean squared nearest distances",
-            "Kaolin, kaolin.metrics.pointcloud.chamfer_distance",
-            "object",
-            "points",
+            name="chamfer_squared",
+            label="Chamfer (squared)",
+            direction="lower",
+            unit="length^2",
+            definition="sum of both directions' mean squared nearest distances",
+            source="Kaolin, kaolin.metrics.pointcloud.chamfer_distance",
+            scope="object",
+            input="points",
         ),
         Metric(
-            "chamfer_distance",
-            "Chamfer",
-            "lower",
-            "length",
-            "sum of both directions' mean nearest distances",
-            "Kaolin, kaolin.metrics.pointcloud.chamfer_distance with squared=False",
-            "object",
-            "points",
+            name="chamfer_distance",
+            label="Chamfer",
+            direction="lower",
+            unit="length",
+            definition="sum of both directions' mean nearest distances",
+            source="Kaolin, kaolin.metrics.pointcloud.chamfer_distance with squared=False",
+            scope="object",
+            input="points",
         ),
         Metric(
-            "f_score",
-            "F-score",
-            "higher",
-            "",
-            "harmonic mean of precision and recall at a distance",
-            _TANKS_AND_TEMPLES,
-            "object",
-            "points",
+            name="f_score",
+            label="F-score",
+            direction="higher",
+            definition="harmonic mean of precision and recall at a distance",
+            source=_TANKS_AND_TEMPLES,
+            scope="object",
+            input="points",
         ),
         Metric(
-            "precision",
-            "Precision",
-            "higher",
-            "",
-            "share of predicted points within a distance of the reference",
-            _TANKS_AND_TEMPLES,
-            "object",
-            "points",
+            name="precision",
+            label="Precision",
+            direction="higher",
+            definition="share of predicted points within a distance of the reference",
+            source=_TANKS_AND_TEMPLES,
+            scope="object",
+            input="points",
         ),
         Metric(
-            "recall",
-            "Recall",
-            "higher",
-            "",
-            "share of reference points within a distance of the prediction",
-            _TANKS_AND_TEMPLES,
-            "object",
-            "points",
+            name="recall",
+            label="Recall",
+            direction="higher",
+            definition="share of reference points within a distance of the prediction",
+            source=_TANKS_AND_TEMPLES,
+            scope="object",
+            input="points",
         ),
         Metric(
-            "normal_consistency",
-            "Normal consistency",
-            "higher",
-            "",
-            "mean |cos| between the normals of nearest neighbours, mean of both directions",
-            "Mescheder et al., Occupancy Networks (2019), section 4",
-            "object",
-            "points",
+            name="normal_consistency",
+            label="Normal consistency",
+            direction="higher",
+            definition=(
+                "mean |cos| between the normals of nearest neighbours, mean of both directions"
+            ),
+            source="Mescheder et al., Occupancy Networks (2019), section 4",
+            scope="object",
+            input="points",
         ),
         Metric(
-            "volume_iou",
-            "Volume IoU",
-            "higher",
-            "",
-            "intersection over union of the enclosed volumes, closed meshes only",
-            "Mescheder et al., Occupancy Networks (2019), section 4",
-            "object",
-            "surfaces",
+            name="volume_iou",
+            label="Volume IoU",
+            direction="higher",
+            definition="intersection over union of the enclosed volumes, closed meshes only",
+            source="Mescheder et al., Occupancy Networks (2019), section 4",
+            scope="object",
+            input="surfaces",
         ),
     )
 }
@@ -217,7 +220,7 @@ def find_metric(name: str) -> Metric:
             raise ConfigError(f"'{name}': {plain} is not measured at a distance")
         return metric
     if not at or not _is_positive(distance):
-        raise ConfigError(f"'{name}' names no distance", hint=f"for example: {plain}@0.1")
+        raise ConfigError(f"'{name}' does not name a distance", hint=f"for example: {plain}@0.1")
     return replace(metric, name=name, label=f"{metric.label} @ {distance}")
 
 

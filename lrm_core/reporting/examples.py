@@ -17,7 +17,7 @@ class ChosenObject:
     """An object that stands for others.
 
     Attributes:
-        name: of the object.
+        name: the object's name.
         rank: why it was chosen.
         metric: by which metric.
     """
@@ -32,9 +32,9 @@ class ObjectPictures:
     """What is shown of an object.
 
     Attributes:
-        name: of the object.
+        name: the object's name.
         picture: the input picture, WebP.
-        labels: of the views, such as `54°, 20°` (azimuth from the input view, elevation).
+        labels: where views are from, such as `54°, 20°` (azimuth from the input view, elevation).
         views: the object from there, WebP.
         mesh: the object for a 3D viewer, GLB; None where it cannot be shown.
     """
@@ -52,7 +52,7 @@ class Example:
 
     Attributes:
         chosen: which object, and why.
-        pictures: of the object itself.
+        pictures: the object itself.
         views: the prediction from the same places, WebP; none where there is no prediction.
         mesh: the prediction for a 3D viewer, GLB, or None.
         remark: why something is missing, or empty.
@@ -75,7 +75,7 @@ def choose_objects(
     chosen.
 
     Args:
-        report: of the method.
+        report: the method's report.
         scores: its per-object table.
         metric: name of the metric to judge by.
     """

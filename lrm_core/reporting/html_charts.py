@@ -40,7 +40,7 @@ class Strip:
         y: middle of the strip.
         box: x of smallest value, lower quartile, median, upper quartile, largest value; None
             where there is no value.
-        dots: of all objects, or none where there are too many to draw.
+        dots: all objects, or none where there are too many to draw.
         summary: the box in words.
     """
 
@@ -59,7 +59,7 @@ class StripChart:
     Attributes:
         strips: from top to bottom.
         ticks: (x, text) of the axis.
-        height: of the drawing.
+        height: height of the drawing.
     """
 
     strips: tuple[Strip, ...]
@@ -85,8 +85,8 @@ class BarChart:
 
     Attributes:
         bars: one unit wide each.
-        width: of the drawing: as many units as there are bars.
-        height: of the drawing; no gain lies in the middle.
+        width: width of the drawing: as many units as there are bars.
+        height: height of the drawing; no gain lies in the middle.
         largest: gain or loss that reaches an edge.
     """
 

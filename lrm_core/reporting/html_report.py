@@ -71,8 +71,8 @@ def write_page(
         path: the file.
         reports: one per method.
         scores: their per-object tables.
-        metric: whose gains are drawn object by object.
-        examples: of each method, or none at all.
+        metric: the one whose gains are drawn object by object.
+        examples: pictures for each method, or none at all.
         published: tables of papers on the same dataset, shown apart.
 
     Raises:
@@ -96,7 +96,9 @@ def render_page(
     """The page as text; see `write_page`."""
     require_one_protocol(reports)
     labels = _labels(reports)
-    metrics = {name: one.direction for report in reports for name, one in report.metrics.items()}
+    metrics = {
+        name: summary.direction for report in reports for name, summary in report.metrics.items()
+    }
     tables = [table.set_index("object") for table in scores]
     charts: dict[str, StripChart | None] = {
         name: strip_chart(
@@ -122,7 +124,13 @@ def render_page(
         objects=_object_counts(reports),
         licences=list(dict.fromkeys(report.dataset["licence"] for report in reports)),
         methods=[
-            {"label": label, "report": report, "cells": cells}
+            {
+                "label": label,
+                "report": report,
+                "cells": cells,
+                "count": report.count,
+                "scored_as": report.scored_as,
+            }
             for label, report, cells in zip(labels, reports, rows, strict=True)
         ],
         metrics={name: _ARROWS[direction] for name, direction in metrics.items()},
@@ -135,6 +143,12 @@ def render_page(
         published=published or {},
         published_mark=MARK,
         arrows=_ARROWS,
+        floors={
+            name: value
+            for report in reports
+            for name, value in report.sampling_floor.items()
+            if name in metrics
+        },
         provenance=_grouped_provenance(reports, labels),
         style=(files / "page.css").read_text("utf-8"),
         scripts=scripts,
@@ -195,21 +209,35 @@ def _score_rows(
     rows: list[dict[str, _Cell]] = [{} for _ in reports]
     for name in metrics:
         found = [report.metrics.get(name) for report in reports]
-        means = [one.mean for one in found if one is not None and one.mean is not None]
-        higher = any(one is not None and one.direction == "higher" for one in found)
+        known = [summary for summary in found if summary is not None]
+        means = [summary.mean for summary in known if summary.mean is not None]
+        higher = any(summary.direction == "higher" for summary in known)
         best = (max if higher else min)(means) if len(means) > 1 else None
-        for row, report, one in zip(rows, reports, found, strict=True):
-            if one is None or one.mean is None:
-                reason = "not asked for" if one is None else one.unavailable or "no value"
+        for row, report, summary in zip(rows, reports, found, strict=True):
+            if summary is None or summary.mean is None:
+                reason = "not evaluated" if summary is None else summary.unavailable or "no value"
                 text = f"{name}: {reason}"
                 if text not in notes:
                     notes.append(text)
-                row[name] = _Cell("n/a", "", None, False, reason, notes.index(text) + 1)
+                row[name] = _Cell(
+                    mean="n/a",
+                    interval="",
+                    num=None,
+                    best=False,
+                    reason=reason,
+                    note=notes.index(text) + 1,
+                )
             else:
-                known = one.low is not None and one.high is not None
-                interval = f"{_number(one.low)} to {_number(one.high)}" if known else ""
-                num = None if one.num == report.num_objects else one.num
-                row[name] = _Cell(_number(one.mean), interval, num, one.mean == best, "", 0)
+                ends = (summary.low, summary.high)
+                interval = "" if None in ends else " to ".join(map(_number, ends))
+                row[name] = _Cell(
+                    mean=_number(summary.mean),
+                    interval=interval,
+                    num=summary.num if summary.num < report.num_objects else None,
+                    best=summary.mean == best,
+                    reason="",
+                    note=0,
+                )
     return rows, notes
 
 
@@ -217,7 +245,7 @@ def _backends(
     reports: Sequence[MetricReport], labels: Sequence[str], metrics: Sequence[str]
 ) -> list[tuple[str, list[tuple[str, str]]]]:
     """Metric -> (backend, methods it computed the metric of), for those that have values."""
-    found = []
+    backends = []
     for name in metrics:
         methods: dict[str, list[str]] = {}
         for report, label in zip(reports, labels, strict=True):
@@ -225,8 +253,9 @@ def _backends(
             if summary is not None and summary.mean is not None:
                 methods.setdefault(summary.backend, []).append(label)
         if methods:
-            found.append((name, [(one, ", ".join(of)) for one, of in methods.items()]))
-    return found
+            labels_of = [(backend, ", ".join(names)) for backend, names in methods.items()]
+            backends.append((name, labels_of))
+    return backends
 
 
 def _shown_examples(
@@ -264,8 +293,10 @@ def _values_of(table: pd.DataFrame, name: str, metrics: Sequence[str]) -> list[t
     """The scores of an object that it has."""
     if name not in table.index:
         return []
-    values = table.loc[[name], [one for one in metrics if one in table]].dropna(axis="columns")
-    return [(str(one), float(value)) for one, value in values.iloc[0].items()]
+    values = table.loc[[name], [metric for metric in metrics if metric in table]].dropna(
+        axis="columns"
+    )
+    return [(str(metric), float(value)) for metric, value in values.iloc[0].items()]
 
 
 def _pairs(
@@ -281,7 +312,7 @@ def _pairs(
             differences = compare([reports[0], reports[at]], [scores[0], scores[at]])
         except NotComparableError:  # no object in common
             continue
-        by_name = {one.metric: one for one in differences}
+        by_name = {difference.metric: difference for difference in differences}
         drawn = by_name.get(metric) or by_name.get("psnr")
         bars = [] if drawn is None else [(drawn, bar_chart(drawn))]
         pairs.append(_Pair(labels[0], labels[at], differences, bars))
@@ -296,7 +327,7 @@ def _grouped_provenance(
     for report, label in zip(reports, labels, strict=True):
         key = json.dumps(report.provenance, sort_keys=True)
         groups.setdefault(key, ([], report.provenance))[0].append(label)
-    return [(", ".join(of), content) for of, content in groups.values()]
+    return [(", ".join(names), content) for names, content in groups.values()]
 
 
 def _number(value: float | None) -> str:

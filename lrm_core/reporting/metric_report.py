@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ SCHEMA_VERSION = 1
 REPORT, SCORES = "report.json", "scores.parquet"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MetricSummary:
     """One metric over all objects.
 
@@ -31,21 +31,21 @@ class MetricSummary:
         direction: whether higher or lower values are better.
         num: objects with a value.
         mean: over them; None where there is none.
-        low: lower end of the 95 % bootstrap interval of the mean.
+        low: lower end of the 95 % interval of the mean (`intervals.mean_interval`), or None.
         high: upper end.
         median: over them.
-        std: standard deviation over them.
+        std: standard deviation over them; None of one object.
         backend: what computed it.
         unavailable: why there is no value at all, or None.
     """
 
     direction: Literal["higher", "lower"]
-    num: int
-    mean: float | None
-    low: float | None
-    high: float | None
-    median: float | None
-    std: float | None
+    num: int = 0
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    median: float | None = None
+    std: float | None = None
     backend: str
     unavailable: str | None = None
 
@@ -57,11 +57,13 @@ class MetricReport:
     Attributes:
         protocol: name, version, sha256 and content.
         dataset: name, licence, objects, missing (of the protocol's list).
-        method: name, licence, source, fingerprint, alignment.
+        method: name, licence, source, fingerprint, alignment, and how it was scored.
         metrics: name -> summary, in the protocol's order.
         failures: object -> why the method or the object failed.
         notes: object -> what else is worth knowing.
         provenance: versions, machine, seeds, state of the repository.
+        sampling_floor: metric of surface points -> mean score of the references' own surfaces,
+            sampled with another seed: no method can be better.
     """
 
     protocol: dict[str, Any]
@@ -71,11 +73,54 @@ class MetricReport:
     failures: dict[str, str]
     notes: dict[str, list[str]]
     provenance: dict[str, Any]
+    sampling_floor: dict[str, float] = field(default_factory=dict)
 
     @property
     def num_objects(self) -> int:
         """Objects that were evaluated."""
         return len(self.dataset["objects"])
+
+    @property
+    def count(self) -> str:
+        """Objects that were evaluated, and of how many where the protocol names more."""
+        evaluated = set(self.dataset["objects"])
+        listed = set(self.protocol.get("content", {}).get("objects", ()))
+        # a protocol without a list takes all that there are, usable or not
+        listed = listed or evaluated | {*self.dataset["missing"], *self.failures}
+        if listed <= evaluated:
+            return str(len(evaluated))
+        if evaluated <= listed:
+            return f"{len(evaluated)} of {len(listed)}"
+        return f"{len(evaluated)} ({len(evaluated & listed)} of the protocol's {len(listed)})"
+
+    @property
+    def scored_as(self) -> dict[str, str]:
+        """How the method was scored: what was rendered, and how it was aligned."""
+        views = str(self.method.get("views", "mesh"))  # older reports rendered meshes only
+        level = self.method.get("iso_level")
+        if level is not None:
+            views += f", iso level {level:g}"
+        if self.method.get("photo_colors"):
+            views += ", photo colors"
+        if "aligned" in self.method:
+            aligned = self.method["aligned"] or "no"
+        else:  # an older report says what the protocol does and what the method promises
+            geometry = self.protocol.get("content", {}).get("geometry", {}).get("alignment")
+            promised = self.method.get("alignment") == "canonical"
+            unaligned = geometry == "none" or (geometry == "free_methods" and promised)
+            aligned = "no" if unaligned else "search and ICP" if geometry else "unknown"
+        return {"views": views, "aligned": aligned}
+
+    def cell(self, metric: str) -> str:
+        """A mean as tables show it: with its interval, and its n where objects have no value."""
+        summary = self.metrics.get(metric)
+        if summary is None or summary.mean is None:
+            return "n/a"
+        text = f"{summary.mean:.4g}"
+        if summary.low is not None and summary.high is not None:
+            text += f" [{summary.low:.4g}, {summary.high:.4g}]"
+        short = summary.num < self.num_objects
+        return f"{text} (n = {summary.num} of {self.num_objects})" if short else text
 
 
 def report_folder(reports: Path, report: MetricReport) -> Path:

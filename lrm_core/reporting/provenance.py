@@ -26,6 +26,7 @@ def provenance(device: str) -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "device": device,
+        "gpu": _gpu(device),
         "git": _git_state(),
     }
 
@@ -44,6 +45,15 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
+
+
+def _gpu(device: str) -> str | None:
+    """Name of the GPU that a device stands for; None for any other device."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    return str(torch.cuda.get_device_name(device))
 
 
 def _git_state() -> dict[str, Any] | None:

@@ -95,7 +95,7 @@ def parse_published(values: dict[str, Any], *, origin: str) -> PublishedTable:
 
     Args:
         values: as YAML gives them.
-        origin: for messages.
+        origin: what messages call it.
 
     Raises:
         ConfigError: an unknown key, a bad value, a value without a metric or a metric without one.

@@ -3,6 +3,9 @@
 Each metric has a band, and beside it where the band comes from: a difference within the band is
 noise (another machine, another number of threads), one beyond it is a change for the better or the
 worse. Reports are compared only where they measured the same thing in the same way.
+
+A mean over fewer objects is never an improvement: objects on which a method fails now, or has no
+value any more, are a regression whatever the mean of the others says.
 """
 
 from __future__ import annotations
@@ -20,7 +23,10 @@ from lrm_core.reporting.metric_report import MetricReport, MetricSummary
 
 Status = Literal["unchanged", "improved", "regressed", "missing", "not comparable"]
 
-_VERSION = re.compile(r"\s*\d[\w.+-]*")
+FAILURES = "failures"
+"""What the verdict on the number of failures is called."""
+
+_VERSION = re.compile(r"\s+v?\d[\w.+-]*|:\d+")
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,14 @@ class AcceptedValue:
         direction: whether higher or lower values are better.
         backend: what computed it.
         band: see `Band`.
+        num: objects that had a value; None in files of older programs, which did not keep it.
     """
 
     mean: float
     direction: Literal["higher", "lower"]
     backend: str
     band: Band
+    num: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,10 @@ class AcceptedReport:
         reason: why these values are the ones to keep.
         protocol: name, version and sha256.
         method: name of the method.
-        objects: that were evaluated.
+        objects: names of those that were evaluated.
         metrics: name -> value.
+        failures: objects on which the method failed.
+        fingerprint: the method's; None in files of older programs, which did not keep it.
     """
 
     reason: str
@@ -70,6 +80,8 @@ class AcceptedReport:
     method: str
     objects: tuple[str, ...]
     metrics: dict[str, AcceptedValue]
+    failures: int = 0
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,12 +89,12 @@ class Verdict:
     """What became of one metric.
 
     Attributes:
-        metric: its name.
-        status: regressed where it moved beyond the band for the worse.
-        accepted: the older mean, or None.
-        measured: the newer mean, or None.
+        metric: its name, or `FAILURES`.
+        status: regressed where it moved beyond the band for the worse, or over fewer objects.
+        accepted: the older mean or number of failures.
+        measured: the newer one; None where the report has none.
         band: width of the band, or None.
-        reason: why it is not comparable, missing, or the band's origin.
+        reason: why, where the status is not `unchanged`.
     """
 
     metric: str
@@ -99,7 +111,7 @@ def accept(report: MetricReport, *, reason: str, bands: Mapping[str, Band]) -> A
     Args:
         report: the report.
         reason: why, for those who ask later.
-        bands: of the metrics that are guarded; others are left out.
+        bands: one for each guarded metric; others are left out.
 
     Raises:
         ConfigError: no reason, a band of a metric that the report has no value of, or a width that
@@ -114,30 +126,59 @@ def accept(report: MetricReport, *, reason: str, bands: Mapping[str, Band]) -> A
             raise ConfigError(f"the report has no value of {name}, which is to be guarded")
         if not band.width > 0:
             raise ConfigError(f"the band of {name} must be above 0, got {band.width}")
-        metrics[name] = AcceptedValue(summary.mean, summary.direction, summary.backend, band)
+        metrics[name] = AcceptedValue(
+            mean=summary.mean,
+            direction=summary.direction,
+            backend=summary.backend,
+            band=band,
+            num=summary.num,
+        )
     if not metrics:
         raise ConfigError("no metric is guarded", hint="name bands, such as psnr=0.05")
     return AcceptedReport(
-        reason.strip(),
-        {key: report.protocol[key] for key in ("name", "version", "sha256")},
-        report.method["name"],
-        tuple(report.dataset["objects"]),
-        metrics,
+        reason=reason.strip(),
+        protocol={key: report.protocol[key] for key in ("name", "version", "sha256")},
+        method=report.method["name"],
+        objects=tuple(report.dataset["objects"]),
+        metrics=metrics,
+        failures=len(set(report.failures) & set(report.dataset["objects"])),
+        fingerprint=report.method.get("fingerprint"),
     )
 
 
 def check_regression(report: MetricReport, accepted: AcceptedReport) -> list[Verdict]:
-    """Compare every guarded metric of a report with its accepted value."""
-    obstacle = _obstacle(report, accepted)
+    """Compare every guarded metric of a report, and its failures, with what was accepted."""
+    other_method = _other_protocol_or_method(report, accepted)
+    obstacle = other_method or _other_objects(report, accepted)
     return [
-        _verdict(name, report.metrics.get(name), value, obstacle)
-        for name, value in accepted.metrics.items()
+        *(
+            _verdict(name, report.metrics.get(name), value, obstacle)
+            for name, value in accepted.metrics.items()
+        ),
+        _failures(report, accepted, other_method),
     ]
+
+
+def method_change(report: MetricReport, accepted: AcceptedReport) -> str | None:
+    """How the method differs from the accepted one of its name, in words; None if it does not."""
+    now, then = report.method.get("fingerprint"), accepted.fingerprint
+    if then is None:
+        return (
+            "the accepted file does not say which weights and options it is of: "
+            "renew it with `lrm evaluate accept`"
+        )
+    if now == then:
+        return None
+    return (
+        f"weights, options or version of {accepted.method} changed: fingerprint {then[:8]} then, "
+        f"{str(now)[:8]} now"
+    )
 
 
 def overall(verdicts: list[Verdict]) -> Status:
     """The one word for a check: the worst of its verdicts."""
-    order: tuple[Status, ...] = ("not comparable", "regressed", "missing", "improved")
+    # what is known to be worse is not excused by what is not known
+    order: tuple[Status, ...] = ("regressed", "missing", "not comparable", "improved")
     found = {verdict.status for verdict in verdicts}
     return next((status for status in order if status in found), "unchanged")
 
@@ -186,27 +227,43 @@ def markdown_summary(verdicts: list[Verdict], accepted: AcceptedReport) -> str:
     ]
     for verdict in verdicts:
         cells = [_number(value) for value in (verdict.accepted, verdict.measured, verdict.band)]
-        note = f" ({verdict.reason})" if verdict.status in ("missing", "not comparable") else ""
+        note = f" ({verdict.reason})" if verdict.reason else ""
         lines.append(f"| {verdict.metric} | {' | '.join(cells)} | {verdict.status}{note} |")
     return "\n".join(lines) + "\n"
 
 
-def _obstacle(report: MetricReport, accepted: AcceptedReport) -> str | None:
+def _other_protocol_or_method(report: MetricReport, accepted: AcceptedReport) -> str | None:
     """Why nothing of the two can be compared, or None."""
     then, now = accepted.protocol, report.protocol
-    if (then["name"], then["version"], then["sha256"]) != (
-        now["name"],
-        now["version"],
-        now["sha256"],
-    ):
+    if any(then[key] != now[key] for key in ("name", "version", "sha256")):
         return (
             f"protocol {then['name']} version {then['version']} ({then['sha256'][:8]}) then, "
             f"{now['name']} version {now['version']} ({now['sha256'][:8]}) now"
         )
-    objects = tuple(report.dataset["objects"])
-    if set(objects) != set(accepted.objects):
-        return f"{len(accepted.objects)} objects then, {len(objects)} now, not the same ones"
+    if report.method["name"] != accepted.method:
+        return f"{accepted.method} then, {report.method['name']} now"
     return None
+
+
+def _other_objects(report: MetricReport, accepted: AcceptedReport) -> str | None:
+    objects = tuple(report.dataset["objects"])
+    if set(objects) == set(accepted.objects):
+        return None
+    return f"{len(accepted.objects)} objects then, {len(objects)} now, not the same ones"
+
+
+def _failures(report: MetricReport, accepted: AcceptedReport, other_method: str | None) -> Verdict:
+    """The verdict on how many of the accepted objects the method failed on."""
+    num = len(set(report.failures) & set(accepted.objects))
+
+    def verdict(status: Status, reason: str = "") -> Verdict:
+        return Verdict(FAILURES, status, float(accepted.failures), float(num), 0.0, reason)
+
+    if other_method is not None:
+        return verdict("not comparable", other_method)
+    if num > accepted.failures:
+        return verdict("regressed", f"{accepted.failures} failures then, {num} now")
+    return verdict("improved" if num < accepted.failures else "unchanged")
 
 
 def _verdict(
@@ -222,16 +279,23 @@ def _verdict(
     if summary is None or mean is None:
         reason = "not in the report" if summary is None else summary.unavailable or "no value"
         return verdict("missing", reason)
+    if value.num is not None and summary.num != value.num:
+        counts = f"{value.num} objects had a value then, {summary.num} now"
+        return verdict("regressed" if summary.num < value.num else "not comparable", counts)
     if _kind(summary.backend) != _kind(value.backend):
         return verdict("not comparable", f"{value.backend} then, {summary.backend} now")
     gain = (mean - value.mean) * (1.0 if value.direction == "higher" else -1.0)
     if abs(gain) <= value.band.width:
-        return verdict("unchanged", value.band.origin)
-    return verdict("improved" if gain > 0 else "regressed", value.band.origin)
+        return verdict("unchanged", "")
+    return verdict(
+        "improved" if gain > 0 else "regressed", f"{value.mean:.4g} then, {mean:.4g} now"
+    )
 
 
 def _kind(backend: str) -> str:
-    """A backend without the versions in its name, which change with every update."""
+    """A backend without what changes with every update or machine: versions, which GPU it is."""
+    if backend.startswith("kaolin"):  # older reports name the GPU too
+        backend = ", ".join(backend.split(", ")[:2])
     return _VERSION.sub("", backend)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from lrm_core.io.atomic_write import replacing
-from lrm_core.reporting.metric_report import REPORT, MetricReport, MetricSummary, read_report
+from lrm_core.reporting.metric_report import REPORT, MetricReport, read_report
 from lrm_core.reporting.published import MARK, PublishedTable, published_on
 
 _ARROWS = {"higher": "↑", "lower": "↓"}
@@ -30,10 +30,10 @@ def reports_of_protocol(reports: Path, protocol: str) -> list[MetricReport]:
 
 
 def score_table(reports: Sequence[MetricReport]) -> pd.DataFrame:
-    """One row per method: n, then mean and 95 % interval of every metric.
+    """One row per method: n, then mean, 95 % interval and n of every metric.
 
     Args:
-        reports: of one version of one protocol.
+        reports: reports of one version of one protocol.
     """
     rows = []
     for report in reports:
@@ -41,24 +41,32 @@ def score_table(reports: Sequence[MetricReport]) -> pd.DataFrame:
             "method": report.method["name"],
             "protocol": f"{report.protocol['name']} v{report.protocol['version']}",
             "n": report.num_objects,
+            "objects": report.count,
+            **report.scored_as,
         }
         for name, summary in report.metrics.items():
             row[name] = summary.mean
             row[f"{name} low"], row[f"{name} high"] = summary.low, summary.high
+            row[f"{name} n"] = summary.num
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def readable_table(reports: Sequence[MetricReport]) -> pd.DataFrame:
-    """The same for people: one column per metric, `mean [low, high]` or n/a."""
+    """The same for people: one column per metric, `mean [low, high]` or n/a.
+
+    A mean over fewer objects than the method was evaluated on says over how many; an evaluation of
+    fewer objects than the protocol names says so in the column n.
+    """
     metrics = {name: summary for report in reports for name, summary in report.metrics.items()}
     return pd.DataFrame(
         [
             {
                 "method": report.method["name"],
-                "n": str(report.num_objects),
+                "n": report.count,
+                **report.scored_as,
                 **{
-                    f"{name} {_ARROWS[summary.direction]}": _cell(report.metrics.get(name))
+                    f"{name} {_ARROWS[summary.direction]}": report.cell(name)
                     for name, summary in metrics.items()
                 },
             }
@@ -164,6 +172,16 @@ def published_latex(tables: Mapping[str, PublishedTable]) -> str:
     )
 
 
+def _floor_note(reports: Sequence[MetricReport]) -> str:
+    """What a perfect method would score, below a table; reports over most objects say it."""
+    report = max(reports, key=lambda report: (bool(report.sampling_floor), report.num_objects))
+    known = {name: value for name, value in report.sampling_floor.items() if name in report.metrics}
+    if not known:
+        return ""
+    values = ", ".join(f"{name} {value:.4g}" for name, value in known.items())
+    return f"\nSampling floor, the references against themselves with other points: {values}.\n"
+
+
 def write_tables(reports: Path, protocol: str) -> list[Path]:
     """Write `reports/tables/PROTOCOL.{csv,md,tex}` from all reports of a protocol.
 
@@ -186,7 +204,7 @@ def write_tables(reports: Path, protocol: str) -> list[Path]:
     readable = readable_table(current)
     contents = {
         "csv": score_table(current).to_csv(index=False),
-        "md": markdown_table(readable),
+        "md": markdown_table(readable) + _floor_note(current),
         "tex": latex_table(readable),
     }
     if published:
@@ -200,11 +218,3 @@ def write_tables(reports: Path, protocol: str) -> list[Path]:
             temporary.write_text(content, "utf-8")
         written.append(path)
     return written
-
-
-def _cell(summary: MetricSummary | None) -> str:
-    if summary is None or summary.mean is None:
-        return "n/a"
-    if summary.low is None or summary.high is None:
-        return f"{summary.mean:.4g}"
-    return f"{summary.mean:.4g} [{summary.low:.4g}, {summary.high:.4g}]"

@@ -12,6 +12,7 @@ from lrm_core.evaluation.aggregate import build_report
 from lrm_core.evaluation.collection import Collection
 from lrm_core.evaluation.protocol import load_protocol
 from lrm_core.evaluation.runner import EvaluationResult, ObjectScores
+from lrm_core.evaluation.setups import Setup
 from lrm_core.reporting.metric_report import REPORT, write_report
 from lrm_core.reporting.provenance import provenance
 
@@ -35,15 +36,16 @@ def written(tmp_path: Path) -> dict:
     """A report with a value, a failure, a note and a metric that nothing could compute."""
     protocol = load_protocol("gso-v1")
     good = ObjectScores(
-        {"psnr": 17.0, "volume_iou": 0.2}, {}, {"psnr": "a", "volume_iou": "b"}, 1.0, ("slow",)
-    )
+        {"psnr": 17.0, "volume_iou": 0.2}, {}, {"psnr": "a", "volume_iou": "b"}, 1.0, ("slow",),
+        floor={"chamfer_distance": 0.02},
+    )  # fmt: skip
     failed = ObjectScores({"psnr": 12.0}, {"volume_iou": "no"}, {"psnr": "a"}, 0.0, (), "too dark")
     report, scores = build_report(
         protocol,
         Collection("gso", tmp_path, (("BAGEL", "x"), ("MK7", "y")), ("Elephant",), "CC-BY-4.0"),
         BlankPredictor(),
         EvaluationResult({"blank": {"BAGEL": good, "MK7": failed}}, {"Dino_3": "unreadable"}),
-        "blank",
+        Setup("blank"),
         provenance("cpu"),
         metrics=("psnr", "volume_iou", "lpips"),
         unavailable={"lpips": "its weights are not here"},
@@ -68,6 +70,9 @@ def test_a_written_report_follows_the_schema(validator, written: dict) -> None:
         (("protocol", "content", "views"), 3),
         (("dataset", "objects"), ["a", "a"]),
         (("method", "alignment"), "sideways"),
+        (("method", "views"), "points"),
+        (("method", "aligned"), True),
+        (("sampling_floor", "chamfer_distance"), "small"),
         (("metrics", "psnr", "direction"), "up"),
         (("metrics", "psnr", "mean"), None),  # without a reason
         (("metrics", "lpips", "unavailable"), None),
@@ -91,6 +96,14 @@ def test_nothing_may_be_left_out(validator, written: dict, key: str) -> None:
     assert not validator.is_valid(written)
 
 
-def test_committed_reports_follow_the_schema(validator) -> None:
-    for path in sorted(REPORTS.glob(f"runs/*/*/{REPORT}")):
-        validator.validate(json.loads(path.read_text("utf-8")))
+COMMITTED = sorted(REPORTS.glob(f"runs/*/*/{REPORT}"))
+
+
+def test_reports_are_committed() -> None:
+    methods = {path.parent.name for path in COMMITTED if path.parents[1].name == "gso-v1"}
+    assert methods >= {"lrm-mini", "balloon", "blank"}
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: "/".join(path.parts[-3:-1]))
+def test_committed_reports_follow_the_schema(validator, path: Path) -> None:
+    validator.validate(json.loads(path.read_text("utf-8")))

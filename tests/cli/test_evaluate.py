@@ -77,6 +77,32 @@ def test_a_second_run_gives_the_identical_report(evaluated, tmp_path: Path) -> N
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
 
 
+def small_meshes(folder: Path, names: str) -> str:
+    """The method that answers with a small tetrahedron on these objects."""
+    (folder / "meshes").mkdir(exist_ok=True)
+    for name in names:
+        (folder / "meshes" / f"{name}.obj").write_text(
+            "v -.2 -.2 -.2\nv .2 -.2 -.2\nv 0 .2 -.2\nv 0 0 .2\n"
+            "f 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n"
+        )
+    return f"external:{folder / 'meshes'}"
+
+
+def test_a_method_that_fails_on_some_objects_ends_with_exit_code_3(
+    evaluated, tmp_path: Path
+) -> None:
+    result = evaluated("-m", small_meshes(tmp_path, "1"), "--metrics", "psnr,chamfer_distance")
+    assert result.exit_code == 3, result.output
+    assert "1 of 3" in result.stderr + result.stdout
+    (table,) = (tmp_path / "reports" / "tables").glob("*.md")
+    assert "(n = 1 of 3)" in table.read_text()
+    (row,) = pd.read_csv(table.with_suffix(".csv")).to_dict("records")
+    assert (row["n"], row["psnr n"], row["chamfer_distance n"]) == (3, 3, 1)
+    fewer = evaluated("-m", "blank", "--metrics", "psnr", "--limit", "2", out="fewer")
+    assert fewer.exit_code == 0
+    assert "| 2 of 3 |" in (tmp_path / "fewer" / "tables" / "small.md").read_text()
+
+
 def test_a_damaged_model_is_caught(evaluated, lrm, tmp_path: Path) -> None:
     """The balloon accepted, then a model that answers with half a balloon's size."""
     evaluated("-m", "balloon", "--metrics", "psnr,chamfer_distance,f_score@0.1")
@@ -91,15 +117,15 @@ def test_a_damaged_model_is_caught(evaluated, lrm, tmp_path: Path) -> None:
     assert unchanged.exit_code == 0
     assert json.loads(unchanged.stdout)["status"] == "unchanged"
 
-    (tmp_path / "meshes").mkdir()
-    for name in ("0", "1", "2"):
-        (tmp_path / "meshes" / f"{name}.obj").write_text(
-            "v -.2 -.2 -.2\nv .2 -.2 -.2\nv 0 .2 -.2\nv 0 0 .2\n"
-            "f 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n"
-        )
-    damaged = evaluated("-m", f"external:{tmp_path / 'meshes'}", "--json", out="damaged")
+    damaged = evaluated("-m", small_meshes(tmp_path, "012"), "--json", out="damaged")
     assert damaged.exit_code == 0, damaged.output
     (place,) = json.loads(damaged.stdout)["reports"].values()
+    other = lrm("evaluate", "check", place["report"], "--against", str(accepted))
+    assert other.exit_code == 6
+    assert "balloon then, external:" in other.stderr
+    content = json.loads(Path(place["report"]).read_text())
+    content["method"]["name"] = "balloon"
+    Path(place["report"]).write_text(json.dumps(content))
     summary = tmp_path / "summary.md"
     caught = lrm(
         *("evaluate", "check", place["report"], "--against", str(accepted)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, NotComparableError, RegressionError
 from lrm_core.io.atomic_write import check_replaceable
+
+if TYPE_CHECKING:
+    from lrm_core.reporting.comparison import PairedDifference
 
 _SHOWN = 5
 
@@ -40,18 +43,18 @@ def compare(
         ["metric", "n", "B - A", "95 % interval", "B better on"],
         [
             [
-                one.metric,
-                str(one.num),
-                f"{one.mean:+.4g}",
-                f"[{one.low:+.4g}, {one.high:+.4g}]",
-                f"{one.better:.0%}",
+                difference.metric,
+                str(difference.num),
+                f"{difference.mean:+.4g}",
+                _interval(difference),
+                f"{difference.better:.0%}",
             ]
-            for one in differences
+            for difference in differences
         ],
         title=f"A: {reports[0].method['name']}, B: {reports[1].method['name']}",
     )
     if metric is not None:
-        chosen = [one for one in differences if one.metric == metric]
+        chosen = [difference for difference in differences if difference.metric == metric]
         if not chosen:
             raise ConfigError(f"the reports have no values of '{metric}' in common")
         moved = chosen[0].objects
@@ -61,7 +64,7 @@ def compare(
             [[name, f"{a:.4g}", f"{b:.4g}"] for name, a, b in shown],
             title=f"{metric}: greatest losses and gains of B",
         )
-    output.result({"differences": [asdict(one) for one in differences]})
+    output.result({"differences": [asdict(difference) for difference in differences]})
 
 
 def check(
@@ -78,6 +81,7 @@ def check(
     """Compare a report with accepted values: exit code 5 if a metric regressed, 6 if incomparable.
 
     A metric is unchanged while it stays within its band, which stands in the file with its origin.
+    Failures on more objects, or values of fewer objects, are regressions whatever the means say.
     """
     output = Output(as_json=as_json, quiet=quiet)
     output.result(check_against(output, report, against, summary))
@@ -86,10 +90,10 @@ def check(
 def check_against(
     output: Output, report: Path, against: Path, summary: Path | None
 ) -> dict[str, Any]:
-    """Check a report and say what came of it.
+    """Check a report and print the verdicts.
 
     Returns:
-        status and verdicts, for JSON.
+        status, verdicts and how the method changed, for JSON.
 
     Raises:
         RegressionError: a metric regressed or is missing.
@@ -100,12 +104,13 @@ def check_against(
     from lrm_core.reporting.regression import (
         check_regression,
         markdown_summary,
+        method_change,
         overall,
         read_accepted,
     )
 
-    accepted = read_accepted(against)
-    verdicts = check_regression(read_report(report), accepted)
+    accepted, measured = read_accepted(against), read_report(report)
+    verdicts = check_regression(measured, accepted)
     status = overall(verdicts)
     if summary is not None:
         with replacing(summary) as temporary:
@@ -114,31 +119,38 @@ def check_against(
         ["metric", "accepted", "measured", "band", "verdict"],
         [
             [
-                one.metric,
+                verdict.metric,
                 *(
-                    "n/a" if v is None else f"{v:.4g}"
-                    for v in (one.accepted, one.measured, one.band)
+                    "n/a" if value is None else f"{value:.4g}"
+                    for value in (verdict.accepted, verdict.measured, verdict.band)
                 ),
-                one.status,
+                verdict.status,
             ]
-            for one in verdicts
+            for verdict in verdicts
         ],
         title=f"{accepted.method} on {accepted.protocol['name']}: {status}",
     )
-    bad = [one for one in verdicts if one.status in ("regressed", "missing")]
-    if status == "not comparable":
-        raise NotComparableError(
-            f"the report cannot be compared with {against.name}: "
-            + next(one.reason for one in verdicts if one.status == "not comparable"),
-            hint="evaluate in the same way, or accept the new report",
-        )
+    change = method_change(measured, accepted)
+    if change is not None and status != "not comparable":
+        output.info(change)
+    bad = [verdict for verdict in verdicts if verdict.status in ("regressed", "missing")]
     if bad:
         raise RegressionError(
             f"{len(bad)} of {len(verdicts)} metrics regressed or are missing: "
-            + ", ".join(one.metric for one in bad),
+            + "; ".join(f"{verdict.metric} ({verdict.reason})" for verdict in bad),
             hint="`lrm evaluate compare` shows on which objects",
         )
-    return {"status": status, "verdicts": [asdict(one) for one in verdicts]}
+    if status == "not comparable":
+        raise NotComparableError(
+            f"the report cannot be compared with {against.name}: "
+            + next(v.reason for v in verdicts if v.status == "not comparable"),
+            hint="evaluate in the same way, or accept the new report",
+        )
+    return {
+        "status": status,
+        "verdicts": [asdict(verdict) for verdict in verdicts],
+        "method_change": change,
+    }
 
 
 def accept(
@@ -172,7 +184,7 @@ def accept(
             bands[name] = Band(float(width), origin.strip())
         except ValueError as error:
             raise ConfigError(
-                f"--band: '{text}' is no band", hint='write it as "psnr=0.05:spread over seeds"'
+                f"--band: '{text}' is not a band", hint='write it as "psnr=0.05:spread over seeds"'
             ) from error
         if not origin.strip():
             raise ConfigError(f"--band: '{text}' does not say where its width comes from")
@@ -180,3 +192,9 @@ def accept(
     write_accepted(out, accepted)
     output.success(f"{out}  {len(bands)} metrics of {accepted.method}")
     output.result({"accepted": str(out), "metrics": sorted(bands)})
+
+
+def _interval(difference: PairedDifference) -> str:
+    if difference.low is None or difference.high is None:
+        return "n/a"
+    return f"[{difference.low:+.4g}, {difference.high:+.4g}]"

@@ -32,7 +32,10 @@ class DataOptions:
     dataset: Annotated[
         str | None,
         typer.Option(
-            "--dataset", metavar="NAME", help="gso, procedural, or folder:DIR of your own meshes."
+            "--dataset",
+            metavar="NAME",
+            help="gso, procedural, folder:DIR of your own meshes, or views:DATASET of "
+            "`lrm preprocess` (several with commas).",
         ),
     ] = None
     protocol: Annotated[
@@ -75,6 +78,14 @@ class MetricOptions:
         bool,
         typer.Option("--require-all", help="Stop if a metric cannot be computed, not say n/a."),
     ] = False
+    comparisons: Annotated[
+        bool,
+        typer.Option(
+            "--comparisons/--no-comparisons",
+            help="Score methods in other ways than the protocol's too: mesh and radiance field, "
+            "without colors from the photo, as answered before alignment.",
+        ),
+    ] = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +203,9 @@ def run(
         return
     output = Output(as_json=as_json, quiet=quiet)
     if data.dataset is None:
-        raise ConfigError("--dataset is missing", hint="gso, procedural or folder:DIR")
+        raise ConfigError(
+            "--dataset is missing", hint="gso, procedural, folder:DIR or views:DATASET"
+        )
     methods = tuple(dict.fromkeys(method or ["lrm-mini"]))
     guarded = _guarded(against, methods)
     session = _open(output, data, measured, work, single, methods)
@@ -224,7 +237,7 @@ def run(
             **verdicts,
         }
     )
-    if result.unusable:
+    if any(report.failures for report in reports.values()):
         raise typer.Exit(PARTIAL_FAILURE)
 
 
@@ -236,7 +249,7 @@ def _open(
     single: BaselineOptions,
     methods: tuple[str, ...],
 ) -> EvaluationSession:
-    """The session, and what should be said about it first."""
+    """Open the session and print what is missing from it."""
     from lrm_core.baselines.loading import PredictorOptions
     from lrm_core.device import choose_device
     from lrm_core.evaluation.session import EvaluationRequest, open_session
@@ -255,17 +268,21 @@ def _open(
         weights_dir=measured.weights_dir,
         download=measured.download,
         require_all=measured.require_all,
+        comparisons=measured.comparisons,
     )
     session = open_session(request, on_download=lambda file: _announce(output, file))
     missing = session.collection.missing
+    for name, reason in session.collection.skipped:
+        output.info(f"{name} is skipped: {reason}")
     if missing:
         output.info(
             f"{len(missing)} of the {len(session.protocol.objects)} objects of "
             f"{session.protocol.name} are not here: the report says so, and its n is "
             f"{len(session.collection.names)}"
         )
-    for metric, lost in session.unavailable.items():
-        output.warning(f"{metric} is n/a: {lost.error.message}; {lost.error.hint}")
+    for metric, unavailable in session.unavailable.items():
+        error = unavailable.error
+        output.warning(f"{metric} is n/a: {error.message}; {error.hint}")
     return session
 
 
@@ -284,7 +301,7 @@ def _names(text: str | None) -> list[str] | None:
 
 
 def _guarded(against: Path | None, methods: Collection[str]) -> str | None:
-    """The method that accepted values are of; known before the work as it is needed after it."""
+    """The method whose values were accepted; read before the work, needed after it."""
     if against is None:
         return None
     from lrm_core.reporting.regression import read_accepted
@@ -308,7 +325,7 @@ def _announce(output: Output, file: WeightsFile) -> None:
 def _show(
     output: Output, session: EvaluationSession, reports: dict[str, MetricReport], out: Path
 ) -> dict[str, Path]:
-    """Say where reports and tables lie, show the scores, and why cells are empty.
+    """Print where reports and tables lie, the scores, and why cells are empty.
 
     Returns:
         the folder of each report.
@@ -322,11 +339,28 @@ def _show(
     for path in write_tables(out, session.protocol.name):
         output.info(f"{path}")
     rows = [
-        [metric, *(_cell(report, metric) for report in reports.values())]
-        for metric in session.metrics
+        *(
+            [key, *(report.scored_as[key] for report in reports.values())]
+            for key in ("views", "aligned")
+        ),
+        *(
+            [metric, *(report.cell(metric) for report in reports.values())]
+            for metric in session.metrics
+        ),
     ]
-    count = max(report.num_objects for report in reports.values())
-    output.table(["", *reports], rows, title=f"{session.protocol.label}, n = {count}")
+    counts = {name: report.count for name, report in reports.items()}
+    if len(set(counts.values())) == 1:
+        title = f"{session.protocol.label}, n = {next(iter(counts.values()))}"
+    else:
+        title = session.protocol.label
+        rows.insert(0, ["n", *counts.values()])
+    output.table(["", *reports], rows, title=title)
+    floor = next(iter(reports.values())).sampling_floor
+    if "chamfer_distance" in floor:
+        output.info(
+            "sampling floor (references against themselves): "
+            f"chamfer_distance {floor['chamfer_distance']:.4g}"
+        )
     reasons = {
         metric: summary.unavailable
         for report in reports.values()
@@ -339,13 +373,3 @@ def _show(
         for failed, reason in report.failures.items():
             output.warning(f"{name} on {failed}: {reason}")
     return places
-
-
-def _cell(report: MetricReport, metric: str) -> str:
-    summary = report.metrics[metric]
-    if summary.mean is None:
-        return "n/a"
-    short = f" (n={summary.num})" if summary.num != report.num_objects else ""
-    if summary.low is None or summary.high is None:
-        return f"{summary.mean:.4g}{short}"
-    return f"{summary.mean:.4g} [{summary.low:.4g}, {summary.high:.4g}]{short}"

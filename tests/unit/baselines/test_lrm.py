@@ -107,3 +107,41 @@ def test_foreign_checkpoints_predict_what_they_reconstruct(reference_dir, pictur
     scale = 144 / 0.85 / 256 * (2.0 / 0.75) * (0.5 / np.tan(np.radians(20.0))) / 1.9
     middle = np.array([155.5 / 256 - 0.5, 0.0, 0.5 - 128.0 / 256]) * 2.0 / 0.75
     assert np.allclose(part.vertices, scale * expected.vertices + middle, atol=1e-5)
+
+
+def test_the_field_of_an_answer_shows_its_mesh(mini, cropping, picture):
+    """Seen by the camera of the picture, whichever way the answer came back to it."""
+    camera = canonical_camera(48)
+    for predictor in (mini, cropping):
+        prediction = predictor.predict(picture, name="x")
+        mesh = render_scene(prediction.scene, camera).opacity[0].numpy() > 0.5
+        field = prediction.field.render(camera).opacity[0].numpy() > 0.5
+        assert (field & mesh).sum() / (field | mesh).sum() > 0.75
+    # in the frame of the crop it is elsewhere
+    field = prediction.field.field.render(camera).opacity[0].numpy() > 0.5
+    assert (field & mesh).sum() / (field | mesh).sum() < 0.6
+    assert mini.iso_level == mini.model.config.nerf.iso_level
+
+
+def test_pictures_of_unknown_cameras_are_cropped(mini, picture):
+    """A model that is not told the camera gets the object cropped, and the crop is undone."""
+    unknown = dataclasses.replace(mini, framing="crop")
+    assert silhouette_iou(unknown, picture) > 0.8
+    assert unknown.fingerprint != mini.fingerprint
+    small = np.zeros_like(picture)
+    small[64:192, 64:192] = picture[::2, ::2]
+    large, little = (unknown.predict(image, name="x").scene for image in (picture, small))
+    ratio = np.ptp(little.bounds, axis=0) / np.ptp(large.bounds, axis=0)
+    assert ratio == pytest.approx(np.full(3, 0.5), abs=0.05)
+
+
+def test_colors_of_the_photo_can_be_left_out(mini, picture):
+    plain = load_lrm_predictor("lrm-mini", resolution=64, photo_colors=False)
+    assert plain.model is mini.model
+    assert (mini.photo_colors, plain.photo_colors) == (True, False)
+    assert plain.fingerprint != mini.fingerprint
+    with_photo, without = (
+        predictor.predict(picture, name="x").scene.parts[0] for predictor in (mini, plain)
+    )
+    np.testing.assert_array_equal(with_photo.vertices, without.vertices)
+    assert np.abs(with_photo.vertex_colors - without.vertex_colors).max() > 0.02

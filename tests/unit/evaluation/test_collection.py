@@ -109,7 +109,7 @@ def test_a_folder_with_cameras_is_one_object(tmp_path: Path) -> None:
     assert found.names == ("cup", "tall")
     images, first = found.load("cup")
     assert isinstance(images, PosedImages)
-    assert len(images.files) == 3
+    assert len(images.photos) == 3
     Image.new("RGBA", (16, 16)).save(tmp_path / "cup" / "002.png")
     assert found.load("cup")[1] != first
     alone = find_objects(FOLDER, root=tmp_path / "cup")

@@ -12,9 +12,10 @@ from lrm_core.config import config_to_dict
 from lrm_core.errors import EmptyForegroundError, InputError
 from lrm_core.evaluation.collection import find_objects
 from lrm_core.evaluation.gallery import make_examples, protocol_of, viewer_mesh
+from lrm_core.evaluation.predictions import predict
 from lrm_core.evaluation.protocol import Protocol, load_protocol
 from lrm_core.evaluation.reference import make_reference
-from lrm_core.evaluation.runner import predict
+from lrm_core.evaluation.result_cache import ResultCache
 from lrm_core.geometry.scene_conversion import transform_scene
 from lrm_core.imaging.color import srgb_to_linear
 from lrm_core.reporting.examples import ChosenObject
@@ -56,6 +57,8 @@ class Method:
     licence: str = "none"
     source: str = "here"
     alignment: str = "canonical"
+    iso_level: float | None = None
+    photo_colors: bool = False
 
     def predict(self, rgba: np.ndarray, *, name: str) -> Prediction:
         if isinstance(self.answer, Exception):
@@ -80,7 +83,7 @@ def report_of(method: Method, protocol: Protocol = PROTOCOL) -> MetricReport:
 
 def example_of(method: Method, reference, cache: Path, *, asked: bool = True, protocol=PROTOCOL):
     if asked:
-        predict(method, reference.picture, "0", cache)
+        predict(method, reference.picture, "0", ResultCache(cache))
     before = sorted(cache.rglob("*"))
     done = []
     ((example,),) = make_examples(
@@ -138,10 +141,10 @@ def test_what_is_missing_is_said(reference, tmp_path: Path, method, asked: bool,
 
 def test_a_damaged_prediction_is_said(reference, tmp_path: Path) -> None:
     method = Method(reference.scene)
-    predict(method, reference.picture, "0", tmp_path)
+    predict(method, reference.picture, "0", ResultCache(tmp_path))
     (stored,) = tmp_path.rglob("*.safetensors")
     stored.write_bytes(b"not tensors")
-    assert "not readable" in example_of(method, reference, tmp_path, asked=False).remark
+    assert "not in the cache" in example_of(method, reference, tmp_path, asked=False).remark
 
 
 def test_free_predictions_are_shown_as_they_were_scored(reference, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from lrm_core.evaluation.observation import Observation, observe
 from lrm_core.evaluation.protocol import load_protocol
 from lrm_core.evaluation.reference import make_reference
 from lrm_core.evaluation.runner import EvaluationResult, ScoreObject, evaluate
+from lrm_core.evaluation.setups import Setup
 from lrm_core.metrics import clip_similarity
 from lrm_core.metrics.fid import InceptionEncoder
 from lrm_core.metrics.metric_weights import FOLDER_VARIABLE, WEIGHTS, WeightsFile
@@ -142,7 +143,12 @@ def networks(upstream: Networks, monkeypatch: pytest.MonkeyPatch) -> tuple[Metri
 
 def run(networks: tuple[MetricNetwork, ...], cache: Path | None, *methods: str) -> EvaluationResult:
     scorer = ScoreObject(
-        PROTOCOL, COLLECTION, methods or ("balloon",), PredictorOptions(), cache, networks
+        PROTOCOL,
+        COLLECTION,
+        tuple(Setup(method) for method in methods or ("balloon",)),
+        PredictorOptions(),
+        cache,
+        networks,
     )
     result = evaluate(scorer)
     assert result.unusable == {}
@@ -151,7 +157,7 @@ def run(networks: tuple[MetricNetwork, ...], cache: Path | None, *methods: str) 
 
 def report_of(result: EvaluationResult, method: str = "balloon"):
     return build_report(
-        PROTOCOL, COLLECTION, BalloonPredictor(), result, method, {},
+        PROTOCOL, COLLECTION, BalloonPredictor(), result, Setup(method), {},
         metrics=METRICS, unavailable={},
     )[0]  # fmt: skip
 
@@ -254,7 +260,7 @@ def test_scores_made_without_weights_are_completed_by_the_networks_alone(
     def again(*_: object, **__: object) -> None:
         raise AssertionError("was scored again")
 
-    monkeypatch.setattr(runner, "score", again)
+    monkeypatch.setattr(runner, "score_views", again)
     monkeypatch.setattr(BalloonPredictor, "predict", again)
     with_lpips = run(networks[:1], tmp_path).scores["balloon"]["0"]
     complete = run(networks, tmp_path).scores["balloon"]["0"]
@@ -267,13 +273,13 @@ def test_the_reference_is_shown_once_for_all_methods(
     networks: tuple[MetricNetwork, ...], few_features: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []
-    ask = network_metrics._ask
+    run_network = network_metrics._run_network
 
     def counting(network: MetricNetwork, pictures: np.ndarray, reference: np.ndarray | None):
         shown.append(f"{network.metric} {'reference' if reference is None else 'method'}")
-        return ask(network, pictures, reference)
+        return run_network(network, pictures, reference)
 
-    monkeypatch.setattr(network_metrics, "_ask", counting)
+    monkeypatch.setattr(network_metrics, "_run_network", counting)
     result = run(networks, None, "balloon", "blank")
     assert {one: shown.count(one) for one in shown} == {
         "clip_similarity reference": 2,
@@ -289,17 +295,19 @@ def test_other_weights_find_nothing_in_the_cache(
     networks: tuple[MetricNetwork, ...], tmp_path: Path
 ) -> None:
     run(networks[:1], tmp_path)
-    files = set(tmp_path.rglob("*.npz"))
+    files = set((tmp_path / "network_outputs").rglob("*.safetensors"))
     others = (dataclasses.replace(networks[0], sha256="e" * 64),)
     run(others, tmp_path)
-    assert len(set(tmp_path.rglob("*.npz")) - files) == len(files) == 2
+    assert (
+        len(set((tmp_path / "network_outputs").rglob("*.safetensors")) - files) == len(files) == 2
+    )
 
 
 def test_a_damaged_file_of_the_cache_is_made_again(
     networks: tuple[MetricNetwork, ...], tmp_path: Path
 ) -> None:
     first = run(networks[:1], tmp_path)
-    for path in tmp_path.rglob("*.npz"):
+    for path in (tmp_path / "network_outputs").rglob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:100])
     assert run(networks[:1], tmp_path) == first
 

@@ -1,12 +1,14 @@
 import dataclasses
 
 import numpy as np
+import torch
 
-from lrm_core.evaluation.observation import observe
+from lrm_core.evaluation.observation import observe, observe_field, surface_points
 from lrm_core.evaluation.protocol import load_protocol
 from lrm_core.geometry.scene_conversion import scene_from_mesh
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.structures.mesh import Mesh
+from lrm_core.structures.render_output import RenderOutput
 
 PROTOCOL = load_protocol("procedural-v1")
 PROTOCOL = dataclasses.replace(
@@ -42,3 +44,42 @@ def test_nothing_is_an_empty_white_picture() -> None:
     assert seen.alpha.max() == 0
     assert np.all(np.isinf(seen.depth))
     assert len(seen.points) == len(seen.normals) == 0
+
+
+class Fog:
+    """A red fog of opacity 0.6 everywhere, on white."""
+
+    def render(self, cameras):
+        shape = (len(cameras), cameras.height, cameras.width)
+        opacity = torch.full(shape, 0.6)
+        rgb = 0.6 * torch.tensor([1.0, 0.0, 0.0]).expand(*shape, 3) + 0.4
+        return RenderOutput(rgb, opacity, 3.0 * opacity)
+
+
+def test_a_field_is_seen_on_the_protocols_background() -> None:
+    grey = dataclasses.replace(
+        PROTOCOL,
+        reference_views=dataclasses.replace(PROTOCOL.reference_views, background=0.2),
+    )
+    cameras = orbit(2, size=8)
+    nothing = observe(None, cameras, grey)
+    seen = observe_field(nothing, Fog(), cameras, grey)
+    # 0.6 red, 0.4 grey: sRGB values mix as they are
+    np.testing.assert_array_equal(seen.rgb, np.tile([173, 20, 20], (2, 8, 8, 1)))
+    np.testing.assert_array_equal(seen.alpha, 153)
+    np.testing.assert_allclose(seen.depth, 1.8, rtol=1e-6)
+    assert seen.points is nothing.points
+
+
+def test_points_follow_the_seed_and_lie_on_the_surface() -> None:
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
+    triangle = scene_from_mesh(Mesh(corners, np.array([[0, 1, 2]])))
+    first, again, other = (surface_points(triangle, PROTOCOL, seed=s)[0] for s in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.1
+    assert np.all(other[:, 2] == 0)
+    assert np.all(other[:, :2] >= 0)
+    assert np.all(other[:, :2].sum(axis=1) <= 1 + 1e-6)
+    # the protocol's own seed is the one of an observation
+    seeded = dataclasses.replace(PROTOCOL, geometry=dataclasses.replace(PROTOCOL.geometry, seed=1))
+    np.testing.assert_array_equal(observe(triangle, orbit(1, size=8), seeded).points, other)

@@ -149,7 +149,7 @@ def test_what_cannot_be_used_is_named(photos: Path, tmp_path: Path) -> None:
         read_posed_images(changed(file_path="none.png"))
     with pytest.raises(InputError, match="without 'file_path'"):
         read_posed_images(changed(file_path=None))
-    assert len(read_posed_images(changed(file_path="./000"))[0].files) == 4  # NeRF synthetic
+    assert len(read_posed_images(changed(file_path="./000"))[0].photos) == 4  # NeRF synthetic
     path = changed()
     path.write_text(json.dumps(content | {"frames": content["frames"][:1]}))
     with pytest.raises(InputError, match="names one image"):

@@ -7,13 +7,18 @@ import pytest
 
 from lrm_core.baselines import loading
 from lrm_core.baselines.loading import PredictorOptions
+from lrm_core.baselines.placement import PlacedField
 from lrm_core.baselines.predictor import Prediction
 from lrm_core.errors import EmptyForegroundError, MissingDependencyError
 from lrm_core.evaluation import runner
+from lrm_core.evaluation.alignment import Fit
 from lrm_core.evaluation.collection import find_objects
 from lrm_core.evaluation.protocol import load_protocol
 from lrm_core.evaluation.reference import make_reference
 from lrm_core.evaluation.runner import EvaluationResult, ScoreObject, evaluate
+from lrm_core.evaluation.setups import Setup
+from lrm_core.geometry.scene_conversion import transform_scene
+from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.structures.scene import Scene
 
 pytest.importorskip("manifold3d")
@@ -48,6 +53,8 @@ class Oracle:
     source: str = "the references"
     fingerprint: str = "f" * 64
     alignment: str = "canonical"
+    iso_level: float | None = None
+    photo_colors: bool = False
     failing: str = ""
     asked: list[str] = dataclasses.field(default_factory=list)
 
@@ -60,10 +67,15 @@ class Oracle:
         return Prediction(truth, 1.5, ("easy",))
 
 
-def run(monkeypatch, predictor: Oracle, cache: Path | None) -> EvaluationResult:
+def run(
+    monkeypatch,
+    predictor: Oracle,
+    cache: Path | None,
+    setups: tuple[Setup, ...] = (Setup("oracle"),),
+) -> EvaluationResult:
     runner._predictor.cache_clear()
     monkeypatch.setattr(runner, "load_predictor", lambda name, options: predictor)
-    scorer = ScoreObject(PROTOCOL, COLLECTION, ("oracle",), PredictorOptions(), cache)
+    scorer = ScoreObject(PROTOCOL, COLLECTION, setups, PredictorOptions(), cache)
     return evaluate(scorer)
 
 
@@ -89,7 +101,7 @@ def test_scores_that_are_gone_are_made_again_from_the_kept_predictions(
     monkeypatch, tmp_path: Path
 ) -> None:
     first = run(monkeypatch, Oracle(), tmp_path)
-    for path in (tmp_path / "scores").rglob("*.json"):
+    for path in (tmp_path / "scores").rglob("*.safetensors"):
         path.unlink()
     again = Oracle()
     assert run(monkeypatch, again, tmp_path) == first
@@ -128,14 +140,15 @@ def test_a_missing_package_ends_the_run(monkeypatch) -> None:
 
     runner._predictor.cache_clear()
     monkeypatch.setattr(runner, "load_predictor", lacking)
-    scorer = ScoreObject(PROTOCOL, COLLECTION, ("oracle",), PredictorOptions(), None)
+    scorer = ScoreObject(PROTOCOL, COLLECTION, (Setup("oracle"),), PredictorOptions(), None)
     with pytest.raises(MissingDependencyError):
         evaluate(scorer)
 
 
 def test_real_methods_are_scored_alike_by_processes() -> None:
     runner._predictor.cache_clear()
-    scorer = ScoreObject(PROTOCOL, COLLECTION, ("balloon", "blank"), PredictorOptions(), None)
+    setups = (Setup("balloon"), Setup("blank"))
+    scorer = ScoreObject(PROTOCOL, COLLECTION, setups, PredictorOptions(), None)
     here, there = evaluate(scorer), evaluate(scorer, workers=2)
     for method in ("balloon", "blank"):
         for name in COLLECTION.names:
@@ -146,3 +159,91 @@ def test_real_methods_are_scored_alike_by_processes() -> None:
         for n in COLLECTION.names
     ]
     assert sum(better) >= 2
+
+
+class MeshField:
+    """A field that looks like a mesh."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def render(self, cameras):
+        return render_scene(self.scene, cameras, channels=("rgb", "depth", "alpha"))
+
+
+class WithField(Oracle):
+    """Its field is the truth, its mesh a smaller copy of it."""
+
+    iso_level = 10.0
+
+    def predict(self, rgba: np.ndarray, *, name: str) -> Prediction:
+        truth = super().predict(rgba, name=name).scene
+        small = PlacedField(MeshField(truth), np.diag([0.7, 0.7, 0.7, 1.0]))
+        mesh = transform_scene(truth, small.matrix)
+        return Prediction(mesh, 1.0, field=MeshField(truth))
+
+
+MESH, FIELD = Setup("oracle"), Setup("oracle", views="field", suffix="+field")
+
+
+def test_views_are_those_of_the_field_and_the_surface_that_of_the_mesh(
+    monkeypatch, tmp_path: Path
+) -> None:
+    both = run(monkeypatch, WithField(), tmp_path, (MESH, FIELD)).scores
+    for name in COLLECTION.names:
+        mesh, field = both["oracle"][name].values, both["oracle+field"][name].values
+        assert field["silhouette_iou"] == 1.0
+        assert field["ssim"] == pytest.approx(1.0)
+        assert mesh["silhouette_iou"] < 0.7
+        for metric in ("chamfer_distance", "f_score@0.1", "volume_iou", "normal_consistency"):
+            assert mesh.get(metric) == field.get(metric), metric
+        assert mesh["chamfer_distance"] > 0.05
+    again = WithField()
+    assert (
+        run(monkeypatch, again, tmp_path, (FIELD,)).scores["oracle+field"] == both["oracle+field"]
+    )
+    assert again.asked == []
+
+
+def test_a_field_is_asked_for_again_where_only_the_mesh_was_kept(
+    monkeypatch, tmp_path: Path
+) -> None:
+    run(monkeypatch, WithField(), tmp_path, (MESH,))
+    again = WithField()
+    result = run(monkeypatch, again, tmp_path, (MESH, FIELD))
+    assert again.asked == ["0", "1", "2"]
+    assert result.scores["oracle+field"]["0"].values["silhouette_iou"] == 1.0
+
+
+class Turned(Oracle):
+    """Upright, by an unknown angle."""
+
+    def predict(self, rgba: np.ndarray, *, name: str) -> Prediction:
+        quarter = np.array([[0.0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+        truth = super().predict(rgba, name=name).scene
+        turned = transform_scene(truth, quarter)
+        return Prediction(turned, 1.0, field=MeshField(turned))
+
+
+def test_alignment_carries_mesh_and_field(monkeypatch) -> None:
+    method = Turned(alignment="free_azimuth", iso_level=10.0)
+    fit = Fit("azimuth")
+    setups = (
+        Setup("oracle", fit=fit),
+        Setup("oracle", views="field", fit=fit, suffix="+field"),
+        Setup("oracle", suffix="+unaligned"),
+    )
+    scores = run(monkeypatch, method, None, setups).scores
+    for name in COLLECTION.names:
+        aligned, field, unaligned = (scores[setup.label][name].values for setup in setups)
+        assert aligned["silhouette_iou"] > 0.9
+        assert field["silhouette_iou"] == pytest.approx(aligned["silhouette_iou"], abs=0.02)
+        assert unaligned["chamfer_distance"] > 1.5 * aligned["chamfer_distance"]
+
+
+def test_the_sampling_floor_is_what_other_points_of_the_reference_score(monkeypatch) -> None:
+    scores = run(monkeypatch, Oracle(), None).scores["oracle"]["0"]
+    # the same surface with the same points is exact, with other points it is not
+    assert scores.values["chamfer_distance"] == 0.0
+    assert 0.01 < scores.floor["chamfer_distance"] < 0.2
+    assert scores.floor["f_score@0.2"] > 0.95

@@ -79,8 +79,9 @@ def report_of(method: str, table: pd.DataFrame, **changes) -> MetricReport:
         mean = float(values.mean()) if len(values) else None
         low, high = (None, None) if mean is None else (mean - 0.125, mean + 0.125)
         metrics[name] = MetricSummary(
-            _DIRECTIONS[name], len(values), mean, low, high, mean, 0.1, "torch 9.9",
-            None if len(values) else "no weights here",
+            direction=_DIRECTIONS[name], num=len(values), mean=mean, low=low, high=high,
+            median=mean, std=0.1, backend="torch 9.9",
+            unavailable=None if len(values) else "no weights here",
         )  # fmt: skip
     report = MetricReport(
         protocol={
@@ -210,7 +211,9 @@ def test_numbers_intervals_and_what_is_missing() -> None:
     assert "12" + "11.88 to 12.12" in page.cells  # first
     assert "13" + "12.88 to 13.12" in page.cells  # second, better
     assert "0.5" + "0.375 to 0.625" in page.cells
-    assert "0.375" + "0.25 to 0.5 (n = 2)" in page.cells
+    assert page.cells.count("mesh") == 2  # what was rendered
+    assert page.cells.count("unknown") == 2  # who was aligned: these reports do not say
+    assert "0.375" + "0.25 to 0.5 (n = 2 of 3)" in page.cells
     assert page.cells.count("n/a1") == 2
     reasons = {a["title"] for tag, a in page.tags if tag == "abbr"}
     assert "no weights here" in reasons

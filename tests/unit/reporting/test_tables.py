@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ from lrm_core.reporting.tables import published_scores, write_tables
 
 def report(method: str, dataset: str, version: int = 1, psnr: float | None = 17.0) -> MetricReport:
     if psnr is None:
-        summary = MetricSummary("higher", 0, None, None, None, None, None, "", "no weights")
+        summary = MetricSummary(direction="higher", backend="", unavailable="no weights")
     else:
-        summary = MetricSummary("higher", 2, psnr, psnr - 1, psnr + 1, psnr, 0.5, "torch")
+        summary = MetricSummary(
+            direction="higher", num=2, mean=psnr, low=psnr - 1, high=psnr + 1, median=psnr,
+            std=0.5, backend="torch",
+        )  # fmt: skip
     protocol: dict[str, Any] = {"name": "p-1", "version": version, "sha256": "0" * 64}
     return MetricReport(
         protocol=protocol | {"content": {"dataset": dataset}},
@@ -118,3 +122,88 @@ def test_an_older_version_of_the_protocol_is_left_out(tables) -> None:
     written = tables(report("old", "procedural", version=1), report("new", "procedural", version=2))
     assert "new" in written["csv"]
     assert "old" not in written["csv"]
+
+
+def scored(**changes: Any) -> MetricReport:
+    one = report("m", "gso")
+    return dataclasses.replace(one, **changes)
+
+
+@pytest.mark.parametrize(
+    ("method", "views", "aligned"),
+    [
+        ({"views": "mesh", "iso_level": None, "aligned": None}, "mesh", "no"),
+        (
+            {"views": "field", "iso_level": 25.0, "aligned": "search, then ICP of rotation"},
+            "field, iso level 25",
+            "search, then ICP of rotation",
+        ),
+        (
+            {"views": "mesh", "iso_level": 10.0, "photo_colors": True, "aligned": None},
+            "mesh, iso level 10, photo colors",
+            "no",
+        ),
+        ({}, "mesh", "unknown"),  # an older report, of a protocol that is not in it
+    ],
+)
+def test_every_table_says_what_was_rendered_and_who_was_aligned(
+    tables, method: dict, views: str, aligned: str
+) -> None:
+    written = tables(scored(method={"name": "m", **method}))
+    (row,) = csv.DictReader(io.StringIO(written["csv"]))
+    assert (row["views"], row["aligned"]) == (views, aligned)
+    for suffix in ("md", "tex"):
+        assert views in written[suffix]
+        assert aligned in written[suffix]
+
+
+@pytest.mark.parametrize(
+    ("geometry", "promise", "aligned"),
+    [
+        ("free_methods", "canonical", "no"),
+        ("free_methods", "free_azimuth", "search and ICP"),
+        ("all", "canonical", "search and ICP"),
+        ("none", "free", "no"),
+    ],
+)
+def test_older_reports_say_who_was_aligned_by_their_protocol(geometry, promise, aligned) -> None:
+    old = report("m", "gso")
+    old.protocol["content"]["geometry"] = {"alignment": geometry}
+    old.method["alignment"] = promise
+    assert old.scored_as == {"views": "mesh", "aligned": aligned}
+
+
+@pytest.mark.parametrize(
+    ("listed", "objects", "missing", "failures", "count"),
+    [
+        (["a", "b"], ["a", "b"], [], {}, "2"),
+        (["a", "b", "c"], ["a", "b"], ["c"], {}, "2 of 3"),
+        (["a", "b"], ["a", "x", "y"], ["b"], {}, "3 (1 of the protocol's 2)"),
+        ([], ["a", "b"], [], {}, "2"),
+        ([], ["a", "b"], [], {"c": "unreadable"}, "2 of 3"),
+    ],
+)
+def test_fewer_objects_than_the_protocols_are_marked(
+    listed, objects, missing, failures, count
+) -> None:
+    fewer = scored(
+        dataset={"name": "gso", "objects": objects, "missing": missing}, failures=failures
+    )
+    fewer.protocol["content"]["objects"] = listed
+    assert fewer.count == count
+
+
+def test_a_mean_over_fewer_objects_is_marked_in_its_cell() -> None:
+    one = report("m", "gso")
+    summary = dataclasses.replace(one.metrics["psnr"], num=1)
+    partial = dataclasses.replace(one, metrics={"psnr": summary})
+    assert one.cell("psnr") == "17 [16, 18]"
+    assert partial.cell("psnr") == "17 [16, 18] (n = 1 of 2)"
+    assert partial.cell("ssim") == "n/a"
+
+
+def test_the_sampling_floor_stands_below_the_table(tables) -> None:
+    written = tables(scored(sampling_floor={"psnr": 0.0125, "f_score@0.1": 0.99}))
+    assert "Sampling floor" in written["md"]
+    assert "psnr 0.0125" in written["md"]
+    assert "f_score" not in written["md"].partition("## Published")[0]  # not in this table
