@@ -86,12 +86,19 @@ class MetricReport:
         evaluated = set(self.dataset["objects"])
         listed = set(self.protocol.get("content", {}).get("objects", ()))
         # a protocol without a list takes all that there are, usable or not
-        listed = listed or evaluated | {*self.dataset["missing"], *self.failures}
+        listed = listed or evaluated | {*self.dataset["missing"], *self.failed_objects}
         if listed <= evaluated:
             return str(len(evaluated))
         if evaluated <= listed:
             return f"{len(evaluated)} of {len(listed)}"
         return f"{len(evaluated)} ({len(evaluated & listed)} of the protocol's {len(listed)})"
+
+    @property
+    def failed_objects(self) -> set[str]:
+        """Objects on which the method, or they themselves, failed for at least one input."""
+        evaluated = set(self.dataset["objects"])
+        owners = {name: name.rpartition("/")[0] for name in self.failures}
+        return {owner if owner in evaluated else name for name, owner in owners.items()}
 
     @property
     def scored_as(self) -> dict[str, str]:

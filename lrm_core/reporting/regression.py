@@ -141,7 +141,7 @@ def accept(report: MetricReport, *, reason: str, bands: Mapping[str, Band]) -> A
         method=report.method["name"],
         objects=tuple(report.dataset["objects"]),
         metrics=metrics,
-        failures=len(set(report.failures) & set(report.dataset["objects"])),
+        failures=len(report.failed_objects & set(report.dataset["objects"])),
         fingerprint=report.method.get("fingerprint"),
     )
 
@@ -254,7 +254,7 @@ def _other_objects(report: MetricReport, accepted: AcceptedReport) -> str | None
 
 def _failures(report: MetricReport, accepted: AcceptedReport, other_method: str | None) -> Verdict:
     """The verdict on how many of the accepted objects the method failed on."""
-    num = len(set(report.failures) & set(accepted.objects))
+    num = len(report.failed_objects & set(accepted.objects))
 
     def verdict(status: Status, reason: str = "") -> Verdict:
         return Verdict(FAILURES, status, float(accepted.failures), float(num), 0.0, reason)

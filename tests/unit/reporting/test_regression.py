@@ -162,6 +162,14 @@ def test_an_object_that_became_unusable_is_a_failure() -> None:
     assert overall(verdicts) == "regressed"
 
 
+def test_inputs_of_an_object_fail_with_it() -> None:
+    failing = dataclasses.replace(
+        report(psnr=18.0, chamfer_distance=0.2), failures={"x/3": "dark", "x/9": "dark"}
+    )
+    verdict = check_regression(failing, ACCEPTED)[-1]
+    assert (verdict.metric, verdict.status, verdict.measured) == ("failures", "regressed", 1.0)
+
+
 def test_values_of_more_objects_need_to_be_accepted() -> None:
     fewer = dataclasses.replace(report(), metrics={"psnr": summary(18.0, num=2)})
     accepted = accept(fewer, reason="r", bands={"psnr": Band(0.1, "seeds")})

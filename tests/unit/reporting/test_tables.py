@@ -181,6 +181,7 @@ def test_older_reports_say_who_was_aligned_by_their_protocol(geometry, promise, 
         (["a", "b"], ["a", "x", "y"], ["b"], {}, "3 (1 of the protocol's 2)"),
         ([], ["a", "b"], [], {}, "2"),
         ([], ["a", "b"], [], {"c": "unreadable"}, "2 of 3"),
+        ([], ["a", "b"], [], {"b/3": "too dark", "b/7": "too dark"}, "2"),  # two inputs of b
     ],
 )
 def test_fewer_objects_than_the_protocols_are_marked(
