@@ -74,7 +74,7 @@ def score(model: LRM, objects: list[LayeredPhotos]) -> dict[str, float]:
         rays = model(images, batch.cameras).rays
         # scored where the labels are: at 128 px, whatever the model sees
         rays = torch.nn.functional.interpolate(rays, size=batch.depths.shape[-2:], mode="bilinear")
-        behind = torch.lerp(rays[:, 2:5].sigmoid(), batch.images[:, :3], rays[:, 5:].sigmoid())
+        behind = torch.lerp(rays[:, 2:5], batch.images[:, :3], rays[:, 5:].sigmoid())
         known = batch.depths[:, :1].isfinite()
         error = (rays[:, :2] - batch.depths.nan_to_num()).abs()
         behind_error = (behind - batch.behind).abs().mean(dim=1, keepdim=True)

@@ -54,7 +54,7 @@ def layer_maps(
     known = F.interpolate(alpha, size=rays.shape[-2:], mode="area") >= 0.5
     # where nothing is covered at the network's resolution, it has said something all the same
     known = known | ~known.flatten(1).any(dim=1)[:, None, None, None]
-    values = torch.cat([rays[:, :2], rays[:, 2:].sigmoid()], dim=1)
+    values = torch.cat([rays[:, :5], rays[:, 5:].sigmoid()], dim=1)
     size = (photo.shape[-2], photo.shape[-1])
     fine = F.interpolate(spread_outward(values, known), size=size, mode="bilinear")
     front = own_colors(photo)

@@ -7,8 +7,9 @@ for each the depths of its first and last surface and the color of the last: qua
 supervised at every pixel.
 
 The color behind is the photo's own at the same pixel where object and texture are alike on both
-sides, or a predicted one: the network says how much of each. At the resolution of the photo that
-keeps the pattern of a shoe or a plush animal as crisp behind as in front.
+sides, or one that is copied from elsewhere in the photo: the network says how much of each. At the
+resolution of the photo that keeps the pattern of a shoe or a plush animal as crisp behind as in
+front.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lrm_core.config import ModelConfig
+from lrm_core.models.color_copy import ColorCopy
 from lrm_core.models.efficientnet_lite import pyramid_channels
 from lrm_core.models.image_features import ImageFeatures
 from lrm_core.models.rgba_encoder import (
@@ -35,7 +37,7 @@ DEPTH_FREQUENCIES = (0.5, 1.0, 2.0, 4.0)
 DEPTH_CHANNELS = 1 + 2 * len(DEPTH_FREQUENCIES)
 
 RAY_OUTPUTS = 6
-"""First depth, last depth, raw r, g, b behind, raw share of the photo's own color there."""
+"""First depth, last depth, r, g, b copied from elsewhere, raw share of the pixel's own color."""
 
 # where an object of the training data begins and ends on average
 _TYPICAL_DEPTHS = (-0.4, 0.4)
@@ -110,9 +112,10 @@ class RayLayerDecoder(nn.Module):
             nn.SiLU(),
         )
         self.to_plane = nn.Conv2d(widths[0], channels - PHOTO_CHANNELS, 1)
-        self.to_rays = nn.Conv2d(finest, RAY_OUTPUTS, 1)
+        self.color_copy = ColorCopy(widths[0])
+        self.to_rays = nn.Conv2d(finest, RAY_OUTPUTS - 3, 1)
         nn.init.zeros_(self.to_rays.weight)
-        self.to_rays.bias = nn.Parameter(torch.zeros(RAY_OUTPUTS))
+        self.to_rays.bias = nn.Parameter(torch.zeros(RAY_OUTPUTS - 3))
         with torch.no_grad():
             self.to_rays.bias[:2] = torch.tensor(_TYPICAL_DEPTHS)
 
@@ -155,10 +158,12 @@ class RayLayerDecoder(nn.Module):
         top = torch.cat([planes[:, 0, :-DEPTH_CHANNELS], code], dim=1)
         planes = torch.stack([top, front, planes[:, 2]], dim=1)
 
+        shown = photo[:, :4] * 0.5 + 0.5  # premultiplied
+        copied = F.interpolate(self.color_copy(x, shown), scale_factor=2, mode="bilinear")
         x = F.pixel_shuffle(self.enlarge(x), 2)
         x = self.refine(torch.cat([x, photo.to(x.dtype)], dim=1))
         with torch.autocast(x.device.type, enabled=False):  # depths need more than eight bits
             bias = self.to_rays.bias
             assert bias is not None
             rays = F.conv2d(x.float(), self.to_rays.weight.float(), bias.float())
-        return planes, rays
+        return planes, torch.cat([rays[:, :2], copied.float(), rays[:, 2:]], dim=1)

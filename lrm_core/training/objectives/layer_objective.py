@@ -71,7 +71,7 @@ class LayerObjective(nn.Module):
         smooth = _step_error(rays[:, :2], true, known, below=self.config.smooth_below)
 
         share = rays[:, 5:].sigmoid()
-        behind = torch.lerp(rays[:, 2:5].sigmoid(), batch.images[:, :3], share)
+        behind = torch.lerp(rays[:, 2:5], batch.images[:, :3], share)
         shown = known & (batch.images[:, 3:] > 0.9)  # elsewhere the photo's color is half another's
         behind_error = _mean((behind - batch.behind).abs().mean(dim=1, keepdim=True), shown)
         detail = _step_error(behind, batch.behind, shown)

@@ -105,7 +105,7 @@ def test_maps_run_upward_and_mix_the_color_behind():
     rays = torch.zeros(1, 6, 8, 8)
     rays[:, 0], rays[:, 1] = -0.5, 0.1
     rays[:, 0, :4] = -0.7  # the upper half of the image
-    rays[:, 2:5] = torch.logit(torch.tensor([0.2, 0.3, 0.4]))[:, None, None]
+    rays[:, 2:5] = torch.tensor([0.2, 0.3, 0.4])[:, None, None]
     rays[:, 5, :, :4], rays[:, 5, :, 4:] = -20.0, 20.0
     photo = torch.ones(1, 4, 32, 32)
     photo[:, 0] = 0.9

