@@ -114,7 +114,7 @@ def test_fast_and_exact_extraction_agree(reconstruction):
     [
         ("grid query", MeshOptions(resolution=48, exact=True)),
         ("texture bake", MeshOptions(resolution=48, texture_size=1024)),
-        ("vertex colours", MeshOptions(resolution=96, appearance="vertex_colors")),
+        ("vertex colours", MeshOptions(resolution=128, appearance="vertex_colors")),
     ],
     ids=["grid", "bake", "vertices"],
 )

@@ -35,10 +35,12 @@ CONFIG = LayerConfig(data=ObjectStreamConfig(views=VIEWS), num_points=64)
 LOSSES = ("first", "last", "smooth", "behind", "detail", "color")
 
 
-def painted_ball(scale: float = 1.0) -> Scene:
+def painted_ball(scale: float = 1.0, *, alike: bool = False) -> Scene:
+    """A ball whose far side shows colors that the near side does not, or those it does."""
     ball = trimesh.creation.icosphere(3)
     colors = np.ones((len(ball.vertices), 4), dtype=np.float32)
-    colors[:, :3] = 0.5 + ball.vertices / 4
+    places = ball.vertices * [1.0, 0.0, 1.0] if alike else ball.vertices
+    colors[:, :3] = 0.5 + places / 4
     vertices = np.float32(ball.vertices * [1.0, scale, 1.0])
     return Scene((ScenePart(vertices, np.int32(ball.faces), Material(), vertex_colors=colors),))
 
@@ -94,9 +96,9 @@ def test_losses_are_what_their_names_say(model: LRM, batch: LayerBatch):
             for column in range(size):
                 share = sigmoid(rays[photo, 5, row, column])
                 for channel in range(3):
-                    back[channel, row, column] = (1 - share) * sigmoid(
-                        rays[photo, 2 + channel, row, column]
-                    ) + share * images[photo, channel, row, column]
+                    copied = rays[photo, 2 + channel, row, column]
+                    own = images[photo, channel, row, column]
+                    back[channel, row, column] = (1 - share) * copied + share * own
 
         def known(row: int, column: int, photo: int = photo) -> bool:
             return bool(np.isfinite(true[photo, 0, row, column]))
@@ -236,7 +238,7 @@ def test_one_photo_is_learnt_by_heart(tiny_ray_config: ModelConfig):
     """A random network starts 0.3 off; a ball is 1.8 deep."""
     torch.manual_seed(0)
     views = replace(VIEWS, num_views=1, canonical_share=1.0)
-    photos = take_photos(painted_ball(), views, np.random.default_rng(0))
+    photos = take_photos(painted_ball(alike=True), views, np.random.default_rng(0))
     plain = replace(CONFIG, augment=False)
     single = collate_layers([draw_sample(photos, plain, np.random.default_rng(0))])
     objective = LayerObjective(LRM(tiny_ray_config), plain)
@@ -252,7 +254,7 @@ def test_one_photo_is_learnt_by_heart(tiny_ray_config: ModelConfig):
     assert first[0] > 0.15
     assert np.mean(first[-5:]) < 0.03
     assert losses["last"].item() < 0.06
-    assert losses["behind"].item() < 0.1
+    assert losses["behind"].item() < 0.04
 
 
 class Listener:
