@@ -29,8 +29,8 @@ def main(path: Path, seed: int, index: int, view: int) -> None:
     ground = np.flatnonzero(alpha[..., 0].max(axis=1) > 0.5).max()
     columns = np.flatnonzero(alpha[ground - 12 : ground, :, 0].max(axis=0) > 0.5)
     shadow = np.zeros((SIZE, SIZE), np.float32)
-    centre = (int(columns.mean()) + 14, int(ground) - 6)
-    cv2.ellipse(shadow, centre, (int(np.ptp(columns) * 0.6) + 10, 18), 0, 0, 360, 1.0, -1)
+    center = (int(columns.mean()) + 14, int(ground) - 6)
+    cv2.ellipse(shadow, center, (int(np.ptp(columns) * 0.6) + 10, 18), 0, 0, 360, 1.0, -1)
     shadow = cv2.GaussianBlur(shadow, (0, 0), 14)[..., None]
     backdrop = backdrop * (1.0 - 0.22 * shadow)
     image = output.rgb[0].numpy() - (1.0 - alpha) + backdrop * (1.0 - alpha)

@@ -69,7 +69,7 @@ class MissingDependencyError(LrmError):
 
 
 class EmptySurfaceError(LrmError):
-    """The radiance field has no surface at the asked density level."""
+    """The radiance field has no surface at the requested density."""
 
     exit_code = 7
 

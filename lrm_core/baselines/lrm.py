@@ -3,7 +3,7 @@
 One rule brings each model's answer into the picture's frame:
 
 - A model that is conditioned on a camera (`camera_feature`: the paper's, lrm-mini, OpenLRM) gets
-  the whole picture and is told its camera. Its answer lies in the frame of that camera: nothing has
+  the whole picture and its camera. Its answer lies in the frame of that camera: nothing has
   to be undone.
 - A model without one (TripoSR) assumes its own camera and its own foreground ratio. The object is
   cropped for it as for any photo, and `undo_crop` carries the answer back. So it is for all models

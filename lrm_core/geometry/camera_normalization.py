@@ -34,7 +34,7 @@ def normalise_cameras(
         source: index of the camera whose image is the model's input.
         mode: `normalised` as in the paper; `random` turns the world by a random rotation and `none`
             leaves it alone (the other rows of table 8).
-        distance: of the source camera from the origin afterwards, reached by scaling the world (the
+        distance: from the source camera to the origin afterwards, reached by scaling the world (the
             paper's 2 for renders); None keeps each capture's own distance (its videos). Used by
             `normalised` only.
         generator: source of the random rotation.
@@ -55,7 +55,7 @@ def normalise_cameras(
     if own < 1e-8:
         raise InputError(
             "the source camera sits at the world's origin, expected it at a distance",
-            hint="centre the object at the origin first",
+            hint="center the object at the origin first",
         )
     scale = 1.0 if distance is None else distance / own
     target = canonical_camera(1, distance=own).c2w[0].to(cameras.c2w)

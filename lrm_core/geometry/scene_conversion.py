@@ -12,7 +12,7 @@ from lrm_core.imaging.color import linear_to_srgb, srgb_to_linear
 from lrm_core.structures.mesh import Mesh, Texture
 from lrm_core.structures.scene import Material, Scene, ScenePart
 
-# sRGB 0.5: the colour of surfaces that have none, visible on a white background
+# sRGB 0.5: the color of surfaces that have none, visible on a white background
 MID_GREY = Material(base_color=(0.21404114, 0.21404114, 0.21404114, 1.0))
 
 # the unit cube with a tenth to spare, and the size below which an object would be a speck
@@ -23,7 +23,7 @@ _SMALLEST_SIDE = 0.2
 def scene_from_mesh(mesh: Mesh) -> Scene:
     """The mesh as a scene of one part.
 
-    A texture comes before vertex colours; a mesh with neither becomes mid grey.
+    A texture comes before vertex colors; a mesh with neither becomes mid gray.
     """
     if mesh.texture is not None:
         image = mesh.texture.image
@@ -42,7 +42,7 @@ def scene_from_mesh(mesh: Mesh) -> Scene:
 
 
 def mesh_from_scene(scene: Scene) -> Mesh:
-    """The geometry of all parts in one mesh without colours, for metrics."""
+    """The geometry of all parts in one mesh without colors, for metrics."""
     counts = [len(part.vertices) for part in scene.parts]
     offsets = np.cumsum([0, *counts[:-1]])
     faces = [part.faces + offset for part, offset in zip(scene.parts, offsets, strict=True)]
@@ -64,11 +64,11 @@ def mesh_from_part(part: ScenePart) -> Mesh:
 
 
 def normalise_scene(scene: Scene, longest_side: float) -> Scene:
-    """The scene centred on its bounding box and scaled so that the box's longest side fits.
+    """The scene centered on its bounding box and scaled so that the box's longest side fits.
 
     Args:
         scene: any units.
-        longest_side: of the bounding box afterwards, in world units (2 fills [-1, 1]).
+        longest_side: the bounding box's longest side afterwards, in world units (2 fills [-1, 1]).
 
     Raises:
         InputError: the scene has no extent.
@@ -77,10 +77,10 @@ def normalise_scene(scene: Scene, longest_side: float) -> Scene:
     extent = float((upper - lower).max())
     if not extent > 0:
         raise InputError("the object has no extent: all its vertices lie in one point")
-    centre, scale = (lower + upper) / 2, longest_side / extent
+    center, scale = (lower + upper) / 2, longest_side / extent
     return Scene(
         tuple(
-            replace(part, vertices=((part.vertices - centre) * scale).astype(np.float32))
+            replace(part, vertices=((part.vertices - center) * scale).astype(np.float32))
             for part in scene.parts
         )
     )
@@ -94,7 +94,7 @@ def needs_fitting(scene: Scene) -> bool:
 
 
 def fit_scene(scene: Scene) -> Scene:
-    """The scene centred, the corners of its bounding box on the unit sphere.
+    """The scene centered, the corners of its bounding box on the unit sphere.
 
     At the default camera (distance 2, focal length 0.75) it is whole from every direction.
 

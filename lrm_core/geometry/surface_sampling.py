@@ -31,7 +31,7 @@ def _part_colors(
 def sample_surface(
     scene: Scene, num: int, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "S 3"], Float[np.ndarray, "S 3"], Float[np.ndarray, "S 3"]]:
-    """Points uniform by area over all parts, with normals and sRGB colours.
+    """Points uniform by area over all parts, with normals and sRGB colors.
 
     Args:
         scene: the object.
@@ -39,7 +39,7 @@ def sample_surface(
         rng: source of randomness.
 
     Returns:
-        positions (num, 3), unit face normals (num, 3), colours (num, 3) in [0, 1].
+        positions (num, 3), unit face normals (num, 3), colors (num, 3) in [0, 1].
     """
     corners = np.concatenate([part.vertices[part.faces] for part in scene.parts])
     owner = np.repeat(np.arange(len(scene.parts)), [len(part.faces) for part in scene.parts])

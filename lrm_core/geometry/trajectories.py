@@ -167,7 +167,7 @@ def _radians_of_elevation(degrees: float) -> float:
 
 
 def _looking_at_origin(origins: Float[Tensor, "N 3"], size: int, focal: float) -> Cameras:
-    """Square pinhole cameras at `origins` with a centred principal point."""
+    """Square pinhole cameras at `origins` with a centered principal point."""
     if size < 1 or not 0.0 < focal < math.inf:
         raise ConfigError(f"size and focal length must be above 0, got {size} and {focal}")
     intrinsics = size * origins.new_tensor([[focal, focal, 0.5, 0.5]]).repeat(len(origins), 1)

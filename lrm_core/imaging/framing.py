@@ -38,16 +38,16 @@ def frame_for_model(
     background: float,
     resize: Resize,
 ) -> Float[torch.Tensor, "1 4 S S"]:
-    """Crop the object, centre it on a square and scale it to the model's size.
+    """Crop the object, center it on a square and scale it to the model's size.
 
-    The centre of the object's box becomes the centre of the image, and its longer side becomes
+    The center of the object's box becomes the center of the image, and its longer side becomes
     `foreground_ratio` of the image side; both hold to a fraction of a pixel.
 
     Args:
         rgba: (H, W, 4) straight alpha.
         size: side S of the result in pixels.
         foreground_ratio: longer side of the box over the image side, in (0, 1].
-        background: grey level behind the object, [0, 1].
+        background: gray level behind the object, [0, 1].
         resize: kernel.
 
     Returns:
@@ -98,7 +98,7 @@ def frame_as_is(
     Args:
         rgba: (H, W, 4) straight alpha.
         size: side S of the result in pixels.
-        background: grey level behind the object, [0, 1].
+        background: gray level behind the object, [0, 1].
         resize: kernel.
 
     Returns:
@@ -141,8 +141,8 @@ def _sample(
     """Resample the square `window` (left, top, side in pixels; may reach outside) to size x size.
 
     Beyond the image all is transparent as far as `margin` pixels around the window; where the
-    margin ends, the last pixel goes on, so that without one an opaque image stays opaque.
-    Colours are weighted by alpha while they are averaged: hidden pixels leave no fringe.
+    margin ends, the last pixel is repeated, so that without one an opaque image stays opaque.
+    Colors are weighted by alpha while they are averaged: hidden pixels leave no fringe.
     """
     left, top, side = window
     height, width = rgba.shape[:2]
@@ -160,7 +160,7 @@ def _sample(
     resampled = torch.from_numpy(np.stack(channels)[None])
     alpha = resampled[:, 3:].clamp(0.0, 1.0)
     premultiplied = torch.minimum(resampled[:, :3].clamp_min(0.0), alpha)
-    # below half a grey level nothing is visible, and the division would amplify rounding
+    # below half a gray level nothing is visible, and the division would amplify rounding
     visible = alpha > 0.5 / 255.0
     straight = torch.where(
         visible, premultiplied / alpha.clamp_min(1e-6), torch.full_like(premultiplied, background)

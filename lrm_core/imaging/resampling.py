@@ -46,7 +46,7 @@ def resample_premultiplied(
     """As `resample`, of an image that holds only `pixels_seen`.
 
     Args:
-        image: of mode RGBa.
+        image: premultiplied (Pillow's mode RGBa).
         box: in the pixels of the whole image.
         size: width and height of the result.
     """

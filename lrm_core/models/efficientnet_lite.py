@@ -87,7 +87,7 @@ class InvertedResidual(nn.Module):
         before: input channels.
         after: output channels.
         kernel: side of the depthwise kernel.
-        stride: of the depthwise convolution.
+        stride: the depthwise convolution's stride.
         expansion: factor of the inner width; 1 leaves the widening out.
     """
 

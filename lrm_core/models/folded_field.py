@@ -21,7 +21,7 @@ from lrm_core.structures.triplane import signed_axis
 
 @dataclass(frozen=True, eq=False)
 class FoldedField(TriplaneField):
-    """What a `TriplaneField` answers, without gradients.
+    """The values of a `TriplaneField`, without gradients.
 
     Attributes:
         table: (3, H + 2, W + 2, width) the first layer's output from each texel of each plane, with

@@ -67,7 +67,7 @@ def load_lrm(
         source: name of a bundled model; a folder; a file of weights with its configuration inside
             or beside it; or a Hugging Face id "org/name" or "org/name@revision". A name goes before
             a folder of the same name ("./name" is the folder). Our own format, OpenLRM 1.1 and 1.0,
-            and TripoSR are told apart by their content.
+            and TripoSR are distinguished by their content.
         device: where the weights go.
         dtype: type of the weights, or its name; those of the NeRF MLP stay float32. "auto" is the
             fastest that is safe for a model of this size on this device.

@@ -29,13 +29,13 @@ from lrm_core.structures.triplane import Frustum, Triplane
 # Resampling may overshoot [0, 1] by rounding; more than this is a mistake of units.
 _VALUE_TOLERANCE = 1e-3
 
-# A colour this close to the background is background, where an image has no alpha (1.5 / 255).
+# A color this close to the background is background, where an image has no alpha (1.5 / 255).
 _BACKGROUND_TOLERANCE = 0.006
 
 
 @dataclass(frozen=True)
 class DecodedImages:
-    """What the network says of B images.
+    """What the network predicts from B images.
 
     Attributes:
         planes: feature planes, float32.
@@ -148,10 +148,10 @@ class LRM(nn.Module):
         photo: Float[Tensor, "B C H W"],
         source_camera: Cameras | None = None,
     ) -> Triplane:
-        """What the network has said of images, as triplanes that can be queried.
+        """The decoded images as triplanes that can be queried.
 
         Args:
-            decoded: of `forward`.
+            decoded: what `forward` returned.
             photo: the images, or finer copies of them (B, 4, H, W); outline and colors of models
                 that follow the rays of the photo come from there.
             source_camera: as in `triplane`.
@@ -243,7 +243,7 @@ class LRM(nn.Module):
 
 
 def frustum_of(cameras: Cameras) -> Frustum:
-    """The perspective that N equal, centred cameras at (0, -d, 0) share.
+    """The perspective that N equal, centered cameras at (0, -d, 0) share.
 
     Raises:
         InputError: they differ, or are not canonical (paper, section 4.2).

@@ -28,7 +28,7 @@ class ModelEntry:
     Attributes:
         name: what to pass to `load_lrm`.
         source: where the weights come from.
-        licence: of the weights (SPDX id).
+        licence: SPDX id of the weights' license.
         commercial_use: whether that licence allows it.
         num_parameters: None where it is not known without loading.
         availability: "bundled" with the package; "cached" on this disk; "download" from the
@@ -136,7 +136,7 @@ def download(source: str, weight_files: tuple[str, ...]) -> Path:
         info = huggingface_hub.HfApi().model_info(repository, revision=pinned, timeout=_HUB_TIMEOUT)
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise CheckpointError(
-            f"'{source}' is no file or folder here and no public repository or revision on "
+            f"'{source}' is neither a file or folder here nor a public repository or revision on "
             "Hugging Face",
             hint="'lrm models' lists known ids; gated repositories need 'hf auth login'",
         ) from error
@@ -172,7 +172,7 @@ def _cached_folder(source: str, repository: str, revision: str | None, cause: Ex
 
 def _unreachable(source: str, error: Exception) -> CheckpointError:
     return CheckpointError(
-        f"'{source}' is no file or folder here, and Hugging Face cannot be reached "
+        f"'{source}' is not a file or folder here, and Hugging Face cannot be reached "
         f"({first_line(error)})",
         hint="check the network, or pass the path of a downloaded copy",
     )

@@ -1,4 +1,4 @@
-"""MLP_nerf: triplane features of a point -> colour and density.
+"""MLP_nerf: triplane features of a point -> color and density.
 
 Source: paper, section 3.3 and equation 7.
 """

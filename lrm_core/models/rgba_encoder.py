@@ -1,6 +1,6 @@
 """The RGBA encoder of lrm-mini: a convolutional pyramid, then a small ViT on its coarse maps.
 
-The backbone (`efficientnet_lite.py`) sees the photo's colors on grey and may start from ImageNet
+The backbone (`efficientnet_lite.py`) sees the photo's colors on gray and may start from ImageNet
 weights; its maps keep every resolution, so that pixel-aligned features reach the front plane of the
 triplane (`ray_layer_decoder.py`). Alpha is an input too, since the silhouette is known when a photo
 is reconstructed: it joins the tokens here, and every resolution on the way back up.
@@ -39,7 +39,7 @@ def silhouette_maps(
     """What is known of the silhouette at a resolution: alpha, distance inside, and where it is.
 
     Args:
-        photo: of `prepared_photo`.
+        photo: what `prepared_photo` returned.
         size: (h, w); H and W are multiples of them.
     """
     maps = F.adaptive_avg_pool2d(photo[:, 3:], size)
@@ -98,7 +98,7 @@ class RgbaEncoder(nn.Module):
             position embedding is resized where H is not the configured size.
         """
         photo = prepared_photo(image)
-        # premultiplied on [-1, 1] is black where alpha is 0; on mid grey that is 0
+        # premultiplied on [-1, 1] is black where alpha is 0; on mid gray that is 0
         pyramid = self.backbone(photo[:, :3] + (1.0 - image[:, 3:]))
         *finer, fine, coarse = pyramid
         size = (fine.shape[-2], fine.shape[-1])

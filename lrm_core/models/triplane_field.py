@@ -24,7 +24,7 @@ _FACE_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class TriplaneField:
-    """Density and colour at any point of the world.
+    """Density and color at any point of the world.
 
     The planes are zero outside their region, but the MLP of zero features is not: such points get
     density 0 here. TripoSR never asks outside its cube, OpenLRM masks such samples likewise.

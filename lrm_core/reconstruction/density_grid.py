@@ -69,7 +69,7 @@ def dense_density(
         field: one object.
         resolution: grid points per axis.
         iso_level: density of the surface.
-        clock: told of the work's progress, and stops it between passes.
+        clock: receives progress, and can stop the work between passes.
 
     Raises:
         EmptySurfaceError: no grid point is denser than the level.
@@ -118,7 +118,7 @@ def sparse_density(
         field: one object.
         resolution: grid points per axis.
         iso_level: density of the surface.
-        clock: told of the work's progress, and stops it between passes.
+        clock: receives progress, and can stop the work between passes.
 
     Raises:
         EmptySurfaceError: no grid point is denser than the level.

@@ -1,4 +1,4 @@
-"""Raw density at the points of a regular grid, without asking the planes again for every point.
+"""Raw density at the points of a regular grid, without sampling the planes at every point.
 
 The grid covers the normalised coordinates of the triplane, [-1, 1]^3, with `resolution` points per
 axis. The first layer of the NeRF MLP is linear, and so is bilinear interpolation. Folded into the
@@ -113,7 +113,7 @@ class GridQuery:
         return _finite(raw)
 
     def _add_lattice(self, raw: Tensor, i: Tensor, j: Tensor, k: Tensor, clock: StageClock) -> None:
-        """Fill in what the MLP says."""
+        """Add the MLP's density."""
         xy, xz, yz = self.tables
         xy, xz, yz = xy[i][:, j], xz[i][:, k], yz[j][:, k]
         columns = max(1, points_per_pass(self.device) // len(k)) if len(k) else 1

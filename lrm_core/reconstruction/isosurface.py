@@ -1,7 +1,7 @@
 """Surface blocks -> a closed triangle mesh in the world frame: marching cubes on crossed blocks.
 
 Lorensen and Cline, 1987. PyMCubes decides how triangles connect: its answers to the 254 cells with
-corners on both sides are asked for once and kept as a table. Everything else are look-ups in
+corners on both sides are computed once and kept as a table. Everything else is look-ups in
 tensors, on the device of the blocks. Every crossed edge of the grid has one vertex, owned by the
 block of its lower point, so vertices are shared exactly between blocks without any search for
 equal ones.

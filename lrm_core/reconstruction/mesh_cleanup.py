@@ -82,7 +82,7 @@ def decimate(
     import fast_simplification
 
     fewer_vertices, fewer_faces = vertices, faces
-    for _ in range(_DECIMATION_ROUNDS):  # it may stop early, and go on from where it stopped
+    for _ in range(_DECIMATION_ROUNDS):  # it may stop early; the next round resumes there
         before = len(fewer_faces)
         fewer_vertices, fewer_faces = fast_simplification.simplify(
             fewer_vertices, fewer_faces, target_count=target_faces

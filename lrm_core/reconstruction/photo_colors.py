@@ -1,7 +1,7 @@
-"""The photo's own colours on the part of the surface that it shows.
+"""The photo's own colors on the part of the surface that it shows.
 
-A field's colours are as fine as its planes and the image that the encoder saw; the photo is finer.
-Where the surface is visible from the source camera and faces it, the photo's pixel is the colour;
+A field's colors are as fine as its planes and the image that the encoder saw; the photo is finer.
+Where the surface is visible from the source camera and faces it, the photo's pixel is the color;
 towards the outline, where a pixel covers much surface, the field takes over.
 """
 
@@ -19,7 +19,7 @@ from lrm_core.rendering.mesh_raycasting import build_ray_caster
 from lrm_core.rendering.ray_generation import generate_rays
 from lrm_core.structures.cameras import Cameras
 
-# below this coverage a pixel's colour is partly a guess
+# below this coverage a pixel's color is partly a guess
 _COVERED = 0.98
 # a point this far behind the first hit is hidden, in world units
 _HIDDEN_BEHIND = 0.03
@@ -32,9 +32,9 @@ class PhotoColors:
     """A photo laid on a surface.
 
     Attributes:
-        image: (S, S, 3) sRGB in [0, 1]; beyond the object its nearest colours go on.
+        image: (S, S, 3) sRGB in [0, 1]; beyond the object its nearest colors continue.
         distances: (S, S) from the camera to the surface, infinity where there is none.
-        camera: of the photo, N = 1.
+        camera: the photo's, N = 1.
     """
 
     image: Float[np.ndarray, "S S 3"]
@@ -47,7 +47,7 @@ class PhotoColors:
         normals: Float[np.ndarray, "P 3"],
         colors: Float[np.ndarray, "P 3"],
     ) -> Float[np.ndarray, "P 3"]:
-        """The photo's colours where it shows a point, those given elsewhere.
+        """The photo's colors where it shows a point, those given elsewhere.
 
         Args:
             points: (P, 3) on the surface, in the world frame.

@@ -51,13 +51,13 @@ def cut_out_ahead(
     mask: Shaped[np.ndarray, "h w"] | None = None,
     ahead: int = 2,
 ) -> Iterator[Iterator[tuple[StageClock, Future[CutOut]]]]:
-    """Cut photos out in a thread, from now on, a few photos before they are asked for.
+    """Cut photos out in a thread, a few photos ahead of their use.
 
     Args:
         photos: files.
         background_removal: see `remove_background`.
-        mask: of every photo.
-        ahead: photos that are begun before they are asked for.
+        mask: the mask of every photo.
+        ahead: how many photos are begun ahead of their use.
 
     Yields:
         each photo's clock and its cut-out, finished or not, in the order of the photos. Work that

@@ -40,9 +40,9 @@ class ReconstructionModel(LRM):
 
         Args:
             photo: path, PIL image, or array (H, W, 3 or 4), uint8 or [0, 1].
-            background_removal: how the object is told from its background.
+            background_removal: how the object is separated from its background.
             mask: the object's own mask, uint8, bool or [0, 1], of the photo's shape.
-            framing: `crop` centres the object at the size that the model was trained with; `as_is`
+            framing: `crop` centers the object at the size that the model was trained with; `as_is`
                 takes the image as the view of `source_camera`.
             source_camera: the camera of the photo; None for the canonical one.
             clock: see `StageClock`.

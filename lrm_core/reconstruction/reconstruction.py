@@ -36,7 +36,7 @@ DEFAULT_TEXTURE_FACES = 40_000
 
 
 # Cells per axis of the grid that tells empty space from matter: at least so many, and a whole
-# number to each texel, so that texels' edges (and, of two, their centres) are lattice points.
+# number to each texel, so that texels' edges (and, of two, their centers) are lattice points.
 _OCCUPANCY_CELLS = 96
 
 
@@ -66,12 +66,12 @@ class MeshOptions:
     Attributes:
         resolution: grid points per axis; None for the model's own.
         exact: evaluate every grid point instead of those near the surface.
-        appearance: a baked texture, colours at vertices, or none.
+        appearance: a baked texture, colors at vertices, or none.
         texture_size: side of the texture in pixels.
         target_faces: faces after decimation; None keeps all, but textured meshes are brought down
             to `DEFAULT_TEXTURE_FACES`.
         iso_level: density of the surface; None for the model's own.
-        photo_colors: take the photo's own colours where it shows the surface, if the reconstruction
+        photo_colors: take the photo's own colors where it shows the surface, if the reconstruction
             keeps a fine copy of the photo.
     """
 
@@ -97,7 +97,7 @@ class Reconstruction:
 
     Attributes:
         field: its radiance field, queried in the world frame.
-        config: of the model that made it.
+        config: the configuration of the model that made it.
         source_camera: the camera of `photo`.
         photo: what the model saw; None where it is unknown.
     """
@@ -138,7 +138,7 @@ class Reconstruction:
         options: MeshOptions | None = None,
         clock: StageClock | None = None,
     ) -> ExtractedMesh:
-        """The surface of the field as a closed, coloured mesh in the world frame.
+        """The surface of the field as a closed, colored mesh in the world frame.
 
         Args:
             resolution: grid points per axis; None for the model's own.
@@ -206,8 +206,8 @@ class Reconstruction:
             cameras: N views in the world frame.
             size: side of square images; None keeps the cameras' own size.
             want_normals: compute normals too.
-            exact: ask the field itself at every sample, instead of the folded field where it may be
-                seen; colours and opacities differ by less than 1e-3.
+            exact: evaluate the field itself at every sample, instead of the folded field where it
+                may be seen; colors and opacities differ by less than 1e-3.
 
         Raises:
             CheckpointError: the field has densities that are not finite (unless `exact`).

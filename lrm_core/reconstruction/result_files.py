@@ -90,14 +90,14 @@ def write_result(
     """Write a mesh with `NAME.input.png` and `NAME.json` beside it, all of them or none.
 
     Args:
-        path: of the mesh; its suffix chooses the format.
+        path: the mesh file; its suffix chooses the format.
         reconstruction: what the mesh came from.
         mesh: in the world frame.
         photo: the file that the mesh was made from; the record names it with its hash.
         up: up axis of the file; None for the format's own.
         size_mm: longest side in millimeters, for formats that have a unit of length.
         overwrite: replace older files, and remove those of an older result that are none of this.
-        clock: of the whole job; the record holds its seconds.
+        clock: the whole job's; the record holds its seconds.
 
     Returns:
         every file written, and the content of `NAME.json`.

@@ -17,7 +17,7 @@ _LOADED = time.perf_counter()
 
 
 class StageClock:
-    """The stages of one job: how long each took, which one runs, and whether it should go on.
+    """The stages of one job: how long each took, which one runs, and whether to continue.
 
     Whoever starts a job makes its clock and passes it to every function that works on the job; it
     reads the clock, or stops the job, from any thread.

@@ -1,4 +1,4 @@
-"""Colours of a radiance field on a mesh: at its vertices, or in a texture."""
+"""Colors of a radiance field on a mesh: at its vertices, or in a texture."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def field_colors(
     *,
     clock: StageClock | None = None,
 ) -> Float32[np.ndarray, "V 3"]:
-    """The field's colour (V, 3), sRGB in [0, 1], at vertices (V, 3) of the world frame.
+    """The field's color (V, 3), sRGB in [0, 1], at vertices (V, 3) of the world frame.
 
     Args:
         field: evaluated in passes.
         vertices: (V, 3).
-        clock: told of the work's progress, and stops it between passes.
+        clock: receives progress, and can stop the work between passes.
     """
     clock, folded = clock or StageClock(), fold(field)
     points = torch.as_tensor(vertices, dtype=torch.float32, device=field.triplane.planes.device)
@@ -50,14 +50,14 @@ def vertex_colors(
     photo: PhotoColors | None = None,
     clock: StageClock | None = None,
 ) -> Float32[np.ndarray, "V 3"]:
-    """Colours (V, 3), sRGB in [0, 1], at the vertices of a mesh.
+    """Colors (V, 3), sRGB in [0, 1], at the vertices of a mesh.
 
     Args:
-        field: asked for colours.
+        field: gives the colors.
         vertices: (V, 3) in the world frame.
         faces: (F, 3).
-        photo: its colours are taken where it shows the surface.
-        clock: told of the work's progress, and stops it between passes.
+        photo: its colors are taken where it shows the surface.
+        clock: receives progress, and can stop the work between passes.
     """
     colors = field_colors(field, vertices, clock=clock)
     if photo is None:
@@ -76,19 +76,19 @@ def bake_texture(
     photo: PhotoColors | None = None,
     clock: StageClock | None = None,
 ) -> UInt8[np.ndarray, "S S 3"]:
-    """Texture whose every texel has the field's colour at its point on the surface.
+    """Texture whose every texel has the field's color at its point on the surface.
 
-    Texels outside all charts take the colour of one inside that is as near as any but for 4%, so
+    Texels outside all charts take the color of one inside that is as near as any but for 4%, so
     that no look-up near a seam sees the background.
 
     Args:
-        field: asked for colours, in batches.
+        field: gives the colors, in batches.
         vertices: (V, 3) in the world frame.
         faces: (F, 3).
         uv: (V, 2) in [0, 1], origin at the bottom left.
         size: texels per side.
-        photo: its colours are taken where it shows the surface.
-        clock: told of the work's progress, and stops it between batches.
+        photo: its colors are taken where it shows the surface.
+        clock: receives progress, and can stop the work between batches.
 
     Returns:
         (size, size, 3) sRGB, row 0 at the top.
@@ -129,7 +129,7 @@ def _colors(field: FoldedField, points: Tensor) -> Tensor:
 def _filled(
     texture: UInt8[np.ndarray, "S S 3"], empty: Bool[np.ndarray, "S S"]
 ) -> UInt8[np.ndarray, "S S 3"]:
-    """Empty texels take the colour of the nearest full one (of those less than 4% farther)."""
+    """Empty texels take the color of the nearest full one (of those less than 4% farther)."""
     full, gaps = np.flatnonzero(~empty), np.flatnonzero(empty)
     if not len(full):
         return texture

@@ -144,13 +144,13 @@ def _chart_directions(
     changed = np.ones(len(direction), dtype=bool)
     for _ in range(_SMOOTHING_ROUNDS):
         # only faces with a neighbour that changed can change
-        asked = np.zeros_like(changed)
-        asked[here[changed[there]]] = True
-        counts = votes(np.flatnonzero(asked[here]))[asked]
-        choice = (allowed[asked] + _NEIGHBOUR_PULL * counts).argmax(axis=1)
-        changed[asked] = choice != direction[asked]
-        changed &= asked
-        direction[asked] = choice
+        reconsidered = np.zeros_like(changed)
+        reconsidered[here[changed[there]]] = True
+        counts = votes(np.flatnonzero(reconsidered[here]))[reconsidered]
+        choice = (allowed[reconsidered] + _NEIGHBOUR_PULL * counts).argmax(axis=1)
+        changed[reconsidered] = choice != direction[reconsidered]
+        changed &= reconsidered
+        direction[reconsidered] = choice
         if not changed.any():
             break
     for _ in range(_MERGE_ROUNDS):

@@ -1,7 +1,7 @@
 """Which texels lie in which triangles of a UV layout: a scanline rasteriser in numpy.
 
 Triangles that share an edge share no texel and leave none out, as on a graphics card: a texel
-belongs to a triangle if its centre lies inside, and centres on an edge go to one side.
+belongs to a triangle if its center lies inside, and centers on an edge go to one side.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _BATCH_TEXELS = 2**17
 
 @dataclass(frozen=True)
 class CoveredTexels:
-    """Texels whose centres lie in triangles.
+    """Texels whose centers lie in triangles.
 
     Attributes:
         faces: (T,) index of the triangle.
         columns: (T,) texel index along u.
         rows: (T,) texel index along v, counted from v = 0.
-        barycentric: (T, 3) weights of the triangle's corners at the texel's centre.
+        barycentric: (T, 3) weights of the triangle's corners at the texel's center.
     """
 
     faces: Int[np.ndarray, "T"]
@@ -58,8 +58,8 @@ def _rasterize(
 ) -> CoveredTexels:
     """The texels of some triangles (corners in texels, doubled signed areas)."""
     x, y = np.ascontiguousarray(corners.transpose(2, 1, 0))  # each (3, F)
-    # rows whose centres lie between the lowest and the highest corner
-    face, row = ranges(*_centres(y.min(axis=0), y.max(axis=0), size))
+    # rows whose centers lie between the lowest and the highest corner
+    face, row = ranges(*_centers(y.min(axis=0), y.max(axis=0), size))
     middle = row + 0.5
     left, right = np.full(len(row), np.inf), np.full(len(row), -np.inf)
     for start, end in ((0, 1), (1, 2), (2, 0)):
@@ -74,7 +74,7 @@ def _rasterize(
         at = low_x[face] + (middle - bottom) * slope[face]
         np.minimum(left, at, out=left, where=crossed)
         np.maximum(right, at, out=right, where=crossed)
-    span, column = ranges(*_centres(left, right, size))
+    span, column = ranges(*_centers(left, right, size))
 
     # weights of the corners b and c: linear along a row
     a, to_b, to_c = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
@@ -91,10 +91,10 @@ def _rasterize(
     return CoveredTexels(names[face][span], column, row[span], barycentric)
 
 
-def _centres(
+def _centers(
     low: Float[np.ndarray, "N"], high: Float[np.ndarray, "N"], size: int
 ) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
-    """First texel with its centre in [low, high), and the one after the last."""
+    """First texel with its center in [low, high), and the one after the last."""
     first, last = (np.ceil(end - 0.5).clip(0, size).astype(np.int64) for end in (low, high))
     return first, last
 

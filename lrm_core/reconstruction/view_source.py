@@ -29,9 +29,9 @@ class ViewSource:
 
     Attributes:
         kind: "mesh", ray cast, or "field", volume rendered.
-        render: cameras to views on white, normals included if they were asked for.
+        render: cameras to views on white, with normals if requested.
         bounds: (2, 3) corners of the box that holds it, in the world frame.
-        fitted: whether a mesh was centred and scaled into view.
+        fitted: whether a mesh was centered and scaled into view.
     """
 
     kind: Literal["mesh", "field"]
@@ -54,8 +54,8 @@ def open_view_source(
     Args:
         path: a mesh (see `read_scene`) or a file of `save_field`.
         up: the mesh file's up axis.
-        fit: centre a mesh and scale it into view; None does so only where it would not fit.
-        lit: light a mesh instead of showing its colours as they are.
+        fit: center a mesh and scale it into view; None does so only where it would not fit.
+        lit: light a mesh instead of showing its colors as they are.
         want_normals: render normals too.
         device: where a field is rendered; meshes are rendered on the CPU.
 

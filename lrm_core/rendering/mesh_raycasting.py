@@ -39,7 +39,7 @@ class Hits:
 
 @dataclass(frozen=True)
 class RayCaster:
-    """An acceleration structure over one set of triangles, built once and asked many times."""
+    """An acceleration structure over one set of triangles, built once and queried many times."""
 
     embree_scene: Any
 
@@ -61,7 +61,7 @@ def build_ray_caster(
 ) -> RayCaster:
     """Hand triangles to Embree.
 
-    The robust mode is asked for: rays through the edge between two triangles hit one of them.
+    Embree's robust mode is on: rays through the edge between two triangles hit one of them.
     """
     embree_scene = EmbreeScene(robust=True)
     if len(faces):

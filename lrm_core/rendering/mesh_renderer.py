@@ -1,7 +1,7 @@
 """Views of a textured mesh on the CPU: ray casting and own shading, no graphics system needed.
 
-One ray through each pixel centre gives depth, normal, colour and opacity; where the pixel lies on
-an edge, 4 x 4 rays share it. Rays go on behind holes (MASK), culled back
+One ray through each pixel center gives depth, normal, color and opacity; where the pixel lies on
+an edge, 4 x 4 rays share it. Rays continue behind holes (MASK), culled back
 faces and translucent surfaces (BLEND). Surfaces and the rays of one pixel are mixed in linear
 light; the result is encoded as sRGB and laid over the background as image programs do, in sRGB, so
 that `rgb` and `opacity` together give back the straight-alpha image.
@@ -66,7 +66,7 @@ class _View:
         return position
 
     def directions(self, pixels: Float[np.ndarray, "R 2"]) -> Float[np.ndarray, "R 3"]:
-        """Of the rays through positions in the image; distances along them are depths, float32."""
+        """(R, 3) rays through image positions, float32; distances along them are depths."""
         right = (pixels[:, 0] - self.cx) / self.fx
         up = (self.cy - pixels[:, 1]) / self.fy
         directions = np.empty((len(pixels), 3), dtype=np.float32)
@@ -101,7 +101,7 @@ class _View:
 class _Samples:
     """What R rays saw.
 
-    Premultiplied linear colour and opacity are those of all surfaces together; depth and face (-1
+    Premultiplied linear color and opacity are those of all surfaces together; depth and face (-1
     for none) those of the nearest one that is not wholly transparent.
     """
 
@@ -161,9 +161,9 @@ def render_scene(
             there.
         antialias: 4 x 4 rays in pixels on an edge: silhouettes, borders between parts, jumps in
             depth and creases, where they show as a contrast. Depth and normals are never mixed:
-            they belong to the ray through the pixel centre or, where it passes the object, to the
+            they belong to the ray through the pixel center or, where it passes the object, to the
             nearest of the sixteen.
-        background: grey level (sRGB) behind the object, [0, 1].
+        background: gray level (sRGB) behind the object, [0, 1].
         shading: light; unlit by default.
 
     Returns:
@@ -220,11 +220,11 @@ def _render_view(
     if not rows.size:
         return image
     pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5
-    centres = _trace(tracer, view, pixels, 1.0, shading)
-    rgb, opacity = _straight_srgb(centres.rgb, centres.opacity), centres.opacity.copy()
-    depth, faces, seen_at = centres.depth.copy(), centres.faces.copy(), pixels.copy()
+    centers = _trace(tracer, view, pixels, 1.0, shading)
+    rgb, opacity = _straight_srgb(centers.rgb, centers.opacity), centers.opacity.copy()
+    depth, faces, seen_at = centers.depth.copy(), centers.faces.copy(), pixels.copy()
     if antialias:
-        edges = _edge_pixels(tracer.surface, view, centres, pixels, rgb, rows.shape)
+        edges = _edge_pixels(tracer.surface, view, centers, pixels, rgb, rows.shape)
         offsets = (np.arange(_SUBPIXELS) + 0.5) / _SUBPIXELS - 0.5
         grid = np.stack(np.meshgrid(offsets, offsets), axis=-1).reshape(-1, 2)
         inside = (pixels[edges, None] + grid).reshape(-1, 2)
@@ -261,7 +261,7 @@ def _trace(
         tracer: the scene.
         view: the camera.
         pixels: (R, 2) positions.
-        fraction: of a pixel's width that each ray stands for.
+        fraction: the share of a pixel's width that each ray stands for.
         shading: the light.
     """
     samples = _Samples(
@@ -325,7 +325,7 @@ def _follow(
 def _straight_srgb(
     premultiplied: Float[np.ndarray, "R 3"], opacity: Float[np.ndarray, "R"]
 ) -> Float[np.ndarray, "R 3"]:
-    """Encoded colour without its opacity, in [0, 1]; zero where nothing was seen."""
+    """Encoded color without its opacity, in [0, 1]; zero where nothing was seen."""
     straight = np.zeros_like(premultiplied)
     seen = np.flatnonzero(opacity > 0.0)
     linear = premultiplied[seen] / opacity[seen, None]

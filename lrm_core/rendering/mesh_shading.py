@@ -1,7 +1,7 @@
-"""The surface of a scene, and the colour that a ray meets on it.
+"""The surface of a scene, and the color that a ray meets on it.
 
-Colour is texture * base colour * vertex colour in linear light (glTF 2.0, section 3.9), alone
-(unlit, as the colours of a reconstruction are meant) or under simple lights. All parts of a scene
+Color is texture * base color * vertex color in linear light (glTF 2.0, section 3.9), alone
+(unlit, as the colors of a reconstruction are meant) or under simple lights. All parts of a scene
 are joined, so that the hits of a view are shaded together whatever their material is.
 """
 
@@ -26,7 +26,7 @@ _CREASE_COSINE = float(np.cos(np.radians(45.0)))
 
 @dataclass(frozen=True)
 class Shading:
-    """Light: colour = albedo * (ambient + sum of colors * max(0, normal . direction)), linear.
+    """Light: color = albedo * (ambient + sum of colors * max(0, normal . direction)), linear.
 
     The default is unlit: the albedo itself.
 
@@ -168,7 +168,7 @@ def shade(
     pixel_widths: Float[np.ndarray, "R"],
     shading: Shading,
 ) -> ShadedHits:
-    """Colour and opacity of hits.
+    """Color and opacity of hits.
 
     Args:
         surface: what was hit.

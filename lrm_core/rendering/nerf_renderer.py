@@ -67,7 +67,7 @@ class RenderSettings:
     Attributes:
         half_side: half side of the cube that is sampled, in world units.
         num_samples: samples per ray inside the cube.
-        background: grey level or color behind the object, [0, 1].
+        background: gray level or color behind the object, [0, 1].
         step: delta_i in world units (the paper), or as a fraction of the ray's way through the cube
             (TripoSR; density then has no unit).
         midpoint_density: average raw densities and colors of neighboring samples and integrate
@@ -91,7 +91,7 @@ class RenderedRays:
         distance: (R,) mean distance of what is seen along the ray, in world units; 0 where
             nothing is.
         normals: (R, 3) unit normals of the density at that distance, zero where opacity is below
-            0.5; None unless asked for.
+            0.5; None unless requested.
     """
 
     rgb: Float[Tensor, "R 3"]
@@ -120,7 +120,7 @@ def render_rays(
         generator: source of the jitter.
         want_normals: compute normals too (6 more field evaluations per solid ray, not
             differentiable).
-        grid: bounds of the field's density, to evaluate only the samples that may be seen: colour
+        grid: bounds of the field's density, to evaluate only the samples that may be seen: color
             and opacity change by less than 1e-3 as far as the bounds hold. None for all samples.
 
     Raises:
@@ -231,7 +231,7 @@ def _visible(
 def _evaluate(
     field: FieldFn, points: Float[Tensor, "R S 3"], visible: Bool[Tensor, "R S"] | None
 ) -> tuple[Float[Tensor, "R S"], Float[Tensor, "R S 3"]]:
-    """Density and colour of samples, in the precision of the points; zero where not visible."""
+    """Density and color of samples, in the precision of the points; zero where not visible."""
     if visible is not None:
         (chosen,) = visible.flatten().nonzero(as_tuple=True)
         flat = points.flatten(0, 1)
@@ -248,9 +248,9 @@ def _evaluate(
 def _average_neighbours(
     field: FieldFn, points: Float[Tensor, "R S 3"], visible: Bool[Tensor, "R I"] | None
 ) -> tuple[Float[Tensor, "R I"], Float[Tensor, "R I 3"]]:
-    """Density and colour of the S - 1 intervals between samples; zero where not visible.
+    """Density and color of the S - 1 intervals between samples; zero where not visible.
 
-    Density is activated after averaging, colours before, as OpenLRM does.
+    Density is activated after averaging, colors before, as OpenLRM does.
     """
     if not isinstance(field, RawField):
         raise ValueError(

@@ -8,7 +8,7 @@ tolerance.
 The bounds come from the field's values on a lattice, so they are as good as the lattice is fine:
 nothing is known of a structure that shows at no lattice point nearby. With two lattice steps per
 texel of a triplane the bounds of interpolated features are exact (bilinear interpolation is
-greatest and least at texel centres); only an MLP can make finer structures, between them.
+greatest and least at texel centers); only an MLP can make finer structures, between them.
 
 Source: a coarse grid to skip empty space with is that of Mueller et al., Instant Neural Graphics
 Primitives (2022), appendix E; its bounds and the tolerance are this project's own.
@@ -93,14 +93,14 @@ def visible_samples(
 
     The weight of sample i in its pixel is at most T_i (1 - exp(-upper_i delta_i)), where T_i is the
     transmittance of the lower bounds in front of it. Taking a sample of weight w out of a ray
-    replaces its colour by that of what lies behind it, which changes the pixel by at most w; the
+    replaces its color by that of what lies behind it, which changes the pixel by at most w; the
     samples of the least weights are taken out while their sum is within the tolerance.
 
     Args:
         lower: (R, S) lower bounds of density, front to back.
         upper: (R, S) upper bounds of density.
         deltas: (R, S) interval lengths.
-        tolerance: change of colour (of a range of 1) and opacity that is allowed, > 0.
+        tolerance: change of color (of a range of 1) and opacity that is allowed, > 0.
     """
     least = lower * deltas
     weights = torch.exp(least - least.cumsum(dim=-1)) * -torch.expm1(-upper * deltas)

@@ -12,7 +12,7 @@ from lrm_core.structures.rays import RayBundle
 
 
 def generate_rays(cameras: Cameras) -> RayBundle:
-    """One ray through the centre of every pixel of every camera.
+    """One ray through the center of every pixel of every camera.
 
     Args:
         cameras: N cameras of H x W pixels.
@@ -41,10 +41,10 @@ def generate_rays_at(
     Args:
         cameras: N cameras.
         view_indices: (R,) which camera each ray belongs to.
-        pixels: (R, 2) x (right) and y (down) in pixels; centres at +0.5, as `project` returns them.
+        pixels: (R, 2) x (right) and y (down) in pixels; centers at +0.5, as `project` returns them.
 
     Returns:
-        R rays that start at the camera centres.
+        R rays that start at the camera centers.
     """
     c2w = cameras.c2w[view_indices]
     fx, fy, cx, cy = cameras.intrinsics[view_indices].unbind(-1)

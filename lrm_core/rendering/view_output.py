@@ -45,7 +45,7 @@ def channel_image(
 ) -> UInt8[np.ndarray, "H W C"]:
     """One view as an image to look at.
 
-    rgb lies on the background, or keeps its alpha (RGBA) where that is None. depth is grey, from
+    rgb lies on the background, or keeps its alpha (RGBA) where that is None. depth is gray, from
     near (light) to far (dark) within the view. normal is (n + 1) / 2 in the world frame.
     Where nothing was hit, depth and normal are white.
 
@@ -69,8 +69,8 @@ def channel_image(
         return to_uint8(np.where(seen[..., None], (_normals(view) + 1.0) / 2.0, 1.0))
     near, far = (depth[seen].min(), depth[seen].max()) if seen.any() else (0.0, 1.0)
     nearness = (far - np.where(seen, depth, far)) / max(far - near, 1e-6)
-    grey = np.where(seen, 0.15 + 0.75 * nearness, 1.0)
-    return to_uint8(np.repeat(grey[..., None], 3, axis=-1))
+    gray = np.where(seen, 0.15 + 0.75 * nearness, 1.0)
+    return to_uint8(np.repeat(gray[..., None], 3, axis=-1))
 
 
 def check_output(*paths: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
@@ -119,7 +119,7 @@ def write_views(
     Args:
         path: where to.
         views: one `RenderOutput` of one view per camera, composited on white.
-        cameras: of the views.
+        cameras: the cameras of the views.
         channels: what to show; several lie side by side in a video, row by row on a sheet.
         background: sRGB behind the object; None keeps transparency, or is white where there is
             none (videos, sheets).
@@ -166,7 +166,7 @@ def _write_folder(
     """Every channel of every view as a PNG, the cameras, and a contact sheet.
 
     `000.png` is rgb, `000_depth.png` 16-bit depth along the viewing axis in multiples of the
-    `depth_unit` in `views.json` (0: nothing was hit), `000_normal.png` (n + 1) / 2 (grey 128:
+    `depth_unit` in `views.json` (0: nothing was hit), `000_normal.png` (n + 1) / 2 (gray 128:
     nothing), `000_alpha.png` opacity; `transforms.json` holds the cameras.
     """
     unit = depth_unit(_farthest(cameras, bounds))

@@ -1,7 +1,7 @@
 """The volume rendering integral as pure, differentiable functions.
 
-Source: paper, appendix A.1. With the density sigma_i and colour u_i of sample i and the length
-delta_i of its interval, the colour of ray r is
+Source: paper, appendix A.1. With the density sigma_i and color u_i of sample i and the length
+delta_i of its interval, the color of ray r is
 
     u(r) = sum_i T_i (1 - exp(-sigma_i delta_i)) u_i            (equation 8)
     T_i  = exp(-sum_{j < i} sigma_j delta_j)                    (equation 9)
@@ -18,7 +18,7 @@ from torch import Tensor
 def render_weights(
     density: Float[Tensor, "R S"], deltas: Float[Tensor, "R S"]
 ) -> Float[Tensor, "R S"]:
-    """Share of each sample in the colour of its ray: T_i (1 - exp(-sigma_i delta_i)).
+    """Share of each sample in the color of its ray: T_i (1 - exp(-sigma_i delta_i)).
 
     Args:
         density: (R, S) sigma_i >= 0, front to back.
@@ -39,16 +39,16 @@ def composite(
     t: Float[Tensor, "R S"],
     background: float | Float[Tensor, "3"] = 1.0,
 ) -> tuple[Float[Tensor, "R 3"], Float[Tensor, "R"], Float[Tensor, "R"]]:
-    """Colour, opacity and depth of rays from the weights of their samples.
+    """Color, opacity and depth of rays from the weights of their samples.
 
     Args:
         weights: (R, S) from `render_weights`.
-        rgb: (R, S, 3) colours of the samples, [0, 1].
+        rgb: (R, S, 3) colors of the samples, [0, 1].
         t: (R, S) distances of the samples along their ray, in world units.
-        background: grey level or colour behind everything, [0, 1].
+        background: gray level or color behind everything, [0, 1].
 
     Returns:
-        (R, 3) colour over the background, (R,) opacity in [0, 1], and (R,) mean distance of what is
+        (R, 3) color over the background, (R,) opacity in [0, 1], and (R,) mean distance of what is
         seen (the weights, scaled to add up to 1, are its distribution); 0 where nothing is.
     """
     opacity = weights.sum(dim=-1)

@@ -2,7 +2,7 @@
 
 World: right-handed, z up; the object lives in the cube [-1, 1]^3; the source camera of a
 reconstruction sits at (0, -d, 0) and looks along +y (paper, section 4.2). Camera axes are
-OpenGL's: +x right, +y up, looking along -z. Pixel centres lie at +0.5.
+OpenGL's: +x right, +y up, looking along -z. Pixel centers lie at +0.5.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Cameras:
 
     @property
     def origins(self) -> Float[Tensor, "N 3"]:
-        """(N, 3) camera centres in the world."""
+        """(N, 3) camera centers in the world."""
         return self.c2w[:, :3, 3]
 
     @property
@@ -90,7 +90,7 @@ class Cameras:
             points: (P, 3) in the world frame.
 
         Returns:
-            (N, P, 2) pixel coordinates (x right, y down, centres at +0.5) and (N, P) depth along
+            (N, P, 2) pixel coordinates (x right, y down, centers at +0.5) and (N, P) depth along
             the viewing axis, positive in front of the camera.
         """
         w2c = torch.linalg.inv(self.c2w)
@@ -118,7 +118,7 @@ def look_at(
     Where the viewing direction is parallel to `up`, +y of the world takes its place.
 
     Args:
-        origins: (N, 3) camera centres; none may coincide with the target.
+        origins: (N, 3) camera centers; none may coincide with the target.
         target: the point looked at.
         up: the world direction that points up in the image.
 

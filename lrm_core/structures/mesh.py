@@ -1,4 +1,4 @@
-"""Triangle meshes with vertex colours or a texture."""
+"""Triangle meshes with vertex colors or a texture."""
 
 from __future__ import annotations
 

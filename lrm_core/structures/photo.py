@@ -1,6 +1,6 @@
 """Photos as read and cut out, before any model sees them: no torch here.
 
-Reading one goes on while torch is still being imported.
+They are read while torch is still being imported.
 """
 
 from __future__ import annotations

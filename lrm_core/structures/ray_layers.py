@@ -56,7 +56,7 @@ class RayLayers:
     def sample(
         self, places: Float[Tensor, "B P 2"], num_maps: int | None = None
     ) -> Float[Tensor, "B P M"]:
-        """Bilinear values at image positions; the border's go on beyond.
+        """Bilinear values at image positions; beyond the border its values continue.
 
         Args:
             places: (right, up) in [-1, 1].

@@ -18,7 +18,7 @@ class RenderOutput:
         depth: (N, H, W) distance along the camera's viewing axis in world units; infinity where
             nothing was hit.
         normals: (N, H, W, 3) unit normals in the world frame, zero where nothing was hit; None
-            where the renderer was not asked for them.
+            where they were not requested.
     """
 
     rgb: Float[Tensor, "N H W 3"]

@@ -13,9 +13,9 @@ Wrap = Literal["REPEAT", "MIRROR", "CLAMP"]
 
 @dataclass(frozen=True)
 class Material:
-    """How one part is coloured (glTF 2.0, section 3.9).
+    """How one part is colored (glTF 2.0, section 3.9).
 
-    Final colour = texture (sRGB decoded to linear) * base_color * vertex colour (linear).
+    Final color = texture (sRGB decoded to linear) * base_color * vertex color (linear).
 
     Attributes:
         base_color: linear RGBA factor in [0, 1].

@@ -38,7 +38,7 @@ class Frustum:
     the source camera, so that image features lie on that plane without any resampling.
 
     Attributes:
-        distance: of the source camera from the origin, at (0, -distance, 0).
+        distance: from the source camera, at (0, -distance, 0), to the origin.
         focal: focal length divided by the image width.
     """
 
@@ -129,7 +129,7 @@ def ray_places(triplane: Triplane, coordinates: Float[Tensor, "*B 3"]) -> Float[
 
     Args:
         triplane: gives the axes.
-        coordinates: of points as `Triplane.normalise` gives them.
+        coordinates: normalised, as `Triplane.normalise` returns them.
     """
     return torch.stack(
         [coordinates[..., i] * sign for i, sign in map(signed_axis, triplane.axes[1])], dim=-1

@@ -20,8 +20,8 @@ class ObjectSource:
     """Where an object comes from.
 
     Attributes:
-        name: of the data set or collection.
-        licence: of the asset, as its source states it.
+        name: the data set or collection.
+        licence: the asset's, as its source states it.
         sha256: of the asset's bytes (for generated objects: of its geometry and texture).
         bounds: (2, 3) smallest and largest corner of the object in the world frame of its views,
             or None where only its images are known.
@@ -38,10 +38,10 @@ class ViewSet:
     """N views of one object in one world frame (z up, docs/conventions.md).
 
     Attributes:
-        object_id: of letters, digits, `_` and `-`; see `object_id_of`.
+        object_id: letters, digits, `_` and `-`; see `object_id_of`.
         images: (N, H, W, 4) sRGB with straight alpha.
-        cameras: of the N views.
-        source: of the object.
+        cameras: the cameras of the N views.
+        source: where the object comes from.
         depth: (N, H, W) distance along the viewing axis in world units, infinity where there is
             nothing; None where it is not known.
         normals: (N, H, W, 3) unit normals in the world frame, zero where there is nothing, or None.
