@@ -22,7 +22,7 @@ EXIT_CODES = {
     0: "success",
     1: "an error in lrm itself (a traceback is shown)",
     2: "wrong usage or configuration",
-    PARTIAL_FAILURE: "some inputs of a batch failed",
+    PARTIAL_FAILURE: "some inputs of a batch failed, or a method on some objects",
     FILE_UNUSABLE: "an input or output file cannot be used",
     5: "a metric regressed",
     6: "reports cannot be compared",

@@ -27,7 +27,7 @@ def train(
         str | None, typer.Option("--preset", help="Bundled recipe; the same as CONFIG.")
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of the run; an unfinished run goes on.")
+        Path, typer.Option("--out", "-o", help="Folder of the run; an unfinished run is resumed.")
     ] = Path("runs/train"),
     init: Annotated[
         str | None,
@@ -41,7 +41,7 @@ def train(
         Path | None,
         typer.Option(
             "--data",
-            help="Folder of the photos that objective layers takes while it trains "
+            help="Folder of the photos that the objective `layers` makes while training "
             "[default: OUT/data].",
         ),
     ] = None,
@@ -54,7 +54,7 @@ def train(
 ) -> None:
     """Train a model, and write it as a model folder.
 
-    A run that was stopped goes on from its last checkpoint when the same command is given again.
+    A run that was stopped resumes from its last checkpoint when the same command is given again.
     On several GPUs or machines: **torchrun --nproc-per-node 8 -m lrm_cli train ...**
     """
     output = Output(as_json=as_json, quiet=quiet)
@@ -156,7 +156,7 @@ def _recipe_and_overrides(
         )
     if len(recipes) > 1:
         raise ConfigError(
-            f"'{recipes[1]}' is no setting", hint="write KEY=VALUE, as in num_steps=500"
+            f"'{recipes[1]}' is not a setting", hint="write KEY=VALUE, as in num_steps=500"
         )
     overrides = _parse_settings([text for text in arguments if "=" in text])
     if init is not None:  # a whole model: what the recipe says of building one does not count

@@ -49,7 +49,8 @@ class DataOptions:
     objects: Annotated[
         str | None,
         typer.Option(
-            "--objects", help="File of names, names with commas, or all [default: the protocol's]."
+            "--objects",
+            help="File of names, names separated by commas, or all [default: the protocol's].",
         ),
     ] = None
     limit: Annotated[
@@ -65,7 +66,8 @@ class MetricOptions:
     panel: ClassVar[str] = "Metrics"
 
     metrics: Annotated[
-        str | None, typer.Option("--metrics", help="Names with commas [default: the protocol's].")
+        str | None,
+        typer.Option("--metrics", help="Names separated by commas [default: the protocol's]."),
     ] = None
     weights_dir: Annotated[
         Path | None, typer.Option("--weights-dir", help="Folder of weights of LPIPS, CLIP and FID.")
@@ -76,7 +78,9 @@ class MetricOptions:
     ] = True
     require_all: Annotated[
         bool,
-        typer.Option("--require-all", help="Stop if a metric cannot be computed, not say n/a."),
+        typer.Option(
+            "--require-all", help="Stop if a metric is unavailable instead of reporting n/a."
+        ),
     ] = False
     comparisons: Annotated[
         bool,
@@ -113,7 +117,7 @@ class RunOptions:
         bool,
         typer.Option(
             "--resume/--fresh",
-            help="Take cached predictions and scores of the same content, or compute all anew.",
+            help="Reuse cached predictions and scores of the same content, or compute all again.",
         ),
     ] = True
 
@@ -148,7 +152,7 @@ class BaselineOptions:
         float, typer.Option("--time-limit", min=1, help="one-2-3-45: seconds per object.")
     ] = 900.0
     log_folder: Annotated[
-        Path | None, typer.Option("--log-folder", help="one-2-3-45: keeps what it says.")
+        Path | None, typer.Option("--log-folder", help="one-2-3-45: folder of its logs.")
     ] = None
     external_up: Annotated[
         Literal["y", "z"], typer.Option("--external-up", help="external:DIR: up axis of meshes.")
@@ -157,7 +161,7 @@ class BaselineOptions:
         Literal["canonical", "free_azimuth", "free"],
         typer.Option(
             "--external-alignment",
-            help="external:DIR: of the picture's frame, upright, or of none.",
+            help="external:DIR: meshes are in the picture's frame, upright, or in any frame.",
         ),
     ] = "canonical"
 
@@ -188,7 +192,9 @@ def run(
     against: Annotated[
         Path | None,
         typer.Option(
-            "--against", metavar="FILE", help="Then check the report as `lrm evaluate check` does."
+            "--against",
+            metavar="FILE",
+            help="Check the report against these accepted values, as `lrm evaluate check` does.",
         ),
     ] = None,
     single: BaselineOptions = _SINGLE,

@@ -42,7 +42,7 @@ def assets(
         Literal["y", "z"], typer.Option("--up", help="Up axis of the meshes; glTF knows its own.")
     ] = "y",
     licence: Annotated[
-        str, typer.Option("--licence", help="Of assets that no manifest names.")
+        str, typer.Option("--licence", help="Licence of assets that no manifest names.")
     ] = "unknown",
     manifest: Annotated[
         Path | None,

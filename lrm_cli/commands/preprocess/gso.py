@@ -100,7 +100,7 @@ def _read_names(values: Sequence[str] | None) -> list[str] | None:
         try:
             lines = path.read_text("utf-8").splitlines()
         except ValueError as error:
-            raise InputError(f"--names: {value} is no text file") from error
+            raise InputError(f"--names: {value} is not a text file") from error
         found = [line.split("#")[0].strip() for line in lines]
         names += [name for name in found if name]
     return list(dict.fromkeys(names))

@@ -87,7 +87,7 @@ def objaverse(
     objects = objects[:limit]
     if not objects:
         raise InputError("no object is left to prepare", hint="allow more licences")
-    counts = Counter(one.licence for one in objects if not one.problem)
+    counts = Counter(found.licence for found in objects if not found.problem)
     output.info("licences: " + ", ".join(f"{name} {count}" for name, count in counts.most_common()))
     with output.progress("downloading objects", total=len(objects)) as task:
         root, jobs = download_objects(

@@ -1,4 +1,4 @@
-"""`lrm preprocess photos`: objects cut out of photos, centred on squares."""
+"""`lrm preprocess photos`: objects cut out of photos, centered on squares."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def photos(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Cut objects out of photos and centre them on squares (paper, appendix E).
+    """Cut objects out of photos and center them on squares (paper, appendix E).
 
     Writes an RGBA image per photo (NAME.png), photos.json (what was done to each) and
     contact_sheet.png. In a folder, X__mask.* beside X__image.* is taken for a mask, not a photo.

@@ -26,7 +26,7 @@ _BUILD = BuildChoices(objects_per_shard=64)
 def procedural(
     out: OutOption,
     num: Annotated[int, typer.Option("--num", "--limit", min=1, help="Objects to make.")] = 10_000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the collection.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the collection.")] = 0,
     cameras: CameraOptions = _CAMERAS,
     lit_share: Annotated[
         float,

@@ -29,7 +29,7 @@ def show(
         typer.Option("--object", metavar="ID", help="Show this object (repeatable)."),
     ] = None,
     channels: ChannelsOption = "rgb",
-    seed: Annotated[int, typer.Option("--seed", help="Another one shows other objects.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the choice of objects.")] = 0,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

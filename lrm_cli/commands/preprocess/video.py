@@ -51,7 +51,9 @@ class FrameOptions:
     ] = 0.85
     background_removal: Annotated[
         Literal["auto", "alpha", "border", "rembg", "grabcut"],
-        typer.Option("--background-removal", help="Where a capture has no masks."),
+        typer.Option(
+            "--background-removal", help="How the background is found where a capture has no masks."
+        ),
     ] = "auto"
 
 
@@ -85,8 +87,8 @@ def video(
         str,
         typer.Option(
             "--licence",
-            help="Of the captures, for the manifest; MVImgNet's is its own Terms of Use, which "
-            "come with the download.",
+            help="Licence of the captures, for the manifest; MVImgNet has its own Terms of Use, "
+            "which come with the download.",
         ),
     ] = _LICENCE,
     limit: LimitOption = None,
