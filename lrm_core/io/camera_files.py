@@ -149,8 +149,9 @@ def _read_number(
 def _check_pinhole(values: Mapping[str, Any], where: str) -> None:
     model = values.get("camera_model", "PINHOLE")
     bent = [key for key in _DISTORTION if values.get(key)]
-    if model not in _PINHOLE_MODELS or bent:
-        found = f"camera model {model!r:.40}" if model not in _PINHOLE_MODELS else bent[0]
+    known = isinstance(model, str) and model in _PINHOLE_MODELS
+    if bent or not known:
+        found = bent[0] if known else f"camera model {model!r:.40}"
         raise InputError(
             f"{where}: {found}: only pinhole cameras without distortion are supported",
             hint="undistort the images first, for example with COLMAP's image_undistorter",
