@@ -141,5 +141,7 @@ def _short_suffix(path: Path) -> str:
 
 
 def _cannot_be_written(path: Path, error: Exception) -> OutputError:
-    reason = getattr(error, "strerror", None) or error
+    reason = getattr(error, "strerror", None) or str(error)
+    if "inline_container.cc" in reason or "PytorchStreamWriter" in reason:
+        reason = "No space left on device, or it failed"  # torch does not say which
     return OutputError(f"{path} cannot be written ({reason})", hint="check the folder and the disk")
