@@ -90,8 +90,10 @@ def main() -> None:
     try:
         app(prog_name="lrm")
     finally:
-        # what torch has made need not be searched for garbage once more before the process ends
-        gc.freeze()
+        # what torch has made need not be searched for garbage once more before the process ends,
+        # unless triton (which torchvision imports, for LPIPS) would complain of what is left over
+        if "triton" not in sys.modules:
+            gc.freeze()
 
 
 def _end_on_signals() -> None:

@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from lrm_cli.app import LrmGroup
+from lrm_cli.app import LrmGroup, main
 from lrm_cli.errors import EXIT_CODES
 from lrm_cli.options import JsonOption
 from lrm_core import __version__, errors
@@ -163,3 +163,19 @@ def test_wrong_usage_ends_with_2(lrm: Callable[..., Result], arguments: tuple[st
     result = lrm(*arguments)
     assert result.exit_code == 2
     assert "nonsense" in result.stderr
+
+
+@pytest.mark.parametrize("triton", [False, True])
+def test_what_triton_left_over_is_collected_before_the_end(
+    monkeypatch: pytest.MonkeyPatch, triton: bool
+) -> None:
+    """Otherwise its bindings print a page about leaks after every run with LPIPS."""
+    frozen: list[bool] = []
+    monkeypatch.setattr("lrm_cli.app.app", lambda prog_name: None)
+    monkeypatch.setattr("lrm_cli.app._end_on_signals", lambda: None)
+    monkeypatch.setattr("lrm_cli.app.gc.freeze", lambda: frozen.append(True))
+    monkeypatch.delitem(sys.modules, "triton", raising=False)
+    if triton:
+        monkeypatch.setitem(sys.modules, "triton", pytest)
+    main()
+    assert frozen == ([] if triton else [True])
