@@ -239,7 +239,8 @@ def test_a_run_can_be_checked_against_accepted_values(evaluated, lrm, tmp_path: 
     assert unchanged.exit_code == 0, unchanged.output
     document = json.loads(unchanged.stdout)
     assert document["status"] == "unchanged"
-    assert [one["metric"] for one in document["verdicts"]] == ["silhouette_iou"]
+    metrics = [verdict["metric"] for verdict in document["verdicts"]]
+    assert metrics == ["silhouette_iou", "failures"]
     assert set(document["reports"]) == {"blank", "balloon"}
 
     assert evaluated("-m", "balloon", "--limit", "2", *against).exit_code == 6
@@ -282,4 +283,6 @@ def test_options_reach_the_methods_that_they_concern(
     result = evaluated("-m", "blank", "--limit", "1", "--metrics", "psnr", *options)
     assert result.exit_code == 0, result.output
     assert taken[0] == loading.PredictorOptions(device=taken[0].device, **chosen)
-    assert set(chosen) | {"device"} == {field.name for field in dataclasses.fields(taken[0])}
+    # the protocol and the rows of its tables choose the others
+    others = {"device", "photo_colors", "framing"}
+    assert set(chosen) | others == {field.name for field in dataclasses.fields(taken[0])}
