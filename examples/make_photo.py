@@ -1,6 +1,9 @@
 """Make the photo of this folder: a procedural object under studio lights on a paper backdrop.
 
 python examples/make_photo.py examples/teapot.png
+python examples/make_photo.py robot.png 57 1    # another object, from another side
+
+The examples of `lrm serve` (lrm_cli/server/page) are the teapot, 57 1 and 43 1, as WebP.
 """
 
 import sys
@@ -39,4 +42,5 @@ def main(path: Path, seed: int, index: int, view: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *OBJECT, view=2)
+    index, view = map(int, sys.argv[2:4]) if len(sys.argv) == 4 else (OBJECT[1], 2)
+    main(Path(sys.argv[1]), OBJECT[0], index, view)

@@ -20,6 +20,7 @@ from lrm_cli.commands.models import models
 from lrm_cli.commands.preprocess import preprocess
 from lrm_cli.commands.reconstruct import reconstruct
 from lrm_cli.commands.render import render
+from lrm_cli.commands.serve import serve
 from lrm_cli.commands.train import train
 from lrm_cli.errors import EXIT_CODES, Terminated, describe, flush_stdout, report
 from lrm_cli.options import JSON_MODE
@@ -75,6 +76,7 @@ def lrm(
 app.command()(reconstruct)
 app.command()(render)
 app.command()(train)
+app.command()(serve)
 app.command()(models)
 app.add_typer(preprocess)
 app.add_typer(evaluate)

@@ -1,0 +1,261 @@
+// The page: photo -> cut-out -> job -> mesh. The job's id stands in the address, so that a reload
+// finds it again.
+
+import {
+  Problem, createJob, cutOut, fileUrl, followJob, readExample, readInfo, readJob, stopJob,
+} from "./api.js";
+import { CutoutEditor } from "./cutout.js";
+import { METHODS, STAGES, foundBy, ordinal, stemOf } from "./words.js";
+
+const $ = (selector) => document.querySelector(selector);
+const $$ = (selector) => [...document.querySelectorAll(selector)];
+const show = (element, visible = true) => { $(element).hidden = !visible; };
+
+let info = null;
+let photo = null; // the file
+let stem = "mesh"; // of the names of downloads
+let job = null; // the one that is waited for or shown
+let busy = false;
+let cutting = null; // AbortController of the cut-out that is being made
+
+const editor = new CutoutEditor($("#board"), () => { $("#undo").disabled = !editor.edited; });
+
+const complain = (error) => {
+  if (error?.name === "AbortError") return;
+  const known = error instanceof Problem;
+  if (error && !known) console.error(error);
+  show("#problem", Boolean(error));
+  $("#problem strong").textContent = known ? error.message : "The page met an error of its own.";
+  $("#problem span").textContent = known ? error.hint : "Reload it and try again.";
+};
+
+// run something that may fail, and say so
+const attempt = (action) => async (...values) => {
+  complain(null);
+  try {
+    await action(...values);
+  } catch (error) {
+    complain(error);
+  }
+};
+
+const refresh = () => {
+  $("#make").disabled = busy || cutting !== null || photo === null;
+  show("#choose", photo === null);
+  show("#cutout", photo !== null);
+  show("#cutting", cutting !== null);
+};
+
+// ---- the photo and its cut-out
+
+const choosePhoto = attempt(async (file) => {
+  if (!file) return;
+  if (info && file.size > info.max_upload_bytes) {
+    const [size, most] = [file.size, info.max_upload_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
+    throw new Problem({ message: `This file has ${size} MB, at most ${most} MB are taken.`, hint: "Save the photo smaller." });
+  }
+  photo = file;
+  stem = stemOf(file.name);
+  $("#method").value = "auto";
+  await makeCutout();
+});
+
+const makeCutout = async () => {
+  cutting?.abort();
+  const mine = cutting = new AbortController();
+  refresh();
+  try {
+    const [whole, found] = await Promise.all([
+      createImageBitmap(photo).catch(() => null),
+      cutOut(photo, $("#method").value, mine.signal),
+    ]);
+    const cutout = await createImageBitmap(found.image);
+    if (mine !== cutting) return;
+    editor.show(whole, cutout);
+    $("#found").textContent = found.warning ? "Look at the cut-out: parts may be missing. Fix it with the brush." : foundBy(found.method);
+    show("#board");
+  } catch (error) {
+    if (mine !== cutting) return;
+    // a photo that cannot be read at all is let go; one without an object may need another method
+    const unreadable = (await createImageBitmap(photo).catch(() => null)) === null;
+    if (unreadable) photo = null;
+    else await showUncut(error);
+    throw error;
+  } finally {
+    if (mine === cutting) cutting = null;
+    refresh();
+  }
+};
+
+const showUncut = async () => {
+  const whole = await createImageBitmap(photo);
+  editor.show(whole, whole);
+  $("#found").textContent = "Nothing was cut out. Try another method, or the brush.";
+};
+
+const letGo = () => {
+  cutting?.abort();
+  cutting = photo = null;
+  complain(null);
+  for (const input of $$("input[type=file]")) input.value = "";
+  $("input[name=tool][value=look]").click();
+  refresh();
+  $("#file").focus();
+};
+
+// ---- the job
+
+const makeMesh = attempt(async () => {
+  const fields = { photo, background_removal: $("#method").value };
+  for (const { name, type, value, checked } of $$("#options [name]")) {
+    fields[name] = type === "checkbox" ? checked : value;
+  }
+  if (editor.edited) fields.mask = await editor.maskImage();
+  setBusy(true);
+  try {
+    await waitFor(await createJob(fields));
+  } finally {
+    setBusy(false);
+  }
+});
+
+const setBusy = (value) => {
+  busy = value;
+  show("#progress", value);
+  $("#stop").disabled = false;
+  refresh();
+};
+
+const waitFor = async (created) => {
+  job = created;
+  history.replaceState(null, "", `#job=${job.id}`);
+  showProgress(job);
+  const ended = await followJob(job.id, showProgress);
+  if (ended.state === "failed") throw new Problem(ended.error);
+  if (ended.state === "done") await showMesh(ended);
+};
+
+const showProgress = ({ state, position, stage, progress }) => {
+  const waiting = state === "waiting";
+  const loading = info?.state === "loading" ? "Loading the model" : "Next in the queue";
+  const place = position > 1 ? `${ordinal(position)} in the queue` : loading;
+  $("#stage").textContent = waiting ? place : STAGES[stage] ?? stage;
+  if (waiting) $("#bar").removeAttribute("value");
+  else $("#bar").value = progress;
+};
+
+const stop = attempt(async () => {
+  $("#stop").disabled = true;
+  if (job) await stopJob(job.id);
+});
+
+// ---- the mesh
+
+const showMesh = async ({ id, record, warning, seconds }) => {
+  const viewer = $("#viewer");
+  show("#viewer");
+  show("#empty", false);
+  viewer.src = undefined;
+  viewer.setAttribute("src", fileUrl(id, "mesh.glb"));
+  viewer.reset();
+  $("#seen img").src = fileUrl(id, "mesh.input.png");
+  for (const part of ["#seen", "#tools", "#downloads"]) show(part);
+  $("#facts").textContent = [
+    `${record.num_faces.toLocaleString("en")} faces`, `${seconds.toFixed(1)} s`,
+  ].join(" · ");
+  $("#facts").title = warning ?? "";
+  nameDownloads(id);
+  if (matchMedia("(max-width: 46rem)").matches) {
+    $("#result").scrollIntoView({ behavior: "smooth", block: "start" });
+  }
+};
+
+const nameDownloads = (id) => {
+  const size = $("#size");
+  for (const link of $$("[data-file]")) {
+    const name = link.dataset.file, ending = name.replace("mesh", "");
+    const sized = link.closest(".row").contains(size) && size.checkValidity() && size.value;
+    link.href = fileUrl(id, name) + (sized ? `?size=${size.value}mm` : "");
+    link.download = stem + ending;
+  }
+};
+
+// ---- start
+
+const showInfo = async () => {
+  info = await readInfo();
+  const model = info.model;
+  $("#model").textContent = model ? `${model.name} · ${model.licence}` : "loading the model";
+  $("#version").textContent = `lrm ${info.version} ·`;
+  const use = model?.commercial_use ? "commercial use allowed" : "no commercial use";
+  $("#licence").textContent = model ? `· weights: ${model.name}, ${model.licence}, ${use}` : "";
+  for (const option of $$("[name=resolution] option")) {
+    option.hidden = option.disabled = Number(option.value) > info.max_resolution;
+  }
+  if (!$("#method").options.length) {
+    $("#method").append(...info.background_removal.map((name) => new Option(METHODS[name], name)));
+  }
+  if (info.state === "loading") setTimeout(showInfo, 1000);
+};
+
+const resume = attempt(async () => {
+  const id = new URLSearchParams(location.hash.slice(1)).get("job");
+  if (!id) return;
+  const known = await readJob(id).catch(() => null); // forgotten meanwhile: begin anew
+  if (!known) return history.replaceState(null, "", " ");
+  if (known.state === "done") return showMesh(known);
+  setBusy(true);
+  try {
+    await waitFor(known);
+  } finally {
+    setBusy(false);
+  }
+});
+
+const listen = () => {
+  for (const input of $$("input[type=file]")) {
+    input.addEventListener("change", () => choosePhoto(input.files[0]));
+  }
+  const drags = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  addEventListener("dragover", (event) => {
+    if (!drags(event)) return;
+    event.preventDefault();
+    document.body.classList.add("dragging");
+  });
+  addEventListener("dragleave", (event) => {
+    if (event.relatedTarget === null) document.body.classList.remove("dragging");
+  });
+  addEventListener("drop", (event) => {
+    document.body.classList.remove("dragging");
+    if (!drags(event)) return;
+    event.preventDefault();
+    choosePhoto(event.dataTransfer.files[0]);
+  });
+  addEventListener("paste", (event) => choosePhoto(event.clipboardData?.files[0]));
+  for (const button of $$("[data-example]")) {
+    const name = button.dataset.example;
+    button.addEventListener("click", attempt(async () => {
+      choosePhoto(new File([await readExample(name)], name, { type: "image/webp" }));
+    }));
+  }
+  for (const radio of $$("[name=tool]")) {
+    radio.addEventListener("change", () => { editor.tool = radio.value; });
+  }
+  for (const radio of $$("[name=mode]")) {
+    radio.addEventListener("change", () => $("#viewer").setAttribute("mode", radio.value));
+  }
+  $("#brush").addEventListener("input", () => { editor.brush = Number($("#brush").value); });
+  $("#undo").addEventListener("click", () => editor.undo());
+  $("#method").addEventListener("change", attempt(makeCutout));
+  $("#another").addEventListener("click", letGo);
+  $("#make").addEventListener("click", makeMesh);
+  $("#stop").addEventListener("click", stop);
+  $("#reset").addEventListener("click", () => $("#viewer").reset());
+  $("#size").addEventListener("input", () => job && nameDownloads(job.id));
+};
+
+listen();
+refresh();
+editor.brush = Number($("#brush").value);
+attempt(showInfo)();
+resume();

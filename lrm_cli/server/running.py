@@ -1,0 +1,87 @@
+"""The application on a socket, until someone ends it."""
+
+from __future__ import annotations
+
+import socket
+import webbrowser
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+
+import uvicorn
+
+from lrm_cli.server.application import create_application
+from lrm_cli.server.service import Service
+from lrm_cli.server.settings import ServerSettings
+from lrm_core.errors import ConfigError
+
+_MAX_CONNECTIONS = 256
+_KEEP_ALIVE_SECONDS = 10
+_GRACE_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """Ends streams of events when it is told to end, so that it need not wait for them."""
+
+    service: Service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to shut down."""
+        self.service.stop()
+        super().handle_exit(sig, frame)
+
+
+def run_server(
+    settings: ServerSettings, *, ready: Callable[[str], None], open_browser: bool
+) -> None:
+    """Serve until interrupted.
+
+    Args:
+        settings: of the operator.
+        ready: called with the address, token included, when requests are accepted.
+        open_browser: show the page in this machine's browser.
+
+    Raises:
+        ConfigError: the address cannot be listened on.
+        LrmError: the model cannot be loaded.
+    """
+    sock = _listen(settings.host, settings.port)
+    server: _Server
+
+    def give_up() -> None:
+        server.should_exit = True
+
+    app, service = create_application(settings, give_up)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = _Server(config)
+    server.service = service
+    url = settings.url(sock.getsockname()[1])
+    ready(url)
+    if open_browser:
+        webbrowser.open(url)
+    try:
+        with suppress(KeyboardInterrupt):  # the usual way to end a server
+            server.run(sockets=[sock])
+    finally:
+        service.close()
+    if service.reconstructor.error is not None:
+        raise service.reconstructor.error
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}, port {port} ({error.strerror or error})",
+            hint="choose another with --port, or end the program that has it",
+        ) from error
