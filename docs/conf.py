@@ -44,7 +44,7 @@ html_copy_source = False
 html_show_copyright = False
 
 NAVIGATION = {
-    "Start": ("tutorial", "how-to", "README </README>"),
+    "Start": ("tutorial", "how-to", "serve", "README </README>"),
     "Reference": (
         "api",
         "conventions",

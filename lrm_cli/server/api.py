@@ -27,7 +27,7 @@ from lrm_cli.server.schemas import (
 )
 from lrm_cli.server.service import Service
 from lrm_cli.server.uploads import check_image
-from lrm_core import __version__
+from lrm_core.version import __version__
 
 router = APIRouter(
     prefix="/api/v1",

@@ -18,8 +18,8 @@ from lrm_cli.server.errors import INTERNAL, Problem, RequestError, describe
 from lrm_cli.server.safety import Safety
 from lrm_cli.server.service import Service
 from lrm_cli.server.settings import ServerSettings
-from lrm_core import __version__
 from lrm_core.errors import LrmError
+from lrm_core.version import __version__
 
 _LOADING_DELAY = 0.2
 """Seconds from the start of the server to the start of loading the model."""

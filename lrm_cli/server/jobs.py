@@ -57,6 +57,7 @@ class Status:
         progress: share that is done, 0 to 1.
         seconds: since it was started, until it ended.
         created: seconds since the epoch.
+        started: seconds since the epoch, or None.
         record: what is known about the result.
         warning: what to look at in the result, or None.
         problem: why it failed, or None.
@@ -69,6 +70,7 @@ class Status:
     progress: float = 0.0
     seconds: float = 0.0
     created: float = field(default_factory=time.time)
+    started: float | None = None
     record: dict[str, Any] | None = None
     warning: str | None = None
     problem: Problem | None = None
@@ -190,7 +192,9 @@ class JobQueue:
                 return None
             job = self._running = self._waiting.popleft()
             job.started = time.monotonic()
-            job.status = replace(job.status, state="running", position=0, stage="starting")
+            job.status = replace(
+                job.status, state="running", position=0, stage="starting", started=time.time()
+            )
             self._number_places()
             self._tell()
             return job

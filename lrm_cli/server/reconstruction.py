@@ -105,4 +105,4 @@ class Reconstructor:
         def write(folder: Path) -> dict[str, Any]:
             return write_result(folder / MESH, reconstruction, mesh, clock=clock)[1]
 
-        return self._results.add(job.status.job_id, write), reconstruction.warning
+        return self._results.add(job.status.job_id, write), found.warning

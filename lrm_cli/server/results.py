@@ -113,7 +113,7 @@ class ResultFolder:
 
 def _converted(glb: Path, name: str, size_mm: float | None) -> bytes:
     """The mesh of a GLB file in another format."""
-    from lrm_core.io.mesh_files import write_mesh
+    from lrm_core.io.mesh_writing import write_mesh
     from lrm_core.io.zip_packages import pack
 
     mesh = _read_mesh(glb)
@@ -127,7 +127,7 @@ def _converted(glb: Path, name: str, size_mm: float | None) -> bytes:
 
 def _read_mesh(glb: Path) -> Mesh:
     from lrm_core.geometry.scene_conversion import mesh_from_part
-    from lrm_core.io.mesh_files import read_scene
+    from lrm_core.io.mesh_reading import read_scene
 
     (part,) = read_scene(glb).parts
     return mesh_from_part(part)

@@ -82,7 +82,7 @@ class Safety:
 
     def _wrong_host(self, headers: Headers) -> Problem | None:
         name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-        if name in self._settings.host_names:
+        if self._settings.is_known_as(name):
             return None
         return Problem(
             "HostError",
@@ -98,10 +98,10 @@ class Safety:
         query = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         at_door = scope["method"] == "GET" and _path(scope) == "/"
         if at_door and _equal(query, token):
-            answer = RedirectResponse("./", status_code=303)
+            door = RedirectResponse("./", status_code=303)
             secure = scope.get("scheme") == "https"
-            answer.set_cookie(_COOKIE, token, httponly=True, samesite="strict", secure=secure)
-            return answer
+            door.set_cookie(_COOKIE, token, httponly=True, samesite="strict", secure=secure)
+            return door
         shown = (_authorization(headers), _cookie(headers))
         if any(_equal(value, token) for value in shown):
             return None

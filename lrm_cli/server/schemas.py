@@ -50,6 +50,7 @@ class JobDocument(BaseModel):
     progress: float = Field(description="Share that is done, 0 to 1.")
     seconds: float = Field(description="Since it was started, until it ended.")
     created: float = Field(description="Seconds since the epoch.")
+    started: float | None = Field(None, description="Seconds since the epoch.")
     error: ErrorDocument | None = None
     warning: str | None = Field(None, description="What to look at in the result.")
     files: list[FileDocument] = Field(default_factory=list)
@@ -102,6 +103,7 @@ def job_document(status: Status, root_path: str) -> JobDocument:
         progress=round(status.progress, 3),
         seconds=round(status.seconds, 3),
         created=round(status.created, 3),
+        started=None if status.started is None else round(status.started, 3),
         error=None if problem is None else ErrorDocument(**problem.document()),
         warning=status.warning,
         files=files,

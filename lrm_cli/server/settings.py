@@ -51,11 +51,15 @@ class ServerSettings:
             return self
         return replace(self, token=secrets.token_urlsafe(16))
 
-    @property
-    def host_names(self) -> frozenset[str]:
-        """Names and addresses, lower case, that a request may ask for."""
-        own = () if self.host in _ANY_ADDRESS else (self.host.lower(),)
-        return frozenset(("localhost", "127.0.0.1", "::1", *own, *self.allowed_hosts))
+    def is_known_as(self, name: str) -> bool:
+        """Whether a request may ask for this name or address, lower case.
+
+        Names can be made to resolve to any machine; addresses cannot, so each of them is good
+        enough for a server that listens on all of this machine's.
+        """
+        if name in ("localhost", "127.0.0.1", "::1", self.host.lower(), *self.allowed_hosts):
+            return name != ""
+        return self.host in _ANY_ADDRESS and _is_address(name)
 
     def url(self, port: int) -> str:
         """Where a browser on this machine finds the page, token included."""
@@ -63,6 +67,14 @@ class ServerSettings:
         host = f"[{host}]" if ":" in host else host
         query = f"?token={self.token}" if self.token else ""
         return f"http://{host}:{port}/{query}"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -46,6 +46,22 @@ def test_names_of_the_server(client: TestClient, host: str, status: int) -> None
 
 
 @pytest.mark.parametrize(
+    ("host", "name", "status"),
+    [
+        ("127.0.0.1", "192.168.1.7:8000", 421),
+        ("0.0.0.0", "192.168.1.7:8000", 200),
+        ("0.0.0.0", "[fe80::1]:8000", 200),
+        ("0.0.0.0", "0.0.0.0.evil.example", 421),
+        ("0.0.0.0", "evil.example", 421),
+        ("", "", 421),
+        ("my.machine", "my.machine", 200),
+    ],
+)
+def test_addresses_of_a_server_on_every_address(host: str, name: str, status: int) -> None:
+    assert client_of(host=host).get("/api/v1/info", headers={"Host": name}).status_code == status
+
+
+@pytest.mark.parametrize(
     ("headers", "status"),
     [
         ({}, 404),

@@ -118,13 +118,24 @@ class ResultOptions:
     panel: ClassVar[str] = "Files"
 
     file_format: Annotated[
-        Literal["obj", "glb", "ply", "stl"] | None,
+        Literal["obj", "glb", "ply", "stl", "3mf", "usdz"] | None,
         typer.Option("--format", help="Format of meshes written into a folder [default: obj]."),
     ] = None
     up: Annotated[
-        Literal["y", "z"],
-        typer.Option("--up", help="Up axis of the file: y (front +z) or z (front -y)."),
-    ] = "y"
+        Literal["y", "z"] | None,
+        typer.Option(
+            "--up",
+            help="Up axis: y (front +z) or z (front -y) [default: z for STL and 3MF, else y].",
+        ),
+    ] = None
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            metavar="LENGTH",
+            help="Longest side in STL, 3MF and USDZ files: 120mm, 12cm, 4.7in [default: 100mm].",
+        ),
+    ] = None
     save_field: Annotated[
         Path | None,
         typer.Option("--save-field", help="Also write the radiance field (.safetensors)."),
@@ -158,7 +169,8 @@ class ResultOptions:
 
         Raises:
             InputError: a folder without photos.
-            OutputError: a file that cannot be written or may not be replaced.
+            OutputError: a file that cannot be written or may not be replaced, or a size that is
+                not one.
         """
         from lrm_core.reconstruction.output_plan import plan_outputs
 
@@ -169,9 +181,21 @@ class ResultOptions:
             overwrite=self.overwrite,
             skip_existing=self.skip_existing,
             up=self.up,
+            size_mm=self.size_mm,
             further_outputs=[path for path in (self.field_file, self.video) if path is not None],
             further_inputs=inputs,
         )
+
+    @property
+    def size_mm(self) -> float | None:
+        """The size in millimeters, or None for the format's own.
+
+        Raises:
+            OutputError: not a length.
+        """
+        from lrm_core.io.mesh_placement import parse_length
+
+        return None if self.size is None else parse_length(self.size)
 
     def file_options(self) -> FileOptions:
         """The core's options.
@@ -185,5 +209,9 @@ class ResultOptions:
         if self.video is not None:
             check_output(self.video, overwrite=self.overwrite)
         return FileOptions(
-            up=self.up, overwrite=self.overwrite, field=self.field_file, video=self.video
+            up=self.up,
+            size_mm=self.size_mm,
+            overwrite=self.overwrite,
+            field=self.field_file,
+            video=self.video,
         )

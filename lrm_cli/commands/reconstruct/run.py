@@ -48,7 +48,7 @@ def reconstruct(
             "-o",
             parser=parse_output,
             metavar="PATH",
-            help="Mesh file (.obj, .glb, .ply, .stl); a folder for several photos.",
+            help="Mesh file (.obj, .glb, .ply, .stl, .3mf, .usdz); a folder for several photos.",
         ),
     ],
     foreground: ForegroundOptions = _FOREGROUND,
@@ -222,6 +222,8 @@ def _collect(
 
 def _say_done(output: Output, done: PhotoDone) -> dict[str, Any]:
     """The lines about one photo; returns its entry in the JSON document."""
+    from lrm_core.io.mesh_reading import SCENE_SUFFIXES
+
     path, record = done.files[0], done.record
     if done.warning:
         output.warning(f"{done.photo.name}: {done.warning}")
@@ -230,6 +232,8 @@ def _say_done(output: Output, done: PhotoDone) -> dict[str, Any]:
         f"{path}  {record['num_faces']:,} faces, background: {record['background_removal']}, "
         f"{seconds:.1f} s, {record['peak_memory_mb']:,} MB"
     )
-    output.next_step("lrm", "render", path, "-o", path.with_suffix(".views.png"))
+    if path.suffix.lower() in SCENE_SUFFIXES:  # what can be read again
+        up = ("--up", "z") if record["frame"]["up"] == "z" else ()
+        output.next_step("lrm", "render", path, *up, "-o", path.with_suffix(".views.png"))
     files = [str(file) for file in done.files]
     return {"photo": str(done.photo), "mesh": str(path), **record, "files": files}

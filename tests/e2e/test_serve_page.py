@@ -1,0 +1,310 @@
+"""The page of `lrm serve` in a real browser, from the photo to every download."""
+
+import base64
+import io
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image, ImageDraw
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+pytest.importorskip("fastapi", reason="needs the extra serve (fastapi)")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+if CHROMIUM is None:
+    pytest.skip("needs the browser chromium", allow_module_level=True)
+
+COLOR = (155, 75, 40)
+DROP = """([name, content]) => {
+  const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], name, { type: "image/png" }));
+  const drop = document.querySelector("#drop");
+  for (const kind of ["dragover", "drop"])
+    drop.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+}"""
+
+
+def ball_photo(kind: str = "PNG") -> bytes:
+    """A ball of one color on white."""
+    image = Image.new("RGB", (400, 400), "white")
+    ImageDraw.Draw(image).ellipse((80, 80, 320, 320), fill=COLOR)
+    target = io.BytesIO()
+    image.save(target, kind)
+    return target.getvalue()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    arguments = [
+        "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    ]  # fmt: skip
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def server(start_server: Callable[..., Any]) -> Any:
+    return start_server()
+
+
+@pytest.fixture
+def open_page(browser: Any, server: Any) -> Iterator[Callable[..., Any]]:
+    """Pages of a server; each asks nothing of another machine and writes nothing to the console."""
+    contexts, asked, said = [], [], []
+
+    def opened(url: str = server.url, **settings: Any) -> Any:
+        contexts.append(browser.new_context(**settings))
+        contexts[-1].set_default_timeout(240_000)  # a busy machine
+        page = contexts[-1].new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    strangers = [
+        url for url in asked if not url.startswith(("http://127.0.0.1:", "blob:", "data:"))
+    ]
+    assert strangers == []
+    # a refused request is noted by the browser itself
+    assert [text for text in said if "Failed to load resource" not in text] == []
+
+
+def choose(page: Any, content: bytes, name: str = "ball.png") -> None:
+    page.locator("#file").set_input_files(
+        {"name": name, "mimeType": "image/png", "buffer": content}
+    )
+
+
+def make(page: Any, content: bytes | None = None, *, detail: str = "128") -> None:
+    """Choose a photo and begin its mesh."""
+    choose(page, content or ball_photo())
+    page.wait_for_selector("#make:enabled")
+    page.evaluate("document.querySelector('#options').open = true")
+    page.select_option("[name=resolution]", detail)
+    page.click("#make")
+
+
+def wait_for_mesh(page: Any) -> None:
+    page.wait_for_selector("#downloads:visible")
+    page.wait_for_function("document.querySelector('#viewer').offsetHeight > 0")
+
+
+def center_color(page: Any) -> np.ndarray:
+    """The middle of the viewer as a person sees it, once something is drawn there."""
+    for _ in range(100):
+        picture = page.locator("#viewer").screenshot()
+        pixels = np.array(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
+        middle = pixels[pixels.shape[0] // 2, pixels.shape[1] // 2]
+        if abs(middle - pixels[4, 4]).max() > 20:
+            return middle
+        page.wait_for_timeout(100)
+    raise AssertionError("the viewer stays empty")
+
+
+def test_drop_look_turn_and_download(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.evaluate(DROP, ["my ball.png", base64.b64encode(ball_photo()).decode()])
+    page.wait_for_selector("#make:enabled")
+    assert "plain background" in page.inner_text("#found")
+    page.click("#make")
+    wait_for_mesh(page)
+    assert np.abs(center_color(page) - COLOR).max() <= 12
+    box = page.locator("#viewer").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 100, y, steps=4)
+    page.mouse.up()
+    turned = page.evaluate("document.querySelector('#viewer').orbit.azimuth")
+    assert turned < -10
+    page.get_by_role("button", name="Reset view").click()
+    assert page.evaluate("document.querySelector('#viewer').orbit.azimuth") == 0
+    page.locator("#tools").get_by_text("Normals").click()
+    assert page.get_attribute("#viewer", "mode") == "normals"
+    page.fill("#size", "42")
+    sizes = {}
+    for name in ("glb", "zip", "ply", "3mf", "stl", "usdz"):
+        with page.expect_download() as started:
+            page.locator(f"[data-file='mesh.{name}']").click()
+        assert started.value.suggested_filename == f"my ball.{name}"
+        content = Path(started.value.path()).read_bytes()
+        if name in ("zip", "3mf", "usdz"):
+            assert zipfile.ZipFile(io.BytesIO(content)).testzip() is None
+        else:
+            mesh = trimesh.load_scene(io.BytesIO(content), file_type=name).to_geometry()
+            sizes[name] = np.ptp(mesh.vertices, axis=0).max()
+            assert len(mesh.faces) > 1000
+    assert sizes["stl"] == pytest.approx(42.0, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"this is not a photo", "not an image"),
+        (ball_photo()[:300], "damaged"),
+        (b"\0" * 21_000_000, "at most 20"),
+    ],
+    ids=["empty", "text", "cut off", "huge"],
+)
+def test_photos_that_cannot_be_used_are_said_in_words(
+    open_page: Callable[..., Any], content: bytes, words: str
+) -> None:
+    page = open_page()
+    page.wait_for_function("document.querySelector('#version').textContent !== ''")
+    choose(page, content)
+    page.wait_for_selector("#problem:visible")
+    assert words in page.inner_text("#problem")
+    assert page.locator("#make").is_disabled()
+    assert page.is_visible("#drop"), "another photo can be chosen at once"
+    choose(page, ball_photo())
+    page.wait_for_selector("#make:enabled")
+    assert not page.is_visible("#problem")
+
+
+def test_two_tabs_a_full_queue_and_a_stop(
+    open_page: Callable[..., Any], start_server: Callable[..., Any]
+) -> None:
+    small = start_server("--max-waiting", "1")
+    first, second, third = (open_page(small.url) for _ in range(3))
+    make(first, detail="512")
+    first.wait_for_function("document.querySelector('#bar').value > 0")
+    make(second)
+    second.wait_for_selector("#stage:has-text('queue')")
+    make(third)
+    third.wait_for_selector("#problem:visible")
+    assert "too many are waiting" in third.inner_text("#problem")
+    first.click("#stop")
+    first.wait_for_selector("#make:enabled")
+    assert not first.is_visible("#progress")
+    assert not first.is_visible("#problem")
+    wait_for_mesh(second)
+
+
+def test_a_reload_in_the_middle_loses_nothing(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    make(page)
+    page.wait_for_function("document.querySelector('#bar').value > 0")
+    page.reload()
+    wait_for_mesh(page)
+    assert np.abs(center_color(page) - COLOR).max() <= 12
+    page.reload()  # and when it is done
+    wait_for_mesh(page)
+
+
+def test_the_brush_decides_what_the_object_is(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    choose(page, ball_photo())
+    page.wait_for_selector("#make:enabled")
+    page.locator("#cutout").get_by_text("Remove").click()
+    page.fill("#brush", "120")
+    box = page.locator("#board").bounding_box()
+    at = [(box["x"] + share * box["width"], box["y"] + 0.3 * box["height"]) for share in (0.2, 0.8)]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    page.mouse.move(*at[1], steps=3)
+    page.mouse.up()
+    page.locator("#undo").click()
+    assert page.locator("#undo").is_disabled()
+    page.locator("#board").focus()
+    for key in ["ArrowUp"] * 5 + ["Space"]:  # the same by keyboard
+        page.keyboard.press(key)
+    assert page.locator("#undo").is_enabled()
+    with page.expect_request("**/api/v1/jobs") as sent:
+        page.click("#make")
+    body = sent.value.post_data_buffer
+    assert b'name="mask"' in body
+    start = body.index(b"\x89PNG", body.index(b'name="mask"'))
+    mask = np.array(Image.open(io.BytesIO(body[start:])).convert("L"))
+    assert mask.shape == (400, 400)
+    assert mask[300, 200] == 255, "the lower half of the ball"
+    assert mask[130, 200] == 0, "painted away"
+    assert mask[5, 5] == 0
+    wait_for_mesh(page)
+
+
+def test_the_keyboard_alone(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+
+    def press_until(selector: str, key: str = "Tab") -> None:
+        for _ in range(40):
+            if page.evaluate("(s) => document.activeElement?.matches(s)", selector):
+                return
+            page.keyboard.press(key)
+        raise AssertionError(f"{selector} cannot be reached")
+
+    press_until("[data-example='robot.webp']")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#make:enabled")
+    press_until("summary")
+    page.keyboard.press("Enter")
+    press_until("[name=resolution]")
+    page.keyboard.press("ArrowUp")
+    assert page.input_value("[name=resolution]") == "128"
+    page.locator("h1").click()
+    press_until("#make")
+    page.keyboard.press("Enter")
+    wait_for_mesh(page)
+    press_until("#viewer")
+    before = page.evaluate("document.querySelector('#viewer').orbit.azimuth")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.querySelector('#viewer').orbit.azimuth") == before + 10
+    press_until("[data-file='mesh.glb']")
+
+
+def test_a_page_of_someone_else_reaches_nothing(
+    browser: Any, server: Any, open_page: Callable[..., Any]
+) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.route(
+        "http://evil.test/", lambda route: route.fulfill(body="<form>", content_type="text/html")
+    )
+    page.goto("http://evil.test/")
+    attack = """async (url) => {
+      const body = new FormData();
+      body.append("photo", new Blob(["x"]), "x.png");
+      const settings = [{ method: "POST", body, mode: "no-cors" }, { mode: "no-cors" }, {}];
+      const tries = settings.map((s) => fetch(url + "api/v1/jobs", s));
+      return (await Promise.allSettled(tries)).length;
+    }"""
+    statuses: list[int] = []
+    page.on("response", lambda response: statuses.append(response.status))
+    page.evaluate(attack, server.url)
+    assert set(statuses) <= {403}
+    context.close()
+    # a name that resolves to this machine is not enough
+    arguments = ["--no-sandbox", "--host-resolver-rules=MAP rebound.test 127.0.0.1"]
+    other = browser.browser_type.launch(executable_path=CHROMIUM, args=arguments)
+    rebound = other.new_page()
+    port = server.url.rstrip("/").rpartition(":")[2]
+    assert rebound.goto(f"http://rebound.test:{port}/").status == 421
+    other.close()
+
+
+def test_a_phone_has_everything_in_its_width(open_page: Callable[..., Any]) -> None:
+    page = open_page(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    make(page)
+    wait_for_mesh(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.get_attribute("#shot", "capture") == "environment"
+    assert page.is_visible("#drop") is False
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("button, .button, select, summary")]
+          .filter((element) => element.offsetParent && element.offsetHeight < 28)
+          .map((element) => element.outerHTML)"""
+    )
+    assert small == [], "fingers need room"
