@@ -7,6 +7,7 @@ from lrm_core.errors import MissingDependencyError
 
 EXTRA_OF_MODULE = {
     "accelerate": "train",
+    "fastapi": "serve",
     "fsspec": "data",
     "httpx": "data",
     "jinja2": "data",
@@ -14,9 +15,12 @@ EXTRA_OF_MODULE = {
     "pandas": "data",
     "pebble": "data",
     "pyarrow": "data",
+    "python_multipart": "serve",
     "skimage": "data",
+    "starlette": "serve",
     "tenacity": "data",
     "tensorboard": "train",
+    "uvicorn": "serve",
 }
 """Modules of whole parts of the toolkit, such as training, which import them as any other module;
 the base install, which reconstructs and renders, is without them."""

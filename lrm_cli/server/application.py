@@ -38,6 +38,7 @@ def create_application(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        service.results.open()
         # not before requests are answered: what it imports takes seconds of every core
         asyncio.get_running_loop().call_later(_LOADING_DELAY, service.start)
         sweeping = asyncio.create_task(service.sweep_forever())

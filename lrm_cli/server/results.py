@@ -52,10 +52,20 @@ class ResultFolder:
     """
 
     def __init__(self, parent: Path | None = None) -> None:
-        parent = Path(tempfile.gettempdir()) if parent is None else parent
-        _remove_abandoned(parent)
-        # readable by this user alone
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        self._parent = Path(tempfile.gettempdir()) if parent is None else parent
+        self._path: Path | None = None
+
+    def open(self) -> ResultFolder:
+        """Make the folder, for this user alone; remove those of servers that were killed."""
+        _remove_abandoned(self._parent)
+        self._path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
+        return self
+
+    @property
+    def path(self) -> Path:
+        """The folder, once it is open."""
+        assert self._path is not None, "the folder is opened when the server starts"
+        return self._path
 
     def add(self, job_id: str, write: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
         """Make a result.
@@ -108,7 +118,8 @@ class ResultFolder:
 
     def close(self) -> None:
         """Delete everything."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        if self._path is not None:
+            shutil.rmtree(self._path, ignore_errors=True)
 
 
 def _converted(glb: Path, name: str, size_mm: float | None) -> bytes:

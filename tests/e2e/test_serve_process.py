@@ -1,6 +1,9 @@
 """`lrm serve` as a process: tokens, ports, signals, and what a kill leaves behind."""
 
+import io
 import json
+import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,13 +12,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+import trimesh
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "examples" / "teapot.png"
-CLIENT = ROOT / "examples" / "serve" / "client.py"
+EXAMPLES = ROOT / "examples" / "serve"
 
 
 def ask(url: str, token: str = "") -> tuple[int, bytes]:
@@ -44,13 +52,45 @@ def test_other_machines_need_the_token_that_is_printed(start_server: Callable[..
     assert b'name="token"' in page
 
 
-def test_the_examples_run(start_server: Callable[..., Any], tmp_path: Path) -> None:
-    server = start_server("--token", "secret")
-    command = [sys.executable, str(CLIENT), str(PHOTO), "a.glb", server.url, "secret"]
+@pytest.fixture(scope="module")
+def guarded(start_server: Callable[..., Any]) -> Any:
+    return start_server("--token", "secret")
+
+
+@pytest.mark.parametrize("example", ["client.py", "client.mjs"])
+def test_the_clients_of_the_documentation(guarded: Any, tmp_path: Path, example: str) -> None:
+    program = sys.executable if example.endswith(".py") else shutil.which("node")
+    if program is None:
+        pytest.skip("needs node")
+    command = [program, str(EXAMPLES / example), str(PHOTO), "a.glb", guarded.url, "secret"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "100%" in done.stderr
     assert (tmp_path / "a.glb").read_bytes()[:4] == b"glTF"
+
+
+def test_the_comfyui_node(guarded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With tensors as ComfyUI hands them over: the mask of Load Image marks the background."""
+    folder_paths = ModuleType("folder_paths")
+    folder_paths.get_output_directory = lambda: str(tmp_path)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "folder_paths", folder_paths)
+    names = runpy.run_path(str(EXAMPLES / "comfyui_lrm.py"))
+    node = names["NODE_CLASS_MAPPINGS"]["LrmImageTo3D"]()
+    rows, columns = torch.meshgrid(torch.arange(96), torch.arange(128), indexing="ij")
+    on_ball = (rows - 48) ** 2 + (columns - 64) ** 2 < 30**2
+    image = torch.where(on_ball[..., None], torch.tensor([0.8, 0.2, 0.1]), 0.4)[None]
+    with Image.open(io.BytesIO(names["encode_png"](image[0]))) as picture:
+        assert picture.size == (128, 96)
+        np.testing.assert_array_equal(picture.getpixel((64, 48)), [204, 51, 26])
+    settings = {"resolution": 64, "texture_size": 512, "url": guarded.url, "token": "secret"}
+    answer = node.reconstruct(image, "stl", mask=1.0 - on_ball[None].float(), **settings)
+    path = tmp_path / answer["result"][0]
+    assert answer["ui"]["3d"] == [{"filename": path.name, "type": "output"}]
+    mesh = trimesh.load_mesh(path)
+    width, _, height = np.ptp(mesh.vertices, axis=0)
+    assert width == pytest.approx(height, rel=0.1), "a ball, not the whole picture"
+    with pytest.raises(RuntimeError, match="object"):
+        node.reconstruct(torch.full((1, 64, 64, 3), 0.5), "glb", **settings)
 
 
 def test_a_taken_port_is_said_in_one_line(start_server: Callable[..., Any]) -> None:
@@ -84,6 +124,7 @@ def test_an_interrupted_server_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     server = start_server()
+    assert ask(f"{server.url}healthz")[0] == 200
     assert len(list(tmp_path.glob("lrm-serve-*"))) == 1
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait(60) == 0
@@ -96,8 +137,15 @@ def test_killed_in_the_middle_no_half_file_is_ever_served(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     server = start_server()
-    command = [sys.executable, str(CLIENT), str(PHOTO), str(tmp_path / "a.glb"), server.url]
+    command = [
+        sys.executable,
+        str(EXAMPLES / "client.py"),
+        str(PHOTO),
+        str(tmp_path / "a.glb"),
+        server.url,
+    ]
     client = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    assert ask(f"{server.url}healthz")[0] == 200
     (folder,) = tmp_path.glob("lrm-serve-*")
     deadline = time.monotonic() + 120
     info: dict[str, Any] = {"running": 0}
