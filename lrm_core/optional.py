@@ -17,7 +17,6 @@ EXTRA_OF_MODULE = {
     "pyarrow": "data",
     "python_multipart": "serve",
     "skimage": "data",
-    "starlette": "serve",
     "tenacity": "data",
     "tensorboard": "train",
     "uvicorn": "serve",

@@ -221,7 +221,8 @@ async def reconstruct_now(
     """The file of a photo's mesh; the job is stopped when the client goes away.
 
     Raises:
-        RequestError: the queue is full, the job failed, or the size is not one.
+        RequestError: the queue is full, or the job failed.
+        ConfigError: the size is not one, or out of range.
     """
     millimeters(name, size)
     job_id = submit(service, order).job_id
@@ -278,7 +279,8 @@ async def file_answer(service: Service, job_id: str, name: str, size: str | None
     """A file of a finished job.
 
     Raises:
-        RequestError: no such job, it is not done, or the size is not one.
+        RequestError: no such job, or it is not done.
+        ConfigError: the size is not one, or out of range.
     """
     if _known(service, job_id).state != "done":
         raise RequestError(Problem("JobError", "the job is not done", "ask for its state", 409))
@@ -296,21 +298,18 @@ def millimeters(name: str, size: str | None) -> float | None:
     """The size that was asked for, if the file can have one.
 
     Raises:
-        RequestError: not a length, out of range, or a file without a unit of length.
+        RequestError: a file without a unit of length.
+        ConfigError: not a length, or out of range.
     """
-    from lrm_core.errors import OutputError
     from lrm_core.io.mesh_placement import check_placement, parse_length
 
     if size is None:
         return None
     if name not in SIZED:
         sized = ", ".join(SIZED)
-        raise RequestError(Problem("OutputError", f"{name} has no size", f"these have: {sized}"))
-    try:
-        size_mm = parse_length(size)
-        check_placement(f".{name.partition('.')[2]}", up=None, size_mm=size_mm)
-    except OutputError as error:
-        raise RequestError(Problem("OutputError", error.message, error.hint)) from error
+        raise RequestError(Problem("ConfigError", f"{name} has no size", f"these have: {sized}"))
+    size_mm = parse_length(size)
+    check_placement(f".{name.partition('.')[2]}", up=None, size_mm=size_mm)
     return size_mm
 
 

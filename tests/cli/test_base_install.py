@@ -102,6 +102,7 @@ def test_other_commands_name_their_extra_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("module", "extra"), EXTRA_OF_MODULE.items())
 def test_the_extra_brings_the_module_and_the_base_does_not(module: str, extra: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    package = {"skimage": "scikit-image"}.get(module, module)
+    names = {"skimage": "scikit-image", "python_multipart": "python-multipart"}
+    package = names.get(module, module)
     assert any(line.startswith(package) for line in project["optional-dependencies"][extra])
     assert not any(line.startswith(package) for line in project["dependencies"])

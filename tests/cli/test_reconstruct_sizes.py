@@ -51,6 +51,6 @@ def test_formats_that_cannot_be_read_again_name_no_next_command(tmp_path, suffix
 )
 def test_refused_before_the_work(tmp_path, arguments, words):
     result = run("-o", tmp_path / arguments[0], *arguments[1:])
-    assert result.exit_code == 4
+    assert result.exit_code == 2
     assert words in result.stderr
     assert list(tmp_path.iterdir()) == []

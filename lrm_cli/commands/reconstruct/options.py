@@ -169,8 +169,8 @@ class ResultOptions:
 
         Raises:
             InputError: a folder without photos.
-            OutputError: a file that cannot be written or may not be replaced, or a size that is
-                not one.
+            OutputError: a file that cannot be written or may not be replaced.
+            ConfigError: an up axis or a size that the format does not know.
         """
         from lrm_core.reconstruction.output_plan import plan_outputs
 
@@ -191,7 +191,7 @@ class ResultOptions:
         """The size in millimeters, or None for the format's own.
 
         Raises:
-            OutputError: not a length.
+            ConfigError: not a length.
         """
         from lrm_core.io.mesh_placement import parse_length
 
