@@ -5,7 +5,9 @@
 24 procedural objects, 12 household things and 8 sets of seed 5 (training uses seed 0), and the
 scans of LRM_GSO_DIR if it is set, each photographed twice by the canonical camera, unlit, from 0 to
 20 degrees. Mean absolute errors over the pixels of a photo, then over photos: depth of the first
-and of the last surface in world units (the object's longest side is 1.8), color behind in [0, 1].
+and of the last surface in world units (the object's longest side is 1.8), color behind in [0, 1]; and
+`first_placed`, of the first surface after it was shifted as a whole to where it fits best: what its
+shape alone is off.
 """
 
 from __future__ import annotations
@@ -76,12 +78,16 @@ def score(model: LRM, objects: list[LayeredPhotos]) -> dict[str, float]:
         rays = torch.nn.functional.interpolate(rays, size=batch.depths.shape[-2:], mode="bilinear")
         behind = torch.lerp(rays[:, 2:5], batch.images[:, :3], rays[:, 5:].sigmoid())
         known = batch.depths[:, :1].isfinite()
-        error = (rays[:, :2] - batch.depths.nan_to_num()).abs()
+        off = rays[:, :2] - batch.depths.nan_to_num()
+        shifts = torch.stack(
+            [row[mask].median() for row, mask in zip(off[:, 0], known[:, 0], strict=True)]
+        )
+        placed = (off[:, :1] - shifts[:, None, None, None]).abs()
         behind_error = (behind - batch.behind).abs().mean(dim=1, keepdim=True)
-        maps = torch.cat([error, behind_error], dim=1)
+        maps = torch.cat([off.abs(), behind_error, placed], dim=1)
         rows.append((maps * known).sum(dim=(2, 3)) / known.sum(dim=(2, 3)))
     means: Tensor = torch.cat(rows).mean(dim=0)
-    names = ("first", "last", "behind")
+    names = ("first", "last", "behind", "first_placed")
     return {name: round(float(value), 4) for name, value in zip(names, means, strict=True)}
 
 

@@ -40,12 +40,17 @@ def test_scores_are_mean_absolute_errors_over_pixels_then_photos(
     model = LRM(tiny_ray_config).eval()
     photos = [held_out._photos(ball()), held_out._photos(ball())]
     found = held_out.score(model, photos)
-    expected: dict[str, list[float]] = {"first": [], "last": [], "behind": []}
+    expected: dict[str, list[float]] = {
+        "first": [], "last": [], "behind": [], "first_placed": [],
+    }  # fmt: skip
     for one in photos:
         for view in range(len(one.views)):
             first, last = one.depths[view].astype(float)
             known = np.isfinite(first)
             expected["first"].append(np.abs(first - -0.4)[known].mean())
+            off = np.sort((-0.4 - first)[known])
+            middle = off[(len(off) - 1) // 2]  # the lower median, as torch has it
+            expected["first_placed"].append(np.abs(off - middle).mean())
             expected["last"].append(np.abs(last - 0.4)[known].mean())
             behind = one.albedo[view][..., :3] / 255.0
             error = np.abs(behind - one.behind[view] / 255.0).mean(axis=-1)
