@@ -42,7 +42,6 @@ from lrm_core.io.checkpoint_files import read_metadata, read_tensors, require_te
 from lrm_core.io.colmap_files import read_colmap_model
 from lrm_core.io.image_files import read_image, read_mask
 from lrm_core.io.mesh_reading import read_scene
-from lrm_core.io.stored_scenes import read_stored_scene
 from lrm_core.io.view_dataset_files import open_view_dataset, read_view_set
 from lrm_core.reconstruction.stored_field import load_field
 from lrm_core.reporting.metric_report import read_report
@@ -111,7 +110,6 @@ def _photo(path: Path) -> None:
 
 def _tensors(path: Path) -> None:
     for read in (
-        read_stored_scene,
         load_field,
         read_metadata,
         lambda path: require_tensors(read_tensors(path), origin="fuzz"),

@@ -41,6 +41,8 @@ Result = TypeVar("Result")
 
 # Each holds a mesh in the making: about half a gigabyte at 256 grid points per axis.
 _MOST_WORKERS = 4
+# decimation may end with a few faces more than it aims for
+_NEAR_ENOUGH = 1.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +252,7 @@ def _finish(
             camera = reconstruction.source_camera
             write_turntable(files.video, mesh, camera, overwrite=files.overwrite, clock=clock)
             written.append(files.video)
+    photo_warning = None if reconstruction.photo is None else reconstruction.photo.warning
     return PhotoDone(
         photo=job.photo,
         files=written,
@@ -257,8 +260,16 @@ def _finish(
         seconds=clock.seconds,
         overlapped=frozenset(clock.seconds) if overlapped else made.ahead,
         waited=made.waited,
-        warning=None if reconstruction.photo is None else reconstruction.photo.warning,
+        warning="; ".join(filter(None, [photo_warning, _too_many_faces(record, options)])) or None,
     )
+
+
+def _too_many_faces(record: dict[str, Any], options: MeshOptions) -> str | None:
+    """A line where decimation stopped well above the faces that were asked for."""
+    asked, made = options.target_faces, record["num_faces"]
+    if asked is None or made <= _NEAR_ENOUGH * asked:
+        return None
+    return f"{made:,} faces: {asked:,} cannot be reached without losing parts of the surface"
 
 
 def _own_stream(device: torch.device) -> AbstractContextManager[object]:

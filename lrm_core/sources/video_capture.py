@@ -243,9 +243,10 @@ def _captures_below(folder: Path, depth: int) -> Iterable[Path]:
 
 
 def _model_folder(capture: Path) -> Path:
-    """`sparse/0`, or `sparse` where the model lies in it directly."""
-    numbered = capture / "sparse" / "0"
-    return numbered if numbered.is_dir() else capture / "sparse"
+    """`sparse/0`, or `sparse` where the model lies in it directly; nerfstudio's lie in `colmap`."""
+    places = [capture / place for place in ("sparse", "colmap/sparse")]
+    folders = [folder for place in places for folder in (place / "0", place)]
+    return next((folder for folder in folders if folder.is_dir()), places[0])
 
 
 def _image_names(folder: Path) -> set[str]:

@@ -110,3 +110,16 @@ def test_only_a_few_photos_are_begun_before_they_are_asked_for(photos, monkeypat
             assert asked <= len(begun) <= asked + 3
     assert len(begun) < 10
     assert begun == many[: len(begun)]
+
+
+def test_a_number_of_faces_that_cannot_be_reached_is_said(model, photos, tmp_path):
+    def warning(target_faces: int) -> str | None:
+        options = MeshOptions(resolution=32, appearance="vertex_colors", target_faces=target_faces)
+        jobs = _jobs(photos[:1], tmp_path / str(target_faces))
+        with cut_out_ahead(photos[:1]) as found:
+            (done,) = reconstruct_photos(model, jobs, found, options)
+        assert isinstance(done, PhotoDone)
+        return done.warning
+
+    assert "1 cannot be reached" in (warning(1) or "")
+    assert "reached" not in (warning(300) or "")

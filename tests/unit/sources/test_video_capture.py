@@ -346,6 +346,16 @@ def test_text_and_binary_give_the_same_views(capture, few, tmp_path):
     torch.testing.assert_close(views.cameras.c2w, few.cameras.c2w)
 
 
+@pytest.mark.parametrize("place", ["sparse", "colmap/sparse/0", "colmap/sparse"])
+def test_models_are_found_where_programs_leave_them(capture, few, tmp_path, place):
+    folder = copy_of(capture, tmp_path / "chair")
+    (folder / "sparse" / "0").rename(tmp_path / "model")
+    (folder / "sparse").rmdir()
+    (folder / place).parent.mkdir(exist_ok=True, parents=True)
+    (tmp_path / "model").rename(folder / place)
+    np.testing.assert_array_equal(read(folder, num_views=5, size=64).views.images, few.images)
+
+
 @pytest.mark.parametrize(
     ("model", "distortion"),
     [
