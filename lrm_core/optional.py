@@ -17,6 +17,7 @@ EXTRA_OF_MODULE = {
     "pyarrow": "data",
     "python_multipart": "serve",
     "skimage": "data",
+    "starlette": "serve",
     "tenacity": "data",
     "tensorboard": "train",
     "uvicorn": "serve",
