@@ -24,7 +24,7 @@ from lrm_core.geometry.scene_conversion import scene_from_mesh
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.imaging.compositing import over_gray
 from lrm_core.imaging.contact_sheet import contact_sheet
-from lrm_core.io.image_files import IMAGE_SUFFIXES
+from lrm_core.io.image_formats import IMAGE_SUFFIXES
 from lrm_core.io.image_writing import to_uint8, write_png
 from lrm_core.reconstruction.pipeline import load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction

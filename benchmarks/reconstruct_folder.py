@@ -25,7 +25,7 @@ from PIL import Image
 
 from lrm_core.device import choose_device
 from lrm_core.errors import EmptySurfaceError
-from lrm_core.io.image_files import IMAGE_SUFFIXES
+from lrm_core.io.image_formats import IMAGE_SUFFIXES
 from lrm_core.reconstruction.batch import PhotoFailed, default_workers, reconstruct_photos
 from lrm_core.reconstruction.photo_reading import cut_out_ahead
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model

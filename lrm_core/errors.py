@@ -41,7 +41,17 @@ class InputError(LrmError):
 
 
 class EmptyForegroundError(InputError):
-    """No object is left in an image after its background was removed."""
+    """No object is left in an image after its background was removed, or all of it is object.
+
+    Args:
+        message: see `LrmError`.
+        hint: see `LrmError`.
+        mask: (H, W) bytes of what was taken for the object, to be shown; None where there is none.
+    """
+
+    def __init__(self, message: str, hint: str = "", mask: object = None) -> None:
+        super().__init__(message, hint)
+        self.mask = mask
 
 
 class OutputError(LrmError):

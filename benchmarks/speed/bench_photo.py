@@ -6,8 +6,9 @@ import pytest
 from conftest import Measure
 
 from lrm_core.config import load_preset
+from lrm_core.foreground.methods import BackgroundRemoval
 from lrm_core.foreground.networks import rembg_installed
-from lrm_core.foreground.removal import BackgroundRemoval, remove_background
+from lrm_core.foreground.removal import remove_background
 from lrm_core.imaging.framing import frame_for_model
 from lrm_core.io.image_files import read_image
 

@@ -34,4 +34,10 @@ def models(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
         ],
     )
     output.info("Any folder, weight file or Hugging Face id in a known layout can be loaded too.")
-    output.result({"models": [dataclasses.asdict(entry) for entry in entries]})
+    output.info("Backgrounds are removed by u2netp (U^2-Net-p, Apache-2.0), which ships with lrm.")
+    output.result(
+        {
+            "models": [dataclasses.asdict(entry) for entry in entries],
+            "background_removal": [{"name": "u2netp", "licence": "Apache-2.0", "bundled": True}],
+        }
+    )

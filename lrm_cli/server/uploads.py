@@ -27,7 +27,7 @@ def check_image(content: bytes, name: str) -> None:
     """
     from PIL import Image
 
-    from lrm_core.io.image_files import IMAGE_FORMATS
+    from lrm_core.io.image_formats import IMAGE_FORMATS
 
     if not content:
         raise RequestError(Problem("InputError", f"the {name} is empty (0 bytes)", _READABLE))

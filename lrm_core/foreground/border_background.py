@@ -1,10 +1,10 @@
 """Foreground of a photo in front of a near-uniform background, such as a wall or a studio sheet.
 
-The background's colour is a smooth surface (a quadratic polynomial in Lab), fitted robustly to the
-picture's border and then to all that was found to be background: gradients and vignettes are no
-object. Background is what has that colour and is connected to the border; enclosed parts (the
-inside of a handle) count where they match it closely. What could be a shadow on the background is
-decided by GrabCut, everything else being given.
+The background's color is a smooth surface (a quadratic polynomial in Lab), fitted robustly to the
+picture's border and then to all that was found to be background, so that gradients and vignettes
+are not taken for an object. Background is what has that color and is connected to the border;
+enclosed parts (the inside of a handle) count where they match it closely. What could be a shadow on
+the background is decided by GrabCut, everything else being given.
 """
 
 import cv2
@@ -19,30 +19,35 @@ WORKING_SIDE = 768
 _BLUR = 0.8
 """Standard deviation in pixels of the blur that removes sensor and JPEG noise."""
 _LEAST_UNIFORM_SHARE = 0.75
-"""Share of the border that must have the background's colour; an object may cross the rest."""
+"""Share of the border that must have the background's color; an object may cross the rest."""
 _LARGEST_DEVIATION = 2.0
 """Typical distance from the surface at a near-uniform border, in Lab units. Studio photos stay
 below 1.7; fur (2.3), water (3.0) and bushes (18) are left to other methods."""
+_LEAST_FLAT_SHARE = 0.98
+_FLAT_DEVIATION = 0.3
+"""The same for one flat color, as renders have it: a JPEG of one has 0.2."""
 _ROUNDS = 3
-_SHADOW_CHROMA = 12.0
-_SHADOW_DEPTH = 40.0
-_RIM_WIDTH = 8.0
-_RIM_DIFFERENCE = 18.0
-_SHADOW_ITERATIONS = 3
-_SMALLEST_JOINED = 2e-3
-"""Share of the object that a part must have to be worth holding on to."""
+_SHADOW_CHROMA, _SHADOW_DEPTH = 12.0, 40.0
 """A shadow nearly keeps the hue (the object tints it) and is darker by up to the depth, in Lab."""
+_SHADOW_ITERATIONS = 3
+_RIM_WIDTH, _RIM_DIFFERENCE = 8.0, 18.0
+"""A rim so wide (pixels) that differs so little (Lab) from the background may be JPEG's smear."""
+_SMALLEST_JOINED = 2e-3
+"""Share of the object that a part must have for a shadow to join it to the rest."""
 _SMALLEST_PART = 0.01
 """Separate parts of the foreground below this share of the largest are dropped."""
 _SMALLEST_HOLE = 1e-3
 """Least area of an enclosed part of the background over the picture's."""
 
 
-def border_mask(rgb: UInt8[np.ndarray, "H W 3"]) -> Bool[np.ndarray, "H W"] | None:
+def border_mask(
+    rgb: UInt8[np.ndarray, "H W 3"], *, flat_only: bool = False
+) -> Bool[np.ndarray, "H W"] | None:
     """What stands in front of a near-uniform background.
 
     Args:
         rgb: (H, W, 3), without bars around the picture.
+        flat_only: accept nothing but one flat color along the whole border, as renders have.
 
     Returns:
         (H, W), all False where nothing stands out; None where the border is not near-uniform.
@@ -55,6 +60,8 @@ def border_mask(rgb: UInt8[np.ndarray, "H W 3"]) -> Bool[np.ndarray, "H W"] | No
     tolerance = float(np.clip(3.0 + 3.0 * deviation, 4.0, 9.0))
     uniform = np.linalg.norm((lab - surface)[ring], axis=-1) < tolerance
     if uniform.mean() < _LEAST_UNIFORM_SHARE or deviation > _LARGEST_DEVIATION:
+        return None
+    if flat_only and (uniform.mean() < _LEAST_FLAT_SHARE or deviation > _FLAT_DEVIATION):
         return None
     background = np.zeros(ring.shape, bool)
     for _ in range(_ROUNDS):
@@ -81,19 +88,19 @@ def _ring(height: int, width: int) -> Bool[np.ndarray, "H W"]:
 def _fit_surface(
     lab: Float[np.ndarray, "H W 3"], where: Bool[np.ndarray, "H W"]
 ) -> tuple[Float[np.ndarray, "H W 3"], float]:
-    """Quadratic colour surface through most of the pixels `where`, and their typical distance."""
+    """Quadratic color surface through most of the pixels `where`, and their typical distance."""
     height, width = where.shape
     y = np.linspace(-1.0, 1.0, height, dtype=np.float32)[:, None] + np.zeros((1, width), np.float32)
     x = np.linspace(-1.0, 1.0, width, dtype=np.float32)[None] + np.zeros((height, 1), np.float32)
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
     step = max(1, int(where.sum()) // 20_000)
-    samples, colours = terms[where][::step].astype(np.float64), lab[where][::step]
-    distance = np.linalg.norm(colours - np.median(colours, axis=0), axis=-1)
+    samples, colors = terms[where][::step].astype(np.float64), lab[where][::step]
+    distance = np.linalg.norm(colors - np.median(colors, axis=0), axis=-1)
     limit = max(10.0, 2.5 * float(np.median(distance)))
     for _ in range(6):
         inliers = distance < limit
-        coefficients = np.linalg.lstsq(samples[inliers], colours[inliers], rcond=None)[0]
-        distance = np.linalg.norm(colours - samples @ coefficients, axis=-1)
+        coefficients = np.linalg.lstsq(samples[inliers], colors[inliers], rcond=None)[0]
+        distance = np.linalg.norm(colors - samples @ coefficients, axis=-1)
         deviation = float(np.median(distance[distance < limit]))
         limit = max(2.0, 4.0 * deviation)
     return (terms @ coefficients.astype(np.float32)).astype(np.float32), deviation
@@ -122,7 +129,7 @@ def _shadow_candidates(
     low = np.arange(len(lab))[:, None] > (rows.mean() if len(rows) else 0.0)
     shaded = (lightness < expected) & (lightness > expected - _SHADOW_DEPTH)
     shadow = low & shaded & (chroma < _SHADOW_CHROMA)
-    # JPEG smears colours over its blocks: a rim that hardly differs is as uncertain as a shadow
+    # JPEG smears colors over its blocks: a rim that hardly differs is as uncertain as a shadow
     rim = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5) < _RIM_WIDTH
     rim &= np.linalg.norm(lab - surface, axis=-1) < _RIM_DIFFERENCE
     return np.asarray(mask & (shadow | rim))
@@ -133,7 +140,7 @@ def _without_shadow(
     mask: Bool[np.ndarray, "H W"],
     candidates: Bool[np.ndarray, "H W"],
 ) -> Bool[np.ndarray, "H W"]:
-    """The mask without the candidates whose colours are more common outside it."""
+    """The mask without the candidates whose colors are more common outside it."""
     small = shrink(rgb, SHADOW_SIDE)
     size = small.shape[:2]
     guess = np.where(resize_mask(mask, *size), cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)

@@ -1,17 +1,19 @@
-"""Background removal by a network, through the optional package rembg.
+"""Background removal by larger networks, through the optional package rembg.
 
 rembg's own default model is not free for every use, and some of its models upload the picture to a
-paid service: only the two named here are ever used. Both are Apache-2.0 and run locally.
+paid service: only those named here are ever used. All run locally.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -20,9 +22,34 @@ from PIL import Image
 from lrm_core.errors import MissingDependencyError
 from lrm_core.optional import require
 
-RembgModel = Literal["u2net", "isnet-general-use"]
-REMBG_MODELS: tuple[RembgModel, ...] = ("u2net", "isnet-general-use")
 _RELEASE = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
+
+
+@dataclass(frozen=True)
+class RembgModel:
+    """A network that rembg runs.
+
+    Attributes:
+        name: rembg's name of it.
+        side: pixels per side of its input.
+        licence: what its authors say about code and weights.
+    """
+
+    name: str
+    side: int
+    licence: str
+
+
+REMBG_MODELS = {
+    model.name: model
+    for model in (
+        RembgModel("u2net", 320, "Apache-2.0, code and weights"),
+        RembgModel("isnet-general-use", 1024, "Apache-2.0 for the code; none stated for weights"),
+        RembgModel("birefnet-general", 1024, "MIT, code and weights"),
+        RembgModel("birefnet-general-lite", 1024, "MIT, code and weights"),
+    )
+}
+"""The models that are ever used, by name; the first is the preferred one."""
 
 
 def rembg_installed() -> bool:
@@ -31,17 +58,18 @@ def rembg_installed() -> bool:
 
 
 def preferred_model() -> RembgModel:
-    """The first allowed model whose file is on disk, otherwise the first one."""
-    for name in REMBG_MODELS:
-        if any(file.is_file() for file in _model_files(name)):
-            return name
-    return REMBG_MODELS[0]
+    """The first model whose file is on disk, otherwise the first of all."""
+    for model in REMBG_MODELS.values():
+        if any(file.is_file() for file in _model_files(model.name)):
+            return model
+    return next(iter(REMBG_MODELS.values()))
 
 
 def rembg_alpha(rgb: UInt8[np.ndarray, "H W 3"], model: RembgModel) -> Float[np.ndarray, "H W"]:
     """Foreground probability by a network.
 
-    A model that is not on disk (176 MB) is downloaded.
+    A model that is not on disk (u2net: 176 MB) is downloaded, once; a download that fails is not
+    tried again by this process.
 
     Args:
         rgb: (H, W, 3).
@@ -57,19 +85,30 @@ def rembg_alpha(rgb: UInt8[np.ndarray, "H W 3"], model: RembgModel) -> Float[np.
     Source: paper, appendix E, footnote 12.
     """
     rembg = _import_rembg()
+    session = _session(rembg, model.name)
     try:
-        session = rembg.new_session(model, providers=["CPUExecutionProvider"])
+        if isinstance(session, Exception):
+            raise session
         mask = rembg.remove(Image.fromarray(rgb), session=session, only_mask=True)
     except Exception as error:  # network, checksum, file system and runtime errors of many kinds
         kind = type(error).__name__  # of requests, which need not be installed
         offline = kind in ("ConnectionError", "ConnectTimeout", "ReadTimeout")
         reason = "no network to download it" if offline else f"{kind}: {error}".splitlines()[0]
         raise MissingDependencyError(
-            f"rembg cannot use its model '{model}' ({reason:.160})",
-            hint=f"download {_RELEASE}/{model}.onnx to {_model_files(model)[0]}, "
-            "or choose --background-removal grabcut",
+            f"rembg cannot use its model '{model.name}' ({reason:.160})",
+            hint=f"download {_RELEASE}/{model.name}.onnx to {_model_files(model.name)[0]}, "
+            "or choose --background-removal u2netp",
         ) from error
     return np.asarray(mask.convert("L"), dtype=np.float32) / 255.0
+
+
+@functools.cache
+def _session(rembg: ModuleType, model: str) -> Any:
+    """A session per process and model (0.6 s to make), or the error that making it gave."""
+    try:
+        return rembg.new_session(model, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        return error
 
 
 def _import_rembg() -> ModuleType:

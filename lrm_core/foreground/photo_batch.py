@@ -1,6 +1,8 @@
-"""Many photos -> a folder of cut-outs with an index; it can be stopped and gone on with.
+"""Many photos -> a folder of cut-outs with an index; it can be stopped and resumed.
 
 OUT/NAME.png           square RGBA of each photo
+OUT/NAME.sheet.png     photo, mask and result side by side, where asked for
+OUT/NAME.mask.png      what was found in a photo that could not be prepared
 OUT/photos.json        settings, what was done to each photo, and which failed
 OUT/contact_sheet.png  photos beside their cut-outs
 """
@@ -15,9 +17,9 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from lrm_core.errors import ConfigError, InputError, OutputError
+from lrm_core.errors import ConfigError, InputError, LrmError, OutputError
+from lrm_core.foreground.mask_picture import with_mask_picture
 from lrm_core.foreground.photo_preparation import (
-    SHEET_NAME,
     PhotoJob,
     PhotoSettings,
     PreparedPhoto,
@@ -28,6 +30,7 @@ from lrm_core.foreground.photo_preparation import (
 from lrm_core.io.atomic_write import check_replaceable
 from lrm_core.io.image_writing import write_png
 from lrm_core.io.json_files import write_json
+from lrm_core.io.photo_listing import SHEET_NAME
 from lrm_core.parallel import Engine, JobFailed, run_here, run_on_ray
 from lrm_core.version import __version__
 
@@ -59,6 +62,7 @@ def prepare_photos(
     *,
     workers: int = 1,
     engine: Engine = "local",
+    show: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     on_progress: Callable[[int], None] = lambda done: None,
@@ -71,6 +75,7 @@ def prepare_photos(
         out: folder of the results.
         workers: processes of the local engine.
         engine: `local`, or `ray` where every machine sees the photos and `out` at the same paths.
+        show: also write a sheet of each photo, its mask and the result.
         resume: keep what an earlier run finished, as long as photo and mask are the same.
         overwrite: replace earlier results.
         on_progress: called with the number of photos done since the last call.
@@ -80,7 +85,7 @@ def prepare_photos(
             result would replace a photo or mask; the folder cannot be written.
         ConfigError: `resume`, and the folder was made with other settings.
     """
-    _check_targets(jobs, out, replace=resume or overwrite)
+    _check_targets(jobs, out, show=show, replace=resume or overwrite)
     done = _finished(jobs, settings, out) if resume else {}
     failures: dict[str, str] = {}
     on_progress(len(done))
@@ -97,13 +102,13 @@ def prepare_photos(
         write_json(out / INDEX, content)
         return prepared
 
-    write_index()  # before any image, so that a killed run can be gone on with
+    write_index()  # before any image, so that a killed run can be resumed
     try:
         if engine == "ray":
-            outcomes = run_on_ray(partial(_prepare_from, Path.cwd(), settings, out), to_do)
+            outcomes = run_on_ray(partial(_prepare_from, Path.cwd(), settings, out, show), to_do)
         else:
             outcomes = run_here(
-                partial(_prepare_and_write, settings, out),
+                partial(_prepare_and_write, settings, out, show),
                 to_do,
                 # a process takes seconds to start, a photo about one
                 workers=min(workers, math.ceil(len(to_do) / 4)) or 1,
@@ -126,10 +131,12 @@ def prepare_photos(
     return PhotoRun(prepared, tuple(failures.items()), num_made, tuple(files))
 
 
-def _check_targets(jobs: Sequence[PhotoJob], out: Path, *, replace: bool) -> None:
+def _check_targets(jobs: Sequence[PhotoJob], out: Path, *, show: bool, replace: bool) -> None:
     """Refuse, before the work, to write over what must stay."""
     inputs = {path.resolve() for job in jobs for path in (job.photo, job.mask) if path is not None}
-    targets = [out / f"{name}.png" for name in (SHEET_NAME, *(job.name for job in jobs))]
+    names = [job.name for job in jobs]
+    sheets = [f"{name}.sheet" for name in names if show]
+    targets = [out / f"{name}.png" for name in (SHEET_NAME, *names, *sheets)]
     for target in targets:
         if target.resolve() in inputs:
             raise OutputError(
@@ -181,19 +188,28 @@ def _same(job: PhotoJob, record: PreparedPhoto, out: Path) -> bool:
         return False
 
 
-def _prepare_and_write(settings: PhotoSettings, out: Path, job: PhotoJob) -> PreparedPhoto:
+def _prepare_and_write(
+    settings: PhotoSettings, out: Path, show: bool, job: PhotoJob
+) -> PreparedPhoto:
     """One photo to its file; where it fails, no older result of it stays."""
     path = out / f"{job.name}.png"
     try:
-        prepared, image = prepare_photo(job, settings)
+        prepared, image, sheet = prepare_photo(job, settings, show=show)
+    except LrmError as error:
+        path.unlink(missing_ok=True)
+        raise with_mask_picture(error, path, overwrite=False) from error
     except Exception:
         path.unlink(missing_ok=True)
         raise
     write_png(path, image)
+    if sheet is not None:
+        write_png(path.with_suffix(".sheet.png"), sheet)
     return prepared
 
 
-def _prepare_from(folder: Path, settings: PhotoSettings, out: Path, job: PhotoJob) -> PreparedPhoto:
+def _prepare_from(
+    folder: Path, settings: PhotoSettings, out: Path, show: bool, job: PhotoJob
+) -> PreparedPhoto:
     """The same on another machine: relative paths start where the command was given."""
     os.chdir(folder)
-    return _prepare_and_write(settings, out, job)
+    return _prepare_and_write(settings, out, show, job)

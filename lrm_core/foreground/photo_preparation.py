@@ -1,4 +1,4 @@
-"""Photos -> square cut-outs: background removed, object cropped, centred and scaled.
+"""Photos -> square cut-outs: background removed, object cropped, centered and scaled.
 
 Source: paper, appendix E: "removing the background [...], followed by cropping out the target
 object, rescaling the target to a suitable size and centering the target on a square white figure".
@@ -18,18 +18,26 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from lrm_core.errors import InputError
-from lrm_core.foreground.removal import BackgroundRemoval, remove_background
+from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
+from lrm_core.foreground.removal import remove_background
 from lrm_core.imaging.contact_sheet import contact_sheet, fit_image
 from lrm_core.imaging.framing import BOX_THRESHOLD, frame_as_is, frame_for_model
-from lrm_core.io.image_files import IMAGE_SUFFIXES, read_image, read_mask
+from lrm_core.io.image_files import read_image, read_mask
+from lrm_core.io.image_formats import IMAGE_SUFFIXES
 from lrm_core.io.image_writing import to_uint8
-from lrm_core.io.photo_listing import IMAGE_ENDING, MASK_ENDING, distinct_names, list_photos
+from lrm_core.io.photo_listing import (
+    IMAGE_ENDING,
+    MASK_ENDING,
+    SHEET_NAME,
+    distinct_names,
+    list_photos,
+)
 
-SHEET_NAME = "contact_sheet"
 _WHITE = 1.0
 _CELL = 160
 _PAIRS_PER_ROW = 4
 _MOST_PAIRS = 64
+_VIEW_CELL = 384
 
 
 @dataclass(frozen=True)
@@ -41,11 +49,13 @@ class PhotoSettings:
         foreground_ratio: longer side of the object's box over the image side, in (0, 1].
         background_removal: see `remove_background`; with `none` the whole picture is kept and
             padded to a square instead of cropped.
+        keep: of several separate objects, the largest or all.
     """
 
     size: int = 512
     foreground_ratio: float = 0.75
     background_removal: BackgroundRemoval = "auto"
+    keep: KeepObjects = "largest"
 
     def describe(self) -> dict[str, Any]:
         """The settings as JSON."""
@@ -93,10 +103,10 @@ class PreparedPhoto:
 
 
 def plan_photos(sources: Sequence[Path], masks: Path | None = None) -> list[PhotoJob]:
-    """Photos of files and folders, each with a name of its own.
+    """Photos of files and folders, each with a distinct name.
 
-    In a folder, `X__mask.*` beside `X__image.*` is a mask, not a photo. Photos of the same name
-    get `_2`, `_3`, ... in the order in which they were given.
+    What counts as a photo in a folder, see `list_photos`. Photos of the same name get `_2`, `_3`,
+    ... in the order in which they were given.
 
     Args:
         sources: files and folders; a folder stands for the images in it, sorted by name.
@@ -117,12 +127,17 @@ def plan_photos(sources: Sequence[Path], masks: Path | None = None) -> list[Phot
 
 
 def prepare_photo(
-    job: PhotoJob, settings: PhotoSettings
-) -> tuple[PreparedPhoto, UInt8[np.ndarray, "S S 4"]]:
-    """Cut one object out and centre it on a square.
+    job: PhotoJob, settings: PhotoSettings, *, show: bool = False
+) -> tuple[PreparedPhoto, UInt8[np.ndarray, "S S 4"], UInt8[np.ndarray, "_ _ 3"] | None]:
+    """Cut one object out and center it on a square.
+
+    Args:
+        job: the photo.
+        settings: how.
+        show: whether a sheet of the photo, its mask and the result is made.
 
     Returns:
-        what was done, and (S, S, 4) straight alpha, white where alpha is 0.
+        what was done; (S, S, 4) straight alpha, white where alpha is 0; the sheet, or None.
 
     Raises:
         InputError: the photo or its mask cannot be read or do not fit together.
@@ -136,6 +151,7 @@ def prepare_photo(
         photo,
         method=settings.background_removal,
         mask=None if job.mask is None else read_mask(job.mask),
+        keep=settings.keep,
     )
     height, width, _ = foreground.rgba.shape
     if foreground.method == "none":
@@ -162,7 +178,17 @@ def prepare_photo(
         box=box,
         foreground=round(float(np.mean(foreground.rgba[..., 3] >= 128)), 4),
     )
-    return prepared, to_uint8(framed[0].permute(1, 2, 0).numpy())
+    image = to_uint8(framed[0].permute(1, 2, 0).numpy())
+    if not show:
+        return prepared, image, None
+    mask = np.repeat(foreground.rgba[..., 3:], 3, axis=-1)
+    sheet = contact_sheet(
+        [[photo.rgba, mask, _on_board(image, _VIEW_CELL)]],
+        column_labels=["photo", f"mask ({foreground.method})", "what a model sees"],
+        title=job.name,
+        cell_size=_VIEW_CELL,
+    )
+    return prepared, image, sheet
 
 
 def fingerprint(job: PhotoJob) -> str:
@@ -184,7 +210,7 @@ def fingerprint(job: PhotoJob) -> str:
 
 
 def photo_sheet(prepared: Sequence[PreparedPhoto], out: Path) -> UInt8[np.ndarray, "H W 3"]:
-    """Photos beside their cut-outs on a chequered board; of many photos, 64.
+    """Photos beside their cut-outs on a checkered board; of many photos, 64.
 
     Args:
         prepared: at least one photo, whose result lies in `out`.
@@ -199,7 +225,7 @@ def photo_sheet(prepared: Sequence[PreparedPhoto], out: Path) -> UInt8[np.ndarra
     for record in shown:
         with Image.open(out / f"{record.name}.png", formats=("PNG",)) as file:
             cut = np.asarray(file.convert("RGBA"))
-        images += [fit_image(read_image(record.photo).rgba, _CELL), _on_board(cut)]
+        images += [fit_image(read_image(record.photo).rgba, _CELL), _on_board(cut, _CELL)]
         captions += [record.name, record.method + (" (!)" if record.warning else "")]
     step = 2 * _PAIRS_PER_ROW
     return contact_sheet(
@@ -233,11 +259,11 @@ def _box(alpha: UInt8[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
     return 0, 0, 0, 0
 
 
-def _on_board(rgba: UInt8[np.ndarray, "H W 4"]) -> UInt8[np.ndarray, "_ _ 3"]:
-    """An image on a chequered board of two greys, scaled to a cell."""
+def _on_board(rgba: UInt8[np.ndarray, "H W 4"], cell: int) -> UInt8[np.ndarray, "_ _ 3"]:
+    """An image on a checkered board of two grays, scaled to a cell."""
     height, width, _ = rgba.shape
     side = max(1, max(height, width) // 16)
     odd = (np.arange(height)[:, None] // side + np.arange(width) // side) % 2
     board = np.where(odd[..., None], 170.0, 205.0)
     alpha = rgba[..., 3:] / 255.0
-    return fit_image(to_uint8((rgba[..., :3] * alpha + board * (1.0 - alpha)) / 255.0), _CELL)
+    return fit_image(to_uint8((rgba[..., :3] * alpha + board * (1.0 - alpha)) / 255.0), cell)

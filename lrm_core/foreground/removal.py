@@ -1,37 +1,60 @@
 """Which way an object is cut out of its photo.
 
-In this order: a mask that the user gives, a real alpha channel, flood fill from a near-uniform
-border, a network (rembg, optional), GrabCut. docs/background-removal.md compares them.
+In this order: a mask that the user gives, a real alpha channel, u2net where rembg is installed, the
+network in the package (u2netp). Before one flat color, as renders have it, network and color decide
+together. docs/background-removal.md has the measurements behind this order.
 
 Source: paper, appendix E.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Shaped, UInt8
+from jaxtyping import Float, Shaped, UInt8
 
 from lrm_core.errors import EmptyForegroundError, InputError, MissingDependencyError
-from lrm_core.foreground import border_background, grabcut
-from lrm_core.foreground.networks import preferred_model, rembg_alpha, rembg_installed
+from lrm_core.foreground import border_background, grabcut, u2netp
+from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
+from lrm_core.foreground.networks import (
+    REMBG_MODELS,
+    RembgModel,
+    preferred_model,
+    rembg_alpha,
+    rembg_installed,
+)
+from lrm_core.foreground.separate_objects import single_out
 from lrm_core.imaging.letterbox import picture_box
-from lrm_core.imaging.matting import clean_edge_colours, cut_out
+from lrm_core.imaging.matting import clean_edge_colors, cut_out
 from lrm_core.structures.photo import CutOut, Photo
-
-BackgroundRemoval = Literal["auto", "alpha", "border", "rembg", "grabcut", "none"]
 
 LEAST_FOREGROUND = 1e-3
 """Share of the pixels below which an image counts as empty."""
 MOST_FOREGROUND = 0.98
 """Share above which a computed cut-out has cut nothing away."""
+_NETWORK_THRESHOLD = 0.4
+"""Probability from which a pixel belongs to the object; the colors then decide within the edge."""
+_FLAT_THRESHOLDS = (0.1, 0.9)
+"""The same before one flat color, for pixels of another color and for those of that color: what
+differs from it belongs to the object, what does not must stand out clearly."""
+_STEP_BACK = 0.1
+"""Margin over the longer side with which a picture in which nothing stands out is seen again."""
 
 _GRABCUT_WARNING = (
-    "the background was removed by GrabCut, which can miss parts of the object: "
-    "check the cut-out, or give a mask or install lrm-toolkit[rembg]"
+    "GrabCut can miss parts of the object: check the cut-out, give a mask, or use "
+    "--background-removal auto"
 )
+
+
+@dataclass(frozen=True)
+class _Salient:
+    """Probability (H, W) that a pixel belongs to the object, by a network that sees `side` px."""
+
+    probability: Float[np.ndarray, "H W"]
+    side: int
 
 
 def remove_background(
@@ -39,15 +62,17 @@ def remove_background(
     *,
     method: BackgroundRemoval = "auto",
     mask: Shaped[np.ndarray, "h w"] | None = None,
+    keep: KeepObjects = "largest",
 ) -> CutOut:
     """Cut the object out of a photo.
 
     Args:
         photo: the photo.
-        method: `auto` takes the first of alpha, border, rembg and grabcut that applies; `none`
-            keeps everything.
+        method: `auto` takes the first of alpha, u2net and u2netp that applies, with the border's
+            color where it is flat; `none` keeps everything.
         mask: (h, w) of uint8, bool or floats in [0, 1], 1 on the object; goes before `method`. It
             may be of another size than the photo, but not of another shape.
+        keep: of several separate objects, the largest or all; a mask is taken with all its parts.
 
     Raises:
         EmptyForegroundError: no object is left, or nothing was removed.
@@ -57,25 +82,43 @@ def remove_background(
 
     Source: paper, appendix E.
     """
+    if method == "none" and mask is None:
+        return CutOut(photo.rgba, "none", photo.note)
     if mask is not None:
-        return _by_mask(photo, mask)
-    if method == "none":
-        return CutOut(photo.rgba, "none")
-    if method == "alpha" or (method == "auto" and photo.has_alpha):
-        if not photo.has_alpha:
-            raise InputError(
-                "the image has no alpha channel that hides anything",
-                hint="use --background-removal auto, or give a mask with --mask",
-            )
-        return _checked(CutOut(photo.rgba, "alpha"))
+        found, keep = _by_mask(photo, mask), "all"
+    elif method == "alpha" or (method == "auto" and photo.has_alpha):
+        found = _by_alpha(photo)
+    else:
+        found = _by_color(photo, method)
+    given = found.method in ("mask", "alpha")
+    thing = single_out(found.rgba, keep=keep, given=given, drawn=mask is None)
+    _check_extent(thing.rgba[..., 3], found.method, given=given)
+    notes = [note for note in (photo.note, found.warning, *thing.notes) if note]
+    return CutOut(thing.rgba, found.method, "; ".join(notes) or None)
+
+
+def _by_alpha(photo: Photo) -> CutOut:
+    if not photo.has_alpha:
+        raise InputError(
+            "the image has no alpha channel that hides anything",
+            hint="use --background-removal auto, or give a mask with --mask",
+        )
+    return CutOut(photo.rgba, "alpha")
+
+
+def _by_color(photo: Photo, method: str) -> CutOut:
+    """Find the object in the colors alone; the bars around a letterboxed picture are background."""
     rgb = _on_white(photo)
     rows, columns = picture_box(rgb)
-    picture = rgb[rows, columns]
-    cut = _CUTTERS[method](picture)
-    # the bars around a letterboxed picture are background
+    picture = np.ascontiguousarray(rgb[rows, columns])
+    if method.startswith("rembg"):
+        name = method.partition(":")[2]
+        cut = _by_rembg(picture, REMBG_MODELS[name] if name else preferred_model())
+    else:
+        cut = _FINDERS[method](picture)
     rgba = np.concatenate([rgb, np.zeros((*rgb.shape[:2], 1), np.uint8)], axis=-1)
     rgba[rows, columns] = cut.rgba
-    return CutOut(rgba, cut.method, cut.warning)
+    return replace(cut, rgba=rgba)
 
 
 def _by_mask(photo: Photo, mask: np.ndarray) -> CutOut:
@@ -98,8 +141,8 @@ def _by_mask(photo: Photo, mask: np.ndarray) -> CutOut:
         shrinks = scale_x < 1.0
         kernel = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         alpha = np.asarray(cv2.resize(alpha, (width, height), interpolation=kernel))
-    cut = clean_edge_colours(_on_white(photo), alpha, radius=2.0)
-    return _checked(CutOut(cut, "mask"))
+    cut = clean_edge_colors(_on_white(photo), alpha, radius=2.0)
+    return CutOut(cut, "mask")
 
 
 def _by_border(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
@@ -107,53 +150,74 @@ def _by_border(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
     if mask is None:
         raise InputError(
             "the background is not near-uniform along the image's border",
-            hint="use --background-removal grabcut or rembg, or give a mask with --mask",
+            hint="use --background-removal auto or u2netp, or give a mask with --mask",
         )
-    return _cut_at_border(rgb, mask)
-
-
-def _cut_at_border(rgb: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"]) -> CutOut:
-    _check_extent(mask)
     radius = _edge_radius(rgb, border_background.WORKING_SIDE, 3.0)
     return CutOut(cut_out(rgb, mask, radius=radius), "border")
 
 
-def _by_rembg(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
-    model = preferred_model()
-    # resampling rings and networks are never quite sure: neither may leave a veil
-    alpha = np.clip((rembg_alpha(rgb, model) - 0.1) / 0.8, 0.0, 1.0)
-    _check_extent(alpha > 0.5)
-    # the network sees 320 or 1024 pixels: its edge is about that much softer
-    return CutOut(
-        clean_edge_colours(rgb, alpha, radius=_edge_radius(rgb, 320, 1.0)), f"rembg:{model}"
-    )
+def _by_u2netp(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
+    return _cut_by_network(rgb, _salient(rgb, None), "u2netp")
+
+
+def _by_rembg(rgb: UInt8[np.ndarray, "H W 3"], model: RembgModel) -> CutOut:
+    return _cut_by_network(rgb, _salient(rgb, model), f"rembg:{model.name}")
+
+
+def _salient(rgb: UInt8[np.ndarray, "H W 3"], model: RembgModel | None) -> _Salient:
+    """Ask a network; None is the one in the package."""
+    if model is not None:
+        return _Salient(rembg_alpha(rgb, model), model.side)
+    probability = u2netp.u2netp_alpha(rgb)
+    if not (probability > _NETWORK_THRESHOLD).any():
+        # what fills the picture does not stand out of it: seen from further away it may
+        margin = round(_STEP_BACK * max(rgb.shape))
+        corners = np.median(rgb[[0, 0, -1, -1], [0, -1, 0, -1]], axis=0).astype(np.uint8)
+        wide = np.full((rgb.shape[0] + 2 * margin, rgb.shape[1] + 2 * margin, 3), corners)
+        wide[margin:-margin, margin:-margin] = rgb
+        probability = u2netp.u2netp_alpha(wide)[margin:-margin, margin:-margin]
+    return _Salient(probability, u2netp.INPUT_SIDE)
+
+
+def _cut_by_network(
+    rgb: UInt8[np.ndarray, "H W 3"],
+    salient: _Salient,
+    method: str,
+    threshold: float | Float[np.ndarray, "H W"] = _NETWORK_THRESHOLD,
+) -> CutOut:
+    """Follow the colors where the network, which sees `side` pixels, leaves the edge open."""
+    radius = max(_edge_radius(rgb, salient.side, 1.0), 1.6)
+    return CutOut(cut_out(rgb, salient.probability > threshold, radius=radius), method)
 
 
 def _by_grabcut(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
-    mask = grabcut.grabcut_mask(rgb)
-    _check_extent(mask)
     radius = _edge_radius(rgb, grabcut.WORKING_SIDE, 1.5)
-    return CutOut(cut_out(rgb, mask, radius=radius), "grabcut", _GRABCUT_WARNING)
+    return CutOut(
+        cut_out(rgb, grabcut.grabcut_mask(rgb), radius=radius), "grabcut", _GRABCUT_WARNING
+    )
 
 
 def _by_first_that_applies(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
-    mask = border_background.border_mask(rgb)
-    if mask is not None and mask.mean() < MOST_FOREGROUND:
-        # nothing in front of a plain background: nothing for the other ways to find either
-        return _cut_at_border(rgb, mask)
-    if not rembg_installed():
-        return _by_grabcut(rgb)
+    model = preferred_model() if rembg_installed() else None
+    warning = None
     try:
-        return _by_rembg(rgb)
-    except (MissingDependencyError, EmptyForegroundError) as error:
-        cut = _by_grabcut(rgb)
-        return CutOut(cut.rgba, cut.method, f"{error.message}; {_GRABCUT_WARNING}")
+        salient = _salient(rgb, model)
+    except MissingDependencyError as error:
+        warning = f"{error.message}: u2netp is used instead"
+        model, salient = None, _salient(rgb, None)
+    flat = border_background.border_mask(rgb, flat_only=True)
+    if flat is None:
+        cut = _cut_by_network(rgb, salient, f"rembg:{model.name}" if model else "u2netp")
+    else:
+        threshold = np.where(flat, *_FLAT_THRESHOLDS).astype(np.float32)
+        cut = _cut_by_network(rgb, salient, "border", threshold)
+    return replace(cut, warning=warning)
 
 
-_CUTTERS = {
+_FINDERS: dict[str, Callable[[UInt8[np.ndarray, "H W 3"]], CutOut]] = {
     "auto": _by_first_that_applies,
     "border": _by_border,
-    "rembg": _by_rembg,
+    "u2netp": _by_u2netp,
     "grabcut": _by_grabcut,
 }
 
@@ -162,8 +226,8 @@ def _on_white(photo: Photo) -> UInt8[np.ndarray, "H W 3"]:
     if not photo.has_alpha:
         return photo.rgba[..., :3]
     alpha = photo.rgba[..., 3:].astype(np.float32) / 255.0
-    colour = photo.rgba[..., :3] * alpha + 255.0 * (1.0 - alpha)
-    return np.asarray(colour + 0.5, dtype=np.uint8)
+    color = photo.rgba[..., :3] * alpha + 255.0 * (1.0 - alpha)
+    return np.asarray(color + 0.5, dtype=np.uint8)
 
 
 def _edge_radius(rgb: np.ndarray, working_side: int, pixels: float) -> float:
@@ -172,25 +236,19 @@ def _edge_radius(rgb: np.ndarray, working_side: int, pixels: float) -> float:
     return max(pixels, pixels * longer_side / working_side)
 
 
-def _checked(cut: CutOut) -> CutOut:
-    if np.mean(cut.rgba[..., 3] >= 128) < LEAST_FOREGROUND:
-        raise EmptyForegroundError(
-            f"less than {LEAST_FOREGROUND:.1%} of the image is foreground ({cut.method})",
-            hint="give a mask with --mask, or try another --background-removal",
-        )
-    return cut
-
-
-def _check_extent(mask: Bool[np.ndarray, "H W"]) -> None:
-    share = float(mask.mean())
+def _check_extent(alpha: UInt8[np.ndarray, "H W"], method: str, *, given: bool) -> None:
+    share = float(np.mean(alpha >= 128))
     if share < LEAST_FOREGROUND:
+        where = "of the image is foreground" if given else "of the image was found to be object"
         raise EmptyForegroundError(
-            "no object was found in front of the background",
-            hint="give a mask with --mask, try --background-removal grabcut or rembg, "
+            f"less than {LEAST_FOREGROUND:.1%} {where} ({method})",
+            hint="give a mask with --mask, try another --background-removal, "
             "or none if the image is the object",
+            mask=alpha,
         )
-    if share > MOST_FOREGROUND:
+    if share > MOST_FOREGROUND and not given:
         raise EmptyForegroundError(
-            "no background was found: the whole image would be the object",
+            f"no background was found ({method}): the whole image would be the object",
             hint="give a mask with --mask, or --background-removal none to keep the whole image",
+            mask=alpha,
         )

@@ -4,14 +4,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 _TOLERANCE = 6
-"""Largest difference of a bar's pixels from its colour, in grey levels."""
+"""Largest difference of a bar's pixels from its color, in gray levels."""
 
 
 def picture_box(rgb: UInt8[np.ndarray, "H W 3"]) -> tuple[slice, slice]:
     """Rows and columns of the picture without the bars that squared or letterboxed it.
 
-    Bars come in pairs of equal width and one colour, end in a hard edge along their whole length,
-    and their colour does not go on beside the picture. A plain background has none of these, and a
+    Bars come in pairs of equal width and one color, end in a hard edge along their whole length,
+    and their color does not go on beside the picture. A plain background has none of these, and a
     frame on all four sides is one: it may as well be a poster on a wall.
 
     Args:
@@ -28,9 +28,9 @@ def picture_box(rgb: UInt8[np.ndarray, "H W 3"]) -> tuple[slice, slice]:
 def _paired_bars(lines: UInt8[np.ndarray, "H W 3"]) -> int:
     """Thickness of the bars before the first and after the last lines; 0 where there are none."""
     # int16: differences of bytes would wrap around
-    colour = np.median(lines[0], axis=0).astype(np.int16)
+    color = np.median(lines[0], axis=0).astype(np.int16)
     same = np.logical_and.reduce(
-        [np.abs(lines[..., i].astype(np.int16) - colour[i]) <= _TOLERANCE for i in range(3)]
+        [np.abs(lines[..., i].astype(np.int16) - color[i]) <= _TOLERANCE for i in range(3)]
     )
     like_bar = same.mean(axis=1)
     first, last = _bar_thickness(like_bar), _bar_thickness(like_bar[::-1])

@@ -1,4 +1,4 @@
-"""Soft edges: from a hard mask to alpha, and edge colours without the old background in them.
+"""Soft edges: from a hard mask to alpha, and edge colors without the old background in them.
 
 A pixel at the edge mixes foreground and background, I = alpha F + (1 - alpha) B. F and B are taken
 from the certain pixels nearby; alpha is where I lies between them. The unmixed F is what goes into
@@ -16,9 +16,9 @@ _LEAST_CONTRAST = 0.1
 def cut_out(
     rgb: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], *, radius: float
 ) -> UInt8[np.ndarray, "H W 4"]:
-    """Cut along a hard mask with a soft edge and clean edge colours.
+    """Cut along a hard mask with a soft edge and clean edge colors.
 
-    Alpha follows the colours within `radius` of the mask's edge, but never so far that a pixel
+    Alpha follows the colors within `radius` of the mask's edge, but never so far that a pixel
     deeper inside is lost: halfway in, it is at least one half.
 
     Args:
@@ -35,17 +35,17 @@ def cut_out(
     # signed distance to the edge between pixels, in radii: > 0 inside
     depth = np.where(mask, inside - 0.5, 0.5 - outside) / radius
     image = rgb.astype(np.float32) / 255.0
-    front, back, trust = _nearby_colours(image, depth >= 1.0, depth <= -1.0, sigma=1.5 * radius)
+    front, back, trust = _nearby_colors(image, depth >= 1.0, depth <= -1.0, sigma=1.5 * radius)
     span = front - back
     along = np.sum((image - back) * span, axis=-1) / np.maximum(np.sum(span**2, axis=-1), 1e-6)
-    # where the two colours cannot be told apart: one pixel of anti-aliasing
+    # where the two colors are alike: one pixel of anti-aliasing
     plain = np.clip(0.5 + depth * radius, 0.0, 1.0)
     alpha = trust * np.clip(along, 0.0, 1.0) + (1.0 - trust) * plain
     alpha = np.clip(alpha, np.clip(depth, 0.0, 1.0), np.clip(1.0 + depth, 0.0, 1.0))
-    return _with_clean_colours(image, alpha, front, back, trust)
+    return _with_clean_colors(image, alpha, front, back, trust)
 
 
-def clean_edge_colours(
+def clean_edge_colors(
     rgb: UInt8[np.ndarray, "H W 3"], alpha: Float[np.ndarray, "H W"], *, radius: float
 ) -> UInt8[np.ndarray, "H W 4"]:
     """Cut along a given alpha, taking the old background out of the half-transparent pixels.
@@ -56,47 +56,47 @@ def clean_edge_colours(
         radius: width of the soft edge, in pixels.
     """
     image = rgb.astype(np.float32) / 255.0
-    front, back, trust = _nearby_colours(image, alpha > 0.95, alpha < 0.05, sigma=1.5 * radius)
-    return _with_clean_colours(image, alpha, front, back, trust)
+    front, back, trust = _nearby_colors(image, alpha > 0.95, alpha < 0.05, sigma=1.5 * radius)
+    return _with_clean_colors(image, alpha, front, back, trust)
 
 
-def _nearby_colours(
+def _nearby_colors(
     image: Float[np.ndarray, "H W 3"],
     certain_front: Bool[np.ndarray, "H W"],
     certain_back: Bool[np.ndarray, "H W"],
     *,
     sigma: float,
 ) -> tuple[Float[np.ndarray, "H W 3"], Float[np.ndarray, "H W 3"], Float[np.ndarray, "H W"]]:
-    """Mean colours of certain pixels around every pixel, and in [0, 1] how far to trust them."""
+    """Mean colors of certain pixels around every pixel, and in [0, 1] how far to trust them."""
     height, width = certain_front.shape
     # blurred this much, the sums lose nothing at a coarser size, where they cost little
     step = max(1, int(sigma / 3.0))
     coarse = (max(width // step, 1), max(height // step, 1))
-    colours, weights = [], []
+    colors, weights = [], []
     for certain in (certain_front, certain_back):
         known = np.dstack([image * certain[..., None], certain.astype(np.float32)])
         known = cv2.resize(known, coarse, interpolation=cv2.INTER_AREA)
         known = cv2.GaussianBlur(known, (0, 0), sigma / step)
         known = cv2.resize(known, (width, height), interpolation=cv2.INTER_LINEAR)
-        colours.append(known[..., :3] / np.maximum(known[..., 3:], 1e-6))
+        colors.append(known[..., :3] / np.maximum(known[..., 3:], 1e-6))
         weights.append(known[..., 3])
-    front, back = colours
+    front, back = colors
     contrast = np.sum((front - back) ** 2, axis=-1)
     near = np.clip(np.minimum(*weights) / 0.02, 0.0, 1.0)
     return front, back, near * contrast / (contrast + _LEAST_CONTRAST**2)
 
 
-def _with_clean_colours(
+def _with_clean_colors(
     image: Float[np.ndarray, "H W 3"],
     alpha: Float[np.ndarray, "H W"],
     front: Float[np.ndarray, "H W 3"],
     back: Float[np.ndarray, "H W 3"],
     trust: Float[np.ndarray, "H W"],
 ) -> UInt8[np.ndarray, "H W 4"]:
-    """Solve I = alpha F + (1 - alpha) B for F; the less alpha, the more F is the nearby colour."""
+    """Solve I = alpha F + (1 - alpha) B for F; the less alpha, the more F is the nearby color."""
     mix = alpha[..., None]
     solved = np.clip(back + (image - back) / np.maximum(mix, 0.05), 0.0, 1.0)
     solved = mix * solved + (1.0 - mix) * front
     edge = ((alpha > 0.0) & (alpha < 1.0))[..., None]
-    colour = np.where(edge, image + trust[..., None] * (solved - image), image)
-    return (np.concatenate([colour, mix], axis=-1) * 255.0 + 0.5).astype(np.uint8)
+    color = np.where(edge, image + trust[..., None] * (solved - image), image)
+    return (np.concatenate([color, mix], axis=-1) * 255.0 + 0.5).astype(np.uint8)

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from lrm_core.errors import InputError, first_line
-from lrm_core.io.image_files import IMAGE_FORMATS
+from lrm_core.io.image_formats import IMAGE_FORMATS
 
 Texels = UInt8[np.ndarray, "H W 4"]
 

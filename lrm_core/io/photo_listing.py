@@ -4,40 +4,105 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lrm_core.errors import InputError
-from lrm_core.io.image_files import IMAGE_SUFFIXES
+from lrm_core.io.image_formats import IMAGE_SUFFIXES, RAW_SUFFIXES
 
-IMAGE_ENDING, MASK_ENDING = "__image", "__mask"
+MASK_ENDING, IMAGE_ENDING = "__mask", "__image"
+SHEET_NAME = "contact_sheet"
+"""Name of the sheets that lrm writes beside its pictures."""
+
+# kinds of pictures that are not read, by their names
+_OTHER_PICTURES = frozenset((".svg", ".psd", ".jxl", ".exr", ".hdr", ".pdf", ".eps", ".ai", ".xcf"))
+# what lrm writes beside a mesh or a cut-out NAME, and the file that shows it did
+_BESIDE_A_RECORD = (".input", ".mask", ".sheet")
+_INDICES = ("photos.json", "views.json", "transforms.json")
+
+
+@dataclass(frozen=True)
+class FolderPhotos:
+    """What lies in a folder.
+
+    Attributes:
+        photos: sorted by name.
+        left_out: pictures of kinds that are not read, such as camera raw files.
+    """
+
+    photos: tuple[Path, ...]
+    left_out: tuple[Path, ...]
 
 
 def list_photos(sources: Sequence[Path]) -> list[Path]:
     """Photos of files and folders, in the order of the sources.
 
     Args:
-        sources: files, and folders that stand for the images in them, sorted by name. In a folder,
-            `X__mask.*` beside `X__image.*` is a mask, not a photo.
+        sources: files, and folders that stand for their photos (see `photos_in`).
 
     Raises:
-        InputError: a folder without images.
+        InputError: a folder without photos.
     """
     photos: list[Path] = []
     for source in sources:
-        if not source.is_dir():
-            photos.append(source)
-            continue
-        files = sorted(path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-        stems = {path.stem for path in files}
-        inside = [path for path in files if not _is_mask(path.stem, stems)]
-        if not inside:
-            raise InputError(f"no image in folder {source}", hint="expected .png, .jpg, ...")
-        photos.extend(inside)
+        photos.extend(photos_in(source).photos if source.is_dir() else [source])
     return photos
 
 
-def _is_mask(stem: str, stems: Collection[str]) -> bool:
-    return stem.endswith(MASK_ENDING) and stem.removesuffix(MASK_ENDING) + IMAGE_ENDING in stems
+def photos_in(folder: Path) -> FolderPhotos:
+    """List the photos of a folder.
+
+    Hidden files and folders are never photos, nor are masks beside their photos (`X__mask.*` beside
+    `X__image.*`), nor what an earlier run wrote: contact sheets beside their index, `X.input.png`
+    beside `X.json`, `X.mask.png` and `X.sheet.png`.
+
+    Raises:
+        InputError: there is no photo in it.
+    """
+    files = sorted(
+        path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()
+    )
+    names = {path.name for path in files}
+    stems = {path.stem for path in files}
+    has_index = any(index in names for index in _INDICES)
+    photos, left_out = [], []
+    for path in files:
+        suffix = path.suffix.lower()
+        if suffix in RAW_SUFFIXES or suffix in _OTHER_PICTURES:
+            left_out.append(path)
+        elif suffix in IMAGE_SUFFIXES and not _is_ours(path, names, stems, has_index=has_index):
+            photos.append(path)
+    if not photos:
+        others = f"; {len(left_out)} of kinds that are not read" if left_out else ""
+        raise InputError(f"no image in folder {folder}{others}", hint="expected .png, .jpg, ...")
+    return FolderPhotos(tuple(photos), tuple(left_out))
+
+
+def left_out_lines(sources: Sequence[Path]) -> list[str]:
+    """One line for each folder that holds pictures of kinds that are not read."""
+    lines = []
+    for folder in sources:
+        left_out = photos_in(folder).left_out if folder.is_dir() else ()
+        if left_out:
+            names = ", ".join(path.name for path in left_out[:3])
+            more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
+            lines.append(f"{folder}: {names}{more} not read (camera raw files and drawings)")
+    return lines
+
+
+def _is_ours(path: Path, names: set[str], stems: set[str], *, has_index: bool) -> bool:
+    """Whether a picture is a mask beside its photo, or written by an earlier run."""
+    stem = path.stem
+    if stem.endswith(MASK_ENDING):
+        return stem.removesuffix(MASK_ENDING) + IMAGE_ENDING in stems
+    if path.suffix.lower() != ".png":
+        return False
+    if has_index and stem == SHEET_NAME:
+        return True
+    base, dot, kind = stem.rpartition(".")
+    if not dot or f".{kind}" not in _BESIDE_A_RECORD:
+        return False
+    return f"{base}.json" in names or (kind != "input" and (has_index or base in stems))
 
 
 def distinct_names(photos: Sequence[Path], *, reserved: Collection[str] = ()) -> list[str]:

@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 import torch
 
 from lrm_core.errors import LrmError
+from lrm_core.foreground.mask_picture import with_mask_picture
 from lrm_core.io.mesh_placement import UpAxis
 from lrm_core.reconstruction.pipeline import ReconstructionModel
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
@@ -179,7 +180,7 @@ def reconstruct_photos(
         begun.append(clock)
         return _Job(*paths, clock, ahead.submit(_frame, model, clock, cut))
 
-    under_way: deque[tuple[Path, Future[PhotoDone]]] = deque()
+    under_way: deque[tuple[_Job, Future[PhotoDone]]] = deque()
     paths = iter(jobs)
     try:
         framed_ahead = deque(map(next_job, islice(paths, 1)))
@@ -192,11 +193,11 @@ def reconstruct_photos(
                 done = behind.submit(finish, job, _run_now(_reconstruct, model, job))
             else:
                 done = behind.submit(whole, job)
-            under_way.append((job.photo, done))
+            under_way.append((job, done))
             while under_way and (len(under_way) > workers or under_way[0][1].done()):
-                yield _outcome(*under_way.popleft())
+                yield _outcome(*under_way.popleft(), overwrite=files.overwrite)
         while under_way:
-            yield _outcome(*under_way.popleft())
+            yield _outcome(*under_way.popleft(), overwrite=files.overwrite)
     finally:
         for clock in begun:
             clock.stop()
@@ -279,11 +280,11 @@ def _own_stream(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
 
 
-def _outcome(photo: Path, future: Future[PhotoDone]) -> PhotoDone | PhotoFailed:
+def _outcome(job: _Job, future: Future[PhotoDone], *, overwrite: bool) -> PhotoDone | PhotoFailed:
     try:
         return future.result()
     except LrmError as error:
-        return PhotoFailed(photo, error)
+        return PhotoFailed(job.photo, with_mask_picture(error, job.mesh, overwrite=overwrite))
 
 
 def _run_now(function: Callable[..., Result], *arguments: object) -> Future[Result]:

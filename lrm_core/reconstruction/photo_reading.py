@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from lrm_core.foreground.removal import BackgroundRemoval, remove_background
+from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
+from lrm_core.foreground.removal import remove_background
 from lrm_core.io.image_files import ImageSource, read_image
 from lrm_core.reconstruction.stages import StageClock
 from lrm_core.structures.photo import CutOut
@@ -22,6 +23,7 @@ def cut_out(
     *,
     background_removal: BackgroundRemoval = "auto",
     mask: Shaped[np.ndarray, "h w"] | None = None,
+    keep: KeepObjects = "largest",
     clock: StageClock | None = None,
 ) -> CutOut:
     """Read a photo and remove its background.
@@ -30,6 +32,7 @@ def cut_out(
         photo: see `read_image`.
         background_removal: see `remove_background`.
         mask: see `remove_background`.
+        keep: see `remove_background`.
         clock: see `StageClock`.
 
     Raises:
@@ -40,7 +43,7 @@ def cut_out(
     with clock.stage("read", on_device=False):
         image = read_image(photo)
     with clock.stage("background", on_device=False):
-        return remove_background(image, method=background_removal, mask=mask)
+        return remove_background(image, method=background_removal, mask=mask, keep=keep)
 
 
 @contextmanager
@@ -49,6 +52,7 @@ def cut_out_ahead(
     *,
     background_removal: BackgroundRemoval = "auto",
     mask: Shaped[np.ndarray, "h w"] | None = None,
+    keep: KeepObjects = "largest",
     ahead: int = 2,
 ) -> Iterator[Iterator[tuple[StageClock, Future[CutOut]]]]:
     """Cut photos out in a thread, a few photos ahead of their use.
@@ -57,6 +61,7 @@ def cut_out_ahead(
         photos: files.
         background_removal: see `remove_background`.
         mask: the mask of every photo.
+        keep: see `remove_background`.
         ahead: how many photos are begun ahead of their use.
 
     Yields:
@@ -69,7 +74,7 @@ def cut_out_ahead(
     def submit(photo: Path) -> tuple[StageClock, Future[CutOut]]:
         clocks.append(clock := StageClock())
         return clock, pool.submit(
-            cut_out, photo, background_removal=background_removal, mask=mask, clock=clock
+            cut_out, photo, background_removal=background_removal, mask=mask, keep=keep, clock=clock
         )
 
     begun = deque(submit(photo) for photo in photos[:ahead])

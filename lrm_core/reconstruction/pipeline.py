@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from lrm_core.foreground.removal import BackgroundRemoval
+from lrm_core.foreground.methods import BackgroundRemoval
 from lrm_core.imaging.framing import frame_as_is, frame_for_model
 from lrm_core.io.image_files import ImageSource
 from lrm_core.models.loading import load_lrm

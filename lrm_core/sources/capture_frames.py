@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
 from lrm_core.errors import InputError
-from lrm_core.foreground.removal import BackgroundRemoval, remove_background
+from lrm_core.foreground.methods import BackgroundRemoval
+from lrm_core.foreground.removal import remove_background
 from lrm_core.imaging.framing import BOX_THRESHOLD
 from lrm_core.imaging.resampling import pixels_seen, resample, resample_premultiplied
 from lrm_core.io.colmap_model import ColmapCamera

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from lrm_core.errors import ConfigError, InputError
-from lrm_core.foreground.removal import BackgroundRemoval
+from lrm_core.foreground.methods import BackgroundRemoval
 from lrm_core.io.colmap_files import colmap_model_files, read_colmap_model
 from lrm_core.io.colmap_model import ColmapImage
 from lrm_core.io.file_hash import sha256_of
-from lrm_core.io.image_files import IMAGE_SUFFIXES
+from lrm_core.io.image_formats import IMAGE_SUFFIXES
 from lrm_core.sources.capture_frames import FrameView, crop_frame, cut_out_frame
 from lrm_core.sources.object_placement import place_object
 from lrm_core.structures.cameras import Cameras

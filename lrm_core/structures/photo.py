@@ -19,10 +19,12 @@ class Photo:
         rgba: (H, W, 4) sRGB and alpha in 0..255.
         has_alpha: whether the image came with an alpha channel that hides something; without one
             alpha is 255 everywhere.
+        note: one line about what of the file was not read, or None.
     """
 
     rgba: UInt8[np.ndarray, "H W 4"]
     has_alpha: bool
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class CutOut:
 
     Attributes:
         rgba: (H, W, 4) sRGB and straight alpha in 0..255.
-        method: how it was cut out: mask, alpha, border, rembg:<model>, grabcut or none.
+        method: how it was cut out: mask, alpha, border, u2netp, rembg:<model>, grabcut or none.
         warning: one line for the user where the result should be looked at, or None.
     """
 

@@ -105,3 +105,49 @@ def test_mistakes_are_explained(lrm, photos, tmp_path, arguments, code, words):
     result = lrm("preprocess", "photos", str(photos), "-o", str(tmp_path / "out"), *arguments)
     assert result.exit_code == code
     assert words in result.stderr
+
+
+def test_show_writes_what_the_model_sees(lrm, photos, tmp_path):
+    out = tmp_path / "out"
+    arguments = ("preprocess", "photos", str(photos / "lamp.png"), "-o", str(out), "--show")
+    assert lrm(*arguments).exit_code == 0
+    with Image.open(out / "lamp.sheet.png") as sheet:
+        assert sheet.width > 3 * 384
+    # neither is taken for a photo of that folder
+    listing = lrm("preprocess", "photos", str(out), "-o", str(tmp_path / "again"), "--json")
+    assert [photo["name"] for photo in json.loads(listing.stdout)["photos"]] == ["lamp"]
+
+
+def test_a_photo_without_an_object_leaves_the_picture_of_its_mask(lrm, tmp_path):
+    photo = tmp_path / "wall.png"
+    Image.new("RGB", (80, 60), (180, 190, 200)).save(photo)
+    result = lrm("preprocess", "photos", str(photo), "-o", str(tmp_path / "out"))
+    assert result.exit_code == 4
+    assert "wall.mask.png" in result.stderr
+    with Image.open(tmp_path / "out" / "wall.mask.png") as mask:
+        assert mask.size == (80, 60)
+
+
+@pytest.mark.parametrize(("keep", "right"), [("largest", 60), ("all", 130)])
+def test_keep_of_several_objects(lrm, tmp_path, keep, right):
+    image = np.full((100, 150, 3), 240, np.uint8)
+    image[20:80, 10:60] = (200, 30, 40)
+    image[40:70, 100:130] = (30, 60, 200)
+    Image.fromarray(image).save(tmp_path / "two.png")
+    result = lrm(
+        "preprocess", "photos", str(tmp_path / "two.png"), "-o", str(tmp_path / "out"),
+        "--background-removal", "border", "--keep", keep, "--json",
+    )  # fmt: skip
+    document = json.loads(result.stdout)
+    assert document["photos"][0]["box"][2] == pytest.approx(right, abs=1)
+    warnings = document.get("warnings", [])
+    assert any("--keep all" in warning for warning in warnings) == (keep == "largest")
+
+
+def test_camera_raw_files_in_a_folder_are_named(lrm, photos, tmp_path):
+    (photos / "broken.jpg").unlink()
+    (photos / "IMG_1.DNG").write_bytes(b"II*\0")
+    result = lrm("preprocess", "photos", str(photos), "-o", str(tmp_path / "out"), "--json")
+    assert result.exit_code == 0, result.output
+    (warning,) = json.loads(result.stdout)["warnings"]
+    assert "IMG_1.DNG not read" in warning

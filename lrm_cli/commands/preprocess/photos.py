@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -14,6 +14,7 @@ from lrm_cli.option_groups import expand_options
 from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
+from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
 
 if TYPE_CHECKING:
     from lrm_core.foreground.photo_batch import PhotoRun
@@ -40,9 +41,13 @@ class CutOutOptions:
         ),
     ] = 0.75
     background_removal: Annotated[
-        Literal["auto", "alpha", "border", "rembg", "grabcut", "none"],
-        typer.Option("--background-removal", help="How the background is found."),
+        BackgroundRemoval,
+        typer.Option("--background-removal", help="How the object is found."),
     ] = "auto"
+    keep: Annotated[
+        KeepObjects,
+        typer.Option("--keep", help="Which of several objects (a mask is taken whole)."),
+    ] = "largest"
     mask: Annotated[
         Path | None,
         typer.Option("--mask", help="Image of the mask of a single photo (white: object)."),
@@ -75,6 +80,10 @@ def photos(
     ] = None,
     workers: WorkersOption = None,
     engine: EngineOption = "local",
+    show: Annotated[
+        bool,
+        typer.Option("--show", help="Also write photo, mask and result as NAME.sheet.png."),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the photos that an earlier run finished.")
     ] = False,
@@ -86,6 +95,7 @@ def photos(
 
     Writes an RGBA image per photo (NAME.png), photos.json (what was done to each) and
     contact_sheet.png. In a folder, X__mask.* beside X__image.* is taken for a mask, not a photo.
+    What was found in a photo that cannot be prepared is written as NAME.mask.png.
     """
     output = Output(as_json=as_json, quiet=quiet)
     if resume and overwrite:
@@ -93,9 +103,12 @@ def photos(
 
     from lrm_core.foreground.photo_batch import prepare_photos
     from lrm_core.foreground.photo_preparation import PhotoSettings, plan_photos
+    from lrm_core.io.photo_listing import left_out_lines
     from lrm_core.parallel import one_per_core
 
     jobs = plan_photos(sources, cutting.masks)[:limit]
+    for line in left_out_lines(sources):
+        output.warning(line)
     if cutting.mask is not None:
         if len(jobs) > 1:
             raise InputError(
@@ -106,10 +119,13 @@ def photos(
     with output.progress("preparing photos", total=len(jobs)) as task:
         run = prepare_photos(
             jobs,
-            PhotoSettings(cutting.size, cutting.foreground_ratio, cutting.background_removal),
+            PhotoSettings(
+                cutting.size, cutting.foreground_ratio, cutting.background_removal, cutting.keep
+            ),
             out,
             workers=one_per_core(workers),
             engine=engine,
+            show=show,
             resume=resume,
             overwrite=overwrite,
             on_progress=lambda done: task.advance(done),
@@ -128,7 +144,7 @@ def _report(output: Output, run: PhotoRun, out: Path, *, num_photos: int) -> Non
         photo, reason = run.failures[0]
         raise InputError(
             f"none of the {num_photos} photos could be prepared; {photo}: {reason}",
-            hint=f"all reasons stand in {out}/photos.json",
+            hint=f"all reasons are in {out}/photos.json",
         )
     for photo, reason in run.failures[:_SHOWN]:
         output.warning(f"{photo} failed: {reason}")

@@ -50,7 +50,7 @@ class FrameOptions:
         ),
     ] = 0.85
     background_removal: Annotated[
-        Literal["auto", "alpha", "border", "rembg", "grabcut"],
+        Literal["auto", "alpha", "border", "u2netp", "rembg", "grabcut"],
         typer.Option(
             "--background-removal", help="How the background is found where a capture has no masks."
         ),

@@ -10,6 +10,7 @@ import typer
 
 from lrm_cli.options import DeviceOption, DTypeOption, ModelOption, OverwriteOption
 from lrm_cli.output import Output
+from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
 
 if TYPE_CHECKING:
     from lrm_core.reconstruction.batch import FileOptions
@@ -48,9 +49,13 @@ class ForegroundOptions:
     panel: ClassVar[str] = "Photo"
 
     background_removal: Annotated[
-        Literal["auto", "alpha", "border", "rembg", "grabcut", "none"],
-        typer.Option("--background-removal", help="How the background is found."),
+        BackgroundRemoval,
+        typer.Option("--background-removal", help="How the object is found."),
     ] = "auto"
+    keep: Annotated[
+        KeepObjects,
+        typer.Option("--keep", help="Which of several objects (a mask is taken whole)."),
+    ] = "largest"
     mask: Annotated[
         Path | None, typer.Option("--mask", help="Image of the object's mask (white: object).")
     ] = None

@@ -99,10 +99,13 @@ def _reconstruct(
     startup: dict[str, float] = {}  # seconds of what only the first photo waits for
     with _timed(startup, "imports"), _large_imports():  # without torch
         from lrm_core.io.image_files import read_mask
+        from lrm_core.io.photo_listing import left_out_lines
         from lrm_core.reconstruction.photo_reading import cut_out_ahead
 
         masks = () if foreground.mask is None else (foreground.mask,)
         jobs = files.plan(photos, out, inputs=masks)
+    for line in left_out_lines(photos):
+        output.warning(line)
     if not jobs:
         output.success(f"nothing left to do: every photo has its mesh in {out}")
         output.result({"results": [], "failures": []})
@@ -115,6 +118,7 @@ def _reconstruct(
     with cut_out_ahead(
         [photo for photo, _ in jobs],
         background_removal=foreground.background_removal,
+        keep=foreground.keep,
         mask=None if foreground.mask is None else read_mask(foreground.mask),
     ) as cut_outs:
         with _timed(startup, "imports"), _large_imports():

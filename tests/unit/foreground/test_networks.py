@@ -25,6 +25,13 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def no_sessions():
+    networks._session.cache_clear()
+    yield
+    networks._session.cache_clear()
+
+
 @pytest.fixture
 def fake_rembg(monkeypatch):
     """rembg's interface: the mask is the picture's darkness; records how it was called."""
@@ -48,13 +55,36 @@ def fake_rembg(monkeypatch):
 def test_model_is_always_named_and_local(fake_rembg):
     rgb = np.zeros((10, 12, 3), np.uint8)
     rgb[:5] = 255
-    alpha = rembg_alpha(rgb, "u2net")
+    alpha = rembg_alpha(rgb, REMBG_MODELS["u2net"])
     np.testing.assert_allclose(alpha[5:], 1.0)
     np.testing.assert_allclose(alpha[:5], 0.0)
     ((args, kwargs, _),) = fake_rembg.calls
     assert args == ("u2net",)
     assert kwargs == {"providers": ["CPUExecutionProvider"]}
-    assert REMBG_MODELS == ("u2net", "isnet-general-use")
+    assert not any("bria" in name for name in REMBG_MODELS)  # not free for every use
+
+
+def test_one_session_per_process_and_one_download(fake_rembg):
+    rgb = np.zeros((8, 8, 3), np.uint8)
+    for _ in range(3):
+        rembg_alpha(rgb, REMBG_MODELS["u2net"])
+    assert len(fake_rembg.calls) == 1
+    rembg_alpha(rgb, REMBG_MODELS["isnet-general-use"])
+    assert len(fake_rembg.calls) == 2
+
+
+def test_a_download_that_failed_is_not_tried_for_every_photo(fake_rembg):
+    tried = []
+
+    def refuse(*_, **__):
+        tried.append(True)
+        raise OSError("no route")
+
+    fake_rembg.new_session = refuse
+    for _ in range(3):
+        with pytest.raises(MissingDependencyError, match="no route"):
+            rembg_alpha(np.zeros((8, 8, 3), np.uint8), REMBG_MODELS["u2net"])
+    assert len(tried) == 1
 
 
 def test_numba_is_off_only_during_the_import(fake_rembg, monkeypatch):
@@ -72,7 +102,7 @@ def test_numba_is_off_only_during_the_import(fake_rembg, monkeypatch):
             monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
         else:
             monkeypatch.setenv("NUMBA_DISABLE_JIT", before)
-        rembg_alpha(np.zeros((8, 8, 3), np.uint8), "u2net")
+        rembg_alpha(np.zeros((8, 8, 3), np.uint8), REMBG_MODELS["u2net"])
         assert os.environ.get("NUMBA_DISABLE_JIT") == before
     assert seen == ["1", "1"]
     assert reloaded == [True, True]
@@ -87,9 +117,9 @@ def test_no_network_is_one_clear_error(fake_rembg, home):
 
     fake_rembg.new_session = refuse
     with pytest.raises(MissingDependencyError, match=r"'u2net'.*no network") as caught:
-        rembg_alpha(np.zeros((8, 8, 3), np.uint8), "u2net")
+        rembg_alpha(np.zeros((8, 8, 3), np.uint8), REMBG_MODELS["u2net"])
     assert str(home / ".rembg/models/u2net/u2net.onnx") in caught.value.hint
-    assert "grabcut" in caught.value.hint
+    assert "u2netp" in caught.value.hint
 
 
 def test_damaged_model_is_one_clear_error(fake_rembg, home):
@@ -98,14 +128,14 @@ def test_damaged_model_is_one_clear_error(fake_rembg, home):
 
     fake_rembg.new_session = fail
     with pytest.raises(MissingDependencyError, match="INVALID_PROTOBUF") as caught:
-        rembg_alpha(np.zeros((8, 8, 3), np.uint8), "u2net")
+        rembg_alpha(np.zeros((8, 8, 3), np.uint8), REMBG_MODELS["u2net"])
     assert "\n" not in caught.value.message
 
 
 def test_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "rembg", None)
     with pytest.raises(MissingDependencyError) as caught:
-        rembg_alpha(np.zeros((8, 8, 3), np.uint8), "u2net")
+        rembg_alpha(np.zeros((8, 8, 3), np.uint8), REMBG_MODELS["u2net"])
     assert "lrm-toolkit[rembg]" in caught.value.hint
 
 
@@ -123,11 +153,11 @@ def touch(path):
 
 
 def test_model_on_disk_is_preferred(home, monkeypatch):
-    assert preferred_model() == "u2net"
+    assert preferred_model().name == "u2net"
     touch(home / ".rembg/models/isnet-general-use/isnet-general-use.onnx")
-    assert preferred_model() == "isnet-general-use"
+    assert preferred_model().name == "isnet-general-use"
     touch(home / ".u2net/u2net.onnx")
-    assert preferred_model() == "u2net"
+    assert preferred_model().name == "u2net"
     monkeypatch.setenv("U2NET_HOME", str(home / "other"))
     touch(home / "other/isnet-general-use.onnx")
-    assert preferred_model() == "isnet-general-use"
+    assert preferred_model().name == "isnet-general-use"

@@ -82,12 +82,12 @@ def test_a_stopped_run_goes_on_where_it_was(folder, tmp_path, monkeypatch):
     whole = photo_batch._prepare_and_write
     tried, stops = [], ["photo2"]
 
-    def stop_at_photo2(settings, out, job):
+    def stop_at_photo2(settings, out, show, job):
         tried.append(job.name)
         if job.name in stops:
             stops.remove(job.name)
             raise KeyboardInterrupt
-        return whole(settings, out, job)
+        return whole(settings, out, show, job)
 
     monkeypatch.setattr(photo_batch, "_prepare_and_write", stop_at_photo2)
     with pytest.raises(KeyboardInterrupt):

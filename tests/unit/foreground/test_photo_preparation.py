@@ -76,7 +76,7 @@ def test_masks_are_found_by_name(tmp_path):
 def test_the_object_is_centred_and_scaled(tmp_path, with_mask, method):
     mask = write_mask(tmp_path / "mask.png") if with_mask else None
     photo = write_photo(tmp_path / "photo.png")
-    record, image = prepare_photo(PhotoJob(photo, "p", mask), PhotoSettings(256, 0.5))
+    record, image, _ = prepare_photo(PhotoJob(photo, "p", mask), PhotoSettings(256, 0.5))
     assert record.method == method
     assert record.image_size == (200, 160)
     np.testing.assert_allclose(record.box, BOX, atol=1)
@@ -93,7 +93,7 @@ def test_the_object_is_centred_and_scaled(tmp_path, with_mask, method):
 def test_without_removal_the_whole_picture_is_padded(tmp_path):
     photo = write_photo(tmp_path / "photo.png", size=(200, 100))
     settings = PhotoSettings(100, background_removal="none")
-    record, image = prepare_photo(PhotoJob(photo, "p"), settings)
+    record, image, _ = prepare_photo(PhotoJob(photo, "p"), settings)
     assert record.box == (0, 0, 200, 100)
     assert (image[30:70, :, 3] == 255).all()
     assert (image[:20, :, 3] == 0).all()
@@ -116,7 +116,7 @@ def test_the_fingerprint_covers_photo_and_mask(tmp_path):
 
 def test_the_sheet_shows_photo_and_cut_out_on_a_board(tmp_path):
     photo = write_photo(tmp_path / "photo.png", size=(160, 160))
-    record, image = prepare_photo(PhotoJob(photo, "p"), PhotoSettings(160))
+    record, image, _ = prepare_photo(PhotoJob(photo, "p"), PhotoSettings(160))
     Image.fromarray(image).save(tmp_path / "p.png")
     sheet = photo_sheet([record] * 100, tmp_path)
     greys = [np.all(sheet == grey, axis=-1) for grey in (170, 205)]
@@ -131,6 +131,6 @@ def test_hand_made_masks_of_real_photos_are_kept(photo_dir):
     assert len(jobs) == 8
     for job in jobs[:2]:
         truth = read_mask(job.mask)
-        record, _ = prepare_photo(job, PhotoSettings(128))
+        record, *_ = prepare_photo(job, PhotoSettings(128))
         assert record.method == "mask"
         assert record.foreground == pytest.approx((truth >= 128).mean(), abs=0.01)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lrm_core.imaging.matting import clean_edge_colours, cut_out
+from lrm_core.imaging.matting import clean_edge_colors, cut_out
 
 FRONT = np.array([0.8, 0.1, 0.15])
 BACK = np.array([0.2, 0.7, 0.9])
@@ -38,7 +38,7 @@ def test_edge_colours_hold_no_background():
 
 def test_given_alpha_is_kept_and_colours_are_cleaned():
     alpha, rgb = disc()
-    rgba = clean_edge_colours(rgb, alpha.astype(np.float32), radius=3.0)
+    rgba = clean_edge_colors(rgb, alpha.astype(np.float32), radius=3.0)
     np.testing.assert_allclose(rgba[..., 3] / 255, alpha, atol=0.5 / 255 + 1e-6)
     visible = alpha > 0.15
     assert np.abs(rgba[..., :3][visible] / 255 - FRONT).max() < 0.08

@@ -7,7 +7,65 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrm_core.errors import InputError
-from lrm_core.io.photo_listing import distinct_names, list_photos
+from lrm_core.io.photo_listing import distinct_names, left_out_lines, list_photos, photos_in
+
+
+def names(paths):
+    return [path.name for path in paths]
+
+
+def fill(folder, *files):
+    for name in files:
+        (folder / name).write_bytes(b"")
+
+
+def test_photos_are_sorted_and_other_files_are_not_photos(tmp_path):
+    fill(tmp_path, "b.JPG", "a.png", "c.heic", "notes.txt", ".hidden.png", "._b.JPG")
+    (tmp_path / "folder.png").mkdir()
+    listing = photos_in(tmp_path)
+    assert names(listing.photos) == ["a.png", "b.JPG", "c.heic"]
+    assert listing.left_out == ()
+
+
+def test_kinds_that_are_not_read_are_named(tmp_path):
+    fill(tmp_path, "a.png", "IMG_1.DNG", "IMG_1.jpg", "plan.svg")
+    assert names(photos_in(tmp_path).left_out) == ["IMG_1.DNG", "plan.svg"]
+
+
+def test_masks_beside_their_photos(tmp_path):
+    fill(tmp_path, "cup__image.png", "cup__mask.png", "white__mask.png")
+    assert names(photos_in(tmp_path).photos) == ["cup__image.png", "white__mask.png"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "photos"),
+    [
+        (["photos.json", "cup.png", "contact_sheet.png", "cup.sheet.png", "cup.mask.png"],
+         ["cup.png"]),
+        (["cup.jpg", "cup.obj", "cup.json", "cup.input.png", "cup.png"], ["cup.jpg", "cup.png"]),
+        (["cup.jpg", "cup.mask.png"], ["cup.jpg"]),
+        (["000.png", "views.json", "contact_sheet.png"], ["000.png"]),
+        (["contact_sheet.png"], ["contact_sheet.png"]),
+        (["my.input.png", "my.mask.png"], ["my.input.png", "my.mask.png"]),
+    ],
+)  # fmt: skip
+def test_results_of_earlier_runs_are_not_photos(tmp_path, ours, photos):
+    fill(tmp_path, *ours)
+    assert names(photos_in(tmp_path).photos) == photos
+
+
+def test_a_folder_without_photos(tmp_path):
+    with pytest.raises(InputError, match="no image in folder"):
+        photos_in(tmp_path)
+    fill(tmp_path, "a.dng")
+    with pytest.raises(InputError, match="1 of kinds that are not read"):
+        photos_in(tmp_path)
+
+
+def test_what_is_left_out_is_said_in_a_line_per_folder(tmp_path):
+    fill(tmp_path, "a.png", *(f"{number}.dng" for number in range(5)))
+    (line,) = left_out_lines([tmp_path, tmp_path / "a.png"])
+    assert "0.dng, 1.dng, 2.dng and 2 more not read" in line
 
 
 def test_a_folder_stands_for_its_images_without_their_masks(tmp_path: Path) -> None:
