@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lrm_core.foreground.removal import BackgroundRemoval
+    from lrm_core.foreground.methods import BackgroundRemoval
 
 
 @dataclass(frozen=True)
