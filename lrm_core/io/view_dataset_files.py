@@ -118,6 +118,19 @@ def open_view_dataset(url: str | Path) -> ViewDataset:
     return ViewDataset(url, description, manifest)
 
 
+def view_dataset_contents(dataset: ViewDataset) -> list[tuple[str, str]]:
+    """What makes a dataset this one, by name: shards with their hash, then objects.
+
+    An object's content is its split, its number of views, and the hash of what it was made of.
+    """
+    shards = [(entry["shard"], entry["sha256"]) for entry in dataset.description.get("shards", [])]
+    columns = (dataset.manifest[name] for name in ("object_id", "split", "num_views", "sha256"))
+    return shards + [
+        (object_id, f"{split}, {num_views} views, {sha256}")
+        for object_id, split, num_views, sha256 in zip(*columns, strict=True)
+    ]
+
+
 def read_view_set(
     dataset: ViewDataset,
     object_id: str,

@@ -46,6 +46,7 @@ from lrm_core.models.model_sources import (
 _FORMAT = "lrm"
 _FORMAT_VERSION = 1
 _METADATA_KEY = "lrm_config"
+_TRAINING_STATE = {"step", "model", "average", "optimizer", "configuration"}
 
 
 # The MLP is a thousandth of the work, and the surface is where its rounding errors would show.
@@ -66,8 +67,8 @@ def load_lrm(
     Args:
         source: name of a bundled model; a folder; a file of weights with its configuration inside
             or beside it; or a Hugging Face id "org/name" or "org/name@revision". A name goes before
-            a folder of the same name ("./name" is the folder). Our own format, OpenLRM 1.1 and 1.0,
-            and TripoSR are distinguished by their content.
+            a folder of the same name ("./name" is the folder). Our own format, checkpoints
+            of `lrm train`, OpenLRM 1.1 and 1.0, and TripoSR are distinguished by their content.
         device: where the weights go.
         dtype: type of the weights, or its name; those of the NeRF MLP stay float32. "auto" is the
             fastest that is safe for a model of this size on this device.
@@ -158,6 +159,8 @@ def _read(weights: Path, name: str) -> tuple[ModelConfig, dict[str, Tensor]]:
         values = _openlrm_1_0_settings(content["kwargs"])  # it carries its own
         content = content["weights"]
     origin = str(weights)
+    if isinstance(content, Mapping) and content.keys() >= _TRAINING_STATE:
+        return _of_training(content, origin)
     tensors = require_tensors(content, origin=origin)
     if values.get("format") == _FORMAT:
         return _own_config(values, origin), tensors
@@ -199,6 +202,23 @@ def _openlrm_1_0_settings(kwargs: Any) -> dict[str, Any]:
         for part in (kwargs.get("model"), kwargs.get("infer")):
             values.update(part if isinstance(part, Mapping) else {})
     return values
+
+
+def _of_training(content: Mapping[str, Any], origin: str) -> tuple[ModelConfig, dict[str, Tensor]]:
+    """The averaged weights in a checkpoint of `lrm train`, or the last ones without an average."""
+    configuration = content["configuration"]
+    values = configuration.get("model") if isinstance(configuration, Mapping) else None
+    if not isinstance(values, dict):
+        raise CheckpointError(
+            f"{origin}: a checkpoint of a training run that does not say what its model is made of",
+            hint="use an earlier checkpoint of the run",
+        )
+    tensors = content["model"] if content["average"] is None else content["average"]
+    try:
+        config = parse_config(ModelConfig, values, origin=origin)
+    except ConfigError as error:
+        raise CheckpointError(error.message, hint=error.hint) from error
+    return config, require_tensors(tensors, origin=origin)
 
 
 def _own_config(values: dict[str, Any], origin: str) -> ModelConfig:

@@ -198,6 +198,10 @@ class LayerSamples(Dataset[LayerSample]):
             return self.fixed * self.config.data.views.num_views
         return self.stream.round_length * self.config.data.uses
 
+    def contents(self) -> list[tuple[str, str]]:
+        """Names of the objects, and the sizes of those that are files."""
+        return [(item.name, item.content) for item in self.stream.objects]
+
     def __getitem__(self, index: int) -> LayerSample:
         """The sample of a global index >= 0."""
         rng = np.random.default_rng([self.seed, index])

@@ -40,11 +40,13 @@ class TrainingObject:
         name: unique among the objects of a run.
         load: gives its mesh.
         weight: how often it comes, relative to the others.
+        content: tells other contents of the same name apart: the size of its file.
     """
 
     name: str
     load: Callable[[], Scene]
     weight: float = 1.0
+    content: str = ""
 
 
 def training_objects(config: ObjectStreamConfig) -> list[TrainingObject]:
@@ -67,7 +69,8 @@ def training_objects(config: ObjectStreamConfig) -> list[TrainingObject]:
             weight = source.weights.get(parts[0], 1.0)
             if weight > 0.0:
                 load = partial(read_scene, path, up=source.up)
-                objects.append(TrainingObject("-".join(parts), load, weight))
+                size = f"{path.stat().st_size} bytes"
+                objects.append(TrainingObject("-".join(parts), load, weight, size))
     for kind, (make, count) in {
         "procedural": (procedural_object, config.num_procedural),
         "set": (procedural_set, config.num_sets),

@@ -26,7 +26,12 @@ from lrm_core.config import ModelConfig
 from lrm_core.errors import InputError, TrainingError
 from lrm_core.geometry.camera_normalization import normalise_cameras
 from lrm_core.imaging.framing import frame_as_is
-from lrm_core.io.view_dataset_files import ViewDataset, open_view_dataset, read_view_set
+from lrm_core.io.view_dataset_files import (
+    ViewDataset,
+    open_view_dataset,
+    read_view_set,
+    view_dataset_contents,
+)
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.view_set import ViewSet
 from lrm_core.training.data.target_crops import TargetViews, crop_targets
@@ -174,6 +179,17 @@ class ViewSamples(Dataset[ViewSample]):
 
     def __len__(self) -> int:
         return int(self._ends[-1])
+
+    def contents(self) -> list[tuple[str, str]]:
+        """Shards with their hash, and objects of all splits with that of what they were made of.
+
+        Names begin with the number of their source, from 1. URLs do not count: a dataset may move.
+        """
+        return [
+            (f"{number}/{name}", content)
+            for number, part in enumerate(self._parts, start=1)
+            for name, content in view_dataset_contents(part.dataset)
+        ]
 
     def __getitem__(self, index: int) -> ViewSample:
         """The sample of a global index >= 0.

@@ -79,6 +79,10 @@ class Samples(Protocol[SampleType, OutputType]):
         """Samples as a batch."""
         ...
 
+    def contents(self) -> list[tuple[str, str]]:
+        """Name and content of everything that samples are drawn from; a run is bound to it."""
+        ...
+
 
 @runtime_checkable
 class Objective(Protocol[InputType]):

@@ -55,7 +55,8 @@ class TrainingState:
         recent_losses: total losses of the last steps, by which spikes are found.
         num_high: how many of the last steps in a row were spikes.
         best_score: best score of the validations so far, or None; higher is better.
-        configuration: configuration of the run, nested plain values: `model` and `training`.
+        configuration: configuration of the run, nested plain values: `model`, `training` and what
+            its `data` is (`data_binding.py`).
     """
 
     step: int

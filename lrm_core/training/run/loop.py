@@ -33,6 +33,7 @@ from lrm_core.models.triplane_decoder import TriplaneDecoder
 from lrm_core.training.config import TrainingConfig
 from lrm_core.training.objectives.objective import Batch, Objective, Samples, selection_score
 from lrm_core.training.run.checkpoints import TrainingState, checkpoints_of, save_checkpoint
+from lrm_core.training.run.data_binding import summarize
 from lrm_core.training.run.optimizer import build_optimizer, learning_rate_at
 from lrm_core.training.run.run_log import RunLog
 from lrm_core.training.run.stopping import (
@@ -142,6 +143,7 @@ class Trainer:
         self.average: WeightAverage | None = None
         if config.ema_decay is not None:
             self.average = WeightAverage(objective.model, config.ema_decay)
+        self._data = summarize(samples.contents())
         self._spikes = SpikeWatch(config.spike_factor)
         self._precision: torch.dtype = getattr(torch, config.precision)
 
@@ -152,6 +154,7 @@ class Trainer:
             "model": config_to_dict(self.objective.model.config),
             "training": config_to_dict(self.config),
             "num_steps": self.num_steps,
+            "data": self._data,
         }
 
     @property

@@ -18,7 +18,13 @@ from lrm_core.models.encoder_weights import load_encoder_weights
 from lrm_core.models.loading import load_lrm, save_lrm
 from lrm_core.models.lrm import LRM
 from lrm_core.training.config import TrainingConfig, model_config
-from lrm_core.training.run.checkpoints import TrainingState, compare_configurations, newest_state
+from lrm_core.training.run.checkpoints import (
+    TrainingState,
+    checkpoint_path,
+    compare_configurations,
+    newest_state,
+)
+from lrm_core.training.run.data_binding import require_same_data, write_listing
 from lrm_core.training.run.loop import Trainer
 from lrm_core.training.run.tasks import Task, build_task
 
@@ -57,7 +63,8 @@ def start_run(
 
     Raises:
         ConfigError: the configuration does not fit the model or the processes.
-        TrainingError: no data, no perceptual network, or checkpoints of another configuration.
+        TrainingError: no data, no perceptual network, or checkpoints of another configuration or
+            of other data.
         CheckpointError: the weights to start from cannot be loaded.
     """
     accelerator = Accelerator(cpu=device == "cpu")
@@ -65,6 +72,7 @@ def start_run(
     _require_same_step(state, accelerator)
     model, encoder = _build_model(config, state)
     task = build_task(config, model, data or folder / "data", accelerator.device)
+    contents = task.samples.contents()
     num_steps = config.num_steps
     if num_steps is None:
         assert config.epochs is not None
@@ -80,8 +88,11 @@ def start_run(
     )
     if state is not None:
         warnings += compare_configurations(state.configuration, trainer.configuration, folder)
+        checkpoint = checkpoint_path(folder, state.step)
+        require_same_data(state.configuration.get("data"), contents, folder, checkpoint)
         trainer.restore(state)
     if trainer.is_main:
+        write_listing(folder, contents)
         write_config(config, folder / "config.yaml")
     facts = {
         "model": f"{model.config.name}, {model.num_parameters:,} parameters; {encoder}",

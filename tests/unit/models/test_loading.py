@@ -9,6 +9,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from lrm_core.config import config_to_dict
 from lrm_core.errors import CheckpointError, OutputError
 from lrm_core.io.checkpoint_files import read_tensors, write_safetensors
 from lrm_core.models import loading
@@ -106,6 +107,26 @@ def test_model_class(folder: Path) -> None:
         pass
 
     assert type(load_lrm(folder, model_class=Child)) is Child
+
+
+def test_a_checkpoint_of_a_training_run(tiny_model: LRM, tmp_path: Path) -> None:
+    """The averaged weights where there are some; what is damaged is refused."""
+    last = {name: value + 1.0 for name, value in tiny_model.state_dict().items()}
+    average = tiny_model.state_dict()
+    state = {
+        "step": 3, "model": last, "average": average, "optimizer": {"state": {}}, "best_score": 1.0,
+        "configuration": {"model": config_to_dict(tiny_model.config), "training": {}},
+    }  # fmt: skip
+    path = tmp_path / "step-00000003.pt"
+    torch.save(state, path)
+    assert same_weights(load_lrm(path), tiny_model)
+    torch.save(state | {"average": None}, path)
+    bias = "decoder.upsample.bias"
+    assert torch.equal(load_lrm(path).state_dict()[bias], last[bias])
+    torch.save(state | {"configuration": {"training": {}}}, path)
+    assert "does not say what its model is made of" in fails(path).message
+    torch.save(state | {"configuration": {"model": {"layers": 3}}}, path)
+    assert "layers" in fails(path).message
 
 
 def test_saving_over_an_older_model(tiny_model: LRM, folder: Path) -> None:

@@ -168,7 +168,8 @@ def test_a_broken_mesh_file_is_replaced_and_named(tmp_path: Path):
     trimesh.creation.box().export(folder / "good.glb")
     (folder / "bad.glb").write_bytes(b"glTF, or what is left of it")
     some = training_objects(ObjectStreamConfig(meshes=(MeshFolder(folder=str(folder)),)))
-    assert [one.name for one in some] == ["bad", "good"]
+    sizes = [f"{(folder / f'{name}.glb').stat().st_size} bytes" for name in ("bad", "good")]
+    assert [(item.name, item.content) for item in some] == [("bad", sizes[0]), ("good", sizes[1])]
     stream = stream_of(tmp_path / "data", some)
     reasons = [stream.photos(position)[1] for position in range(2)]
     assert sorted(bool(reason) for reason in reasons) == [False, True]

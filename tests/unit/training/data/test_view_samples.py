@@ -1,10 +1,13 @@
+import json
 import pickle
+import shutil
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lrm_core.config import load_preset, parse_config
 from lrm_core.errors import ConfigError, InputError, TrainingError
@@ -113,6 +116,57 @@ def test_the_input_camera_is_normalised_and_sees_the_same_ball(ball_views) -> No
         torch.testing.assert_close(pixels[:, 0], middle, rtol=0, atol=1e-3)
         assert (depth > 0).all()
     assert len(distances) == 4
+
+
+def test_every_resolution_of_the_range_is_drawn(ball_views) -> None:
+    """Seen in the focal length in pixels: 0.75 of the resized view's side."""
+    samples = samples_of(ViewSource(url=str(ball_views)), num_side_views=0)
+    drawn = Counter(
+        round(float(samples[index].targets.cameras.intrinsics[0, 0]) / 0.75) for index in range(180)
+    )
+    assert set(drawn) == set(range(16, 25))
+    assert max(drawn.values()) < 40  # 20 of each on average
+
+
+@pytest.mark.parametrize("kernel", ["bicubic", "bilinear"])
+def test_the_input_view_is_read_with_the_models_filter(ball_views, kernel: str) -> None:
+    """Against torch's own resampling, which takes Pillow's kernels with `antialias`."""
+    model = replace(MODEL, input=replace(MODEL.input, resize=kernel))
+    config = config_for(ViewSource(url=str(ball_views)), camera_poses="none")
+    sample = ViewSamples(config, model, split="train")[0]
+    stored = read_view_set(open_view_dataset(ball_views), sample.object_id)
+    (view,) = (stored.cameras.c2w == sample.camera.c2w[0]).all(dim=2).all(dim=1).nonzero()[0]
+    rgba = torch.from_numpy(stored.images[view]).float().permute(2, 0, 1)[None] / 255.0
+    rgba[:, :3] *= rgba[:, 3:]
+
+    def resized(mode: str) -> torch.Tensor:
+        scaled = F.interpolate(rgba, size=(64, 64), mode=mode, antialias=True)[0]
+        alpha = scaled[3:].clamp(0.0, 1.0)
+        return torch.cat([torch.minimum(scaled[:3].clamp_min(0.0), alpha), alpha])
+
+    found = torch.cat([sample.image[:3] * sample.image[3:], sample.image[3:]])
+    torch.testing.assert_close(found, resized(kernel), rtol=0, atol=3e-3)
+    assert (resized("bicubic") - resized("bilinear")).abs().max() > 0.05
+
+
+def test_contents_are_those_of_the_datasets_wherever_they_lie(
+    ball_views, other_ball_views, tmp_path, make_ball, write_view_dataset
+) -> None:
+    samples = samples_of(ViewSource(url=str(ball_views)), ViewSource(url=str(other_ball_views)))
+    contents = samples.contents()
+    names = [*(f"1/ball-{i}" for i in range(6)), *(f"2/other-{i}" for i in range(3))]
+    assert [name for name, _ in contents] == names
+    assert contents[5] == ("1/ball-5", f"val, 6 views, {'0' * 64}")
+    shutil.copytree(other_ball_views, tmp_path / "copy")
+    copied = samples_of(ViewSource(url=str(ball_views)), ViewSource(url=str(tmp_path / "copy")))
+    assert copied.contents() == contents
+
+    description = json.loads((tmp_path / "copy" / "dataset.json").read_text())
+    description["shards"] = [{"shard": "shard-000000.tar", "bytes": 10, "sha256": "ab"}]
+    (tmp_path / "copy" / "dataset.json").write_text(json.dumps(description))
+    with_shards = samples_of(ViewSource(url=str(tmp_path / "copy"))).contents()
+    assert with_shards[0] == ("1/shard-000000.tar", "ab")
+    assert len(with_shards) == 4
 
 
 def test_only_the_drawn_views_are_read(ball_views, monkeypatch) -> None:
