@@ -3,11 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lrm_core.config import ModelConfig, load_preset
 from lrm_core.models.lrm import LRM
 from lrm_core.rendering.nerf_renderer import RenderSettings, render_field
 from lrm_core.rendering.ray_generation import generate_rays
+from lrm_core.rendering.ray_sampling import intersect_box
 from lrm_core.training.config import RenderingLossConfig
 from lrm_core.training.data.view_samples import (
     ViewBatch,
@@ -142,8 +144,14 @@ def test_deferred_and_direct_agree_in_loss_and_gradients(batch_for) -> None:
     results = []
     for deferred in (True, False):
         objective = build(TINY, deferred=deferred, chunk_rays=300)
+        calls: list[bool] = []
+        objective.model.nerf_mlp.register_forward_pre_hook(
+            lambda *_, calls=calls: calls.append(torch.is_grad_enabled())
+        )
         losses = objective(batch)
+        forward = len(calls)
         losses["total"].backward()
+        assert len(calls) == (2 * forward if deferred else forward)  # rendered again
         results.append((losses["total"].detach(), [p.grad for p in objective.parameters()]))
     (first, found), (second, expected) = results
     assert torch.equal(first, second)
@@ -170,21 +178,73 @@ def test_a_batch_is_the_mean_of_its_objects(batch_for) -> None:
     torch.testing.assert_close(objective(data)["total"].detach(), torch.stack(parts).mean())
 
 
+class FilteredError:
+    """A perceptual loss of the kind that autocast rounds: a convolution."""
+
+    def __init__(self) -> None:
+        self.weight = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(0))
+
+    def __call__(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(a - b, self.weight.to(a)).square().mean(dim=(1, 2, 3))
+
+
 def test_rays_and_losses_stay_exact_under_autocast(batch_for, monkeypatch) -> None:
-    seen = []
+    seen, rendered = [], []
 
     def spy(field, rays, settings, **options):
         seen.append(rays)
-        return render_chunks(field, rays, settings, **options)
+        assert settings.background == 0.25
+        rendered.append(render_chunks(field, rays, settings, **options))
+        return rendered[-1]
 
     monkeypatch.setattr(rendering_objective, "render_chunks", spy)
-    batch = batch_for()
+    batch = batch_for(background=0.25)
+    config = RenderingLossConfig(mse_weight=0.3, mask_weight=0.5, perceptual_weight=0.7)
+    objective = RenderingObjective(LRM(TINY), config, FilteredError())
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        losses = build(TINY)(batch)
+        losses = objective(batch)
     assert all(value.dtype == torch.float32 for value in losses.values())
     expected = generate_rays(batch.target_cameras)
     assert torch.equal(torch.cat([rays.directions for rays in seen]), expected.directions)
     assert torch.equal(torch.cat([rays.origins for rays in seen]), expected.origins)
+
+    assert {rays.rgb.dtype for rays in rendered} == {torch.float32}
+    rgb = torch.cat([rays.rgb for rays in rendered]).double().reshape(batch.rgb.shape)
+    opacity = torch.cat([rays.opacity for rays in rendered]).double().reshape(batch.alpha.shape)
+    errors = (rgb - batch.rgb).square().mean(dim=(2, 3, 4))
+    images = [views.flatten(0, 1).permute(0, 3, 1, 2) for views in (rgb, batch.rgb.double())]
+    exact = {
+        "mse": errors.mean(),
+        "mask": (opacity - batch.alpha).square().mean(),
+        "perceptual": FilteredError()(*images).mean(),
+        "psnr": -10.0 * errors.log10().mean(),
+    }
+    exact["total"] = 0.3 * exact["mse"] + 0.5 * exact["mask"] + 0.7 * exact["perceptual"]
+    for name, value in exact.items():
+        torch.testing.assert_close(losses[name].double(), value, rtol=1e-5, atol=0)
+    coarse = FilteredError()(*(image.bfloat16() for image in images)).mean().double()
+    assert abs(coarse / exact["perceptual"] - 1.0) > 1e-4  # rounding would be seen
+
+
+@pytest.mark.parametrize(("override", "expected"), [(None, 32), (7, 7)])
+def test_rays_have_as_many_samples_as_the_settings_say(
+    batch_for, override: int | None, expected: int
+) -> None:
+    """Counted where the field is asked, while training and when validating."""
+    objective = build(TINY, num_samples=override, perceptual="none")
+    batch = batch_for(num=1)
+    rays = generate_rays(batch.target_cameras)
+    _, _, hit = intersect_box(rays, TINY.nerf.extent)
+    asked: list[int] = []
+    objective.model.nerf_mlp.register_forward_pre_hook(
+        lambda _, inputs: asked.append(inputs[0].shape[:-1].numel())
+    )
+    with torch.no_grad():
+        objective(batch)
+    assert expected * int(hit.sum()) <= sum(asked) <= expected * len(rays)
+    asked.clear()
+    objective.validate(batch)
+    assert expected * int(hit.sum()) <= sum(asked) <= expected * len(rays)
 
 
 def test_the_perceptual_network_is_not_part_of_the_model() -> None:

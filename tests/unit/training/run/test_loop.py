@@ -16,7 +16,11 @@ from accelerate import Accelerator
 from lrm_core.errors import ConfigError, TrainingError
 from lrm_core.models.loading import load_lrm
 from lrm_core.training.config import OptimizerConfig, RenderingLossConfig, TrainingConfig
-from lrm_core.training.run.checkpoints import checkpoints_of, read_checkpoint
+from lrm_core.training.run.checkpoints import (
+    checkpoints_of,
+    read_checkpoint,
+    save_checkpoint,
+)
 from lrm_core.training.run.loop import StepBatches
 from lrm_core.training.run.start import RunStart, release, start_run
 from lrm_core.training.view_config import ViewDataConfig, ViewSource
@@ -182,6 +186,32 @@ def test_the_loop_is_adamw_on_the_mean_loss(config: TrainingConfig, tmp_path: Pa
         torch.testing.assert_close(value, state[name], rtol=1e-4, atol=1e-5)
 
 
+def test_the_gradient_is_clipped_to_the_configured_norm(config: TrainingConfig, tmp_path: Path):
+    clipped = replace(config.optimizer, gradient_clip=0.003)
+    trainer = start(
+        replace(config, optimizer=clipped, num_steps=1, validate_every=None), tmp_path
+    ).trainer
+    trainer.run(Listener())
+    gradients = [p.grad for p in trainer.objective.model.parameters() if p.grad is not None]
+    norm = math.sqrt(sum(float(gradient.double().square().sum()) for gradient in gradients))
+    assert norm == pytest.approx(0.003, rel=1e-3)
+    assert lines(tmp_path)[0]["gradient_norm"] > 0.01  # as it was
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_validation_takes_as_many_objects_as_configured(
+    config: TrainingConfig, tmp_path: Path, number: int
+):
+    config = replace(config, num_steps=1, validate_every=1, validation_objects=number)
+    trainer = start(config, tmp_path).trainer
+    encoded: list[int] = []
+    trainer.objective.model.image_encoder.register_forward_hook(
+        lambda module, inputs, _: None if module.training else encoded.append(len(inputs[0]))
+    )
+    trainer.run(Listener())
+    assert sum(encoded) == number
+
+
 def test_validation_scores_averaged_weights_and_keeps_the_best(
     config: TrainingConfig, unbroken: Path
 ):
@@ -290,14 +320,90 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(config: TrainingConfig, tm
         )  # fmt: skip
 
 
-def test_bfloat16_and_activation_checkpointing_train(config: TrainingConfig, tmp_path: Path):
-    config = replace(
-        config, precision="bfloat16", activation_checkpointing=True, num_steps=2,
-        validate_every=None, num_workers=1,
-    )  # fmt: skip
-    listener = Listener()
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_networks_compute_in_the_configured_precision(
+    config: TrainingConfig, tmp_path: Path, precision: str
+):
+    """While training all of them, when validating all but the rendered field."""
+    config = replace(config, precision=precision, num_steps=1, validate_every=1)
     trainer = start(config, tmp_path).trainer
-    trainer.run(listener)
-    assert trainer.objective.model.decoder.activation_checkpointing
+    seen: dict[tuple[str, bool], set[torch.dtype]] = {}
+    for name in ("image_encoder.vit.blocks.0.attn.qkv", "decoder.upsample", "nerf_mlp.linears.0"):
+        trainer.objective.model.get_submodule(name).register_forward_hook(
+            lambda module, _, output, name=name: seen.setdefault(
+                (name.split(".")[0], module.training), set()
+            ).add(output.dtype)
+        )
+    trainer.run(Listener())
+    chosen = getattr(torch, precision)
+    assert seen == {
+        ("image_encoder", True): {chosen},
+        ("decoder", True): {chosen},
+        ("nerf_mlp", True): {chosen},
+        ("image_encoder", False): {chosen},
+        ("decoder", False): {chosen},
+        ("nerf_mlp", False): {torch.float32},
+    }
     assert {value.dtype for value in trainer.objective.model.parameters()} == {torch.float32}
-    assert all(math.isfinite(values["total"]) for _, values in listener.steps)
+
+
+def test_bfloat16_gives_the_losses_of_float32_but_for_rounding(
+    config: TrainingConfig, unbroken: Path, tmp_path: Path
+):
+    start(replace(config, precision="bfloat16", num_steps=2), tmp_path).trainer.run(Listener())
+    exact, rounded = ([e["total"] for e in lines(f) if "total" in e] for f in (unbroken, tmp_path))
+    assert rounded == pytest.approx(exact[:2], rel=0.03)
+    assert rounded != exact[:2]
+
+
+def test_activation_checkpointing_and_workers_change_no_loss(
+    config: TrainingConfig, unbroken: Path, tmp_path: Path
+):
+    trainer = start(replace(config, activation_checkpointing=True, num_workers=1), tmp_path).trainer
+    calls: list[bool] = []
+    layer = trainer.objective.model.decoder.blocks[0]
+    layer.register_forward_pre_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    trainer.run(Listener())
+    # 5 steps of 2 passes, each computed twice
+    assert calls.count(True) == 2 * 5 * 2
+    for name in ("total", "gradient_norm"):
+        plain, again = ([e[name] for e in lines(f) if name in e] for f in (unbroken, tmp_path))
+        assert again == pytest.approx(plain, rel=1e-4)
+        assert len(again) == 5
+
+
+def test_the_average_follows_the_configured_decay_after_its_warm_up(
+    config: TrainingConfig, tmp_path: Path
+):
+    faster = replace(config.optimizer, learning_rate=1e-2)
+    trainer = start(
+        replace(config, ema_decay=0.2, validate_every=None, optimizer=faster), tmp_path
+    ).trainer
+    name = "nerf_mlp.linears.0.weight"
+
+    def weight() -> torch.Tensor:
+        return trainer.objective.model.state_dict()[name].double()
+
+    history = [weight()]
+    trainer.run(Listener(lambda step: history.append(weight())))
+    average = history[0]
+    # (1 + s) / (10 + s) in the first steps: at s = 2 that is 3 / 12 already
+    for decay, value in zip((1 / 10, 2 / 11, 0.2, 0.2, 0.2), history[1:], strict=True):
+        average = decay * average + (1.0 - decay) * value
+    assert trainer.average is not None
+    torch.testing.assert_close(trainer.average.state[name].double(), average, rtol=0, atol=1e-6)
+    assert (average - history[-1]).abs().max() > 1e-4
+
+
+def test_the_best_score_survives_a_stop(config: TrainingConfig, tmp_path: Path):
+    config = replace(config, num_steps=4, validate_every=2)
+    with pytest.raises(CutOffError):
+        start(config, tmp_path).trainer.run(cut_off_after(3))
+    state = read_checkpoint(checkpoints_of(tmp_path)[0])
+    assert state.step == 2
+    # one that no later step can reach
+    save_checkpoint(tmp_path, replace(state, best_score=1e3), keep_last=3, is_best=True)
+    start(config, tmp_path).trainer.run(Listener())
+    best = read_checkpoint(tmp_path / "checkpoints" / "best.pt")
+    last = read_checkpoint(checkpoints_of(tmp_path)[0])
+    assert (best.step, last.step, last.best_score) == (2, 4, 1e3)

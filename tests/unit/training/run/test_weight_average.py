@@ -11,16 +11,19 @@ def _model() -> torch.nn.Module:
     return torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
 
 
-def test_average_follows_its_recursion():
+@pytest.mark.parametrize("configured", [0.0, 0.25, 0.999])
+def test_average_follows_its_recursion(configured: float):
+    """With the configured decay once (1 + step) / (10 + step) has grown to it, with that before."""
     model = _model()
-    average = WeightAverage(model, decay=0.5)
+    average = WeightAverage(model, decay=configured)
     expected = model[0].weight.detach().double().clone()
     for step in range(8):
         with torch.no_grad():
             model[0].weight.add_(torch.randn(4, 3))
             model[1].num_batches_tracked += 1
         average.update(model, step)
-        decay = min(0.5, (1 + step) / (10 + step))
+        warm_up = (1 / 10, 2 / 11, 3 / 12, 4 / 13, 5 / 14, 6 / 15, 7 / 16, 8 / 17)[step]
+        decay = configured if warm_up > configured else warm_up
         expected = decay * expected + (1 - decay) * model[0].weight.detach().double()
     torch.testing.assert_close(average.state["0.weight"].double(), expected, rtol=1e-5, atol=1e-6)
     assert average.state["1.num_batches_tracked"] == 8  # counts are not averaged
