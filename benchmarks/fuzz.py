@@ -25,7 +25,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -370,7 +370,7 @@ def main() -> None:
             print(f"  {name}: {inputs[:10]}")
     if arguments.out is not None:
         arguments.out.write_text(
-            json.dumps({"seed": arguments.seed, **asdict(counts)}, indent=1) + "\n"
+            json.dumps({"seed": arguments.seed, **vars(counts)}, indent=1) + "\n"
         )
     sys.exit(1 if found or counts.hangs or counts.lost else 0)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lrm_core.errors import OutputError
 
-# Names of files may have 255 bytes; a temporary name must fit wherever the final one does.
-_LONGEST_SUFFIX = 32
+# A temporary name must fit wherever the final one does.
+_LONGEST_NAME, _LONGEST_SUFFIX = 255, 32
 
 
 class FolderPath(type(Path())):  # type: ignore[misc]
@@ -48,6 +48,8 @@ def check_replaceable(
             raise OutputError(
                 f"{path} is not a file of this machine", hint="write a file, then copy it"
             )
+        if len(os.fsencode(path.name)) > _LONGEST_NAME:
+            raise OutputError(f"{path} has a name of more than {_LONGEST_NAME} bytes")
         real = os.path.realpath(path)
         if real in read:
             raise OutputError(f"{path} would replace the input itself", hint="choose another name")

@@ -9,7 +9,7 @@ from lrm_core.errors import InputError, OutputError
 from lrm_core.io.atomic_write import parse_output
 from lrm_core.io.file_hash import sha256_of
 from lrm_core.reconstruction.output_plan import plan_outputs
-from lrm_core.reconstruction.result_record import record_path
+from lrm_core.reconstruction.result_record import record_path, result_paths
 
 
 def _plan(photos, out, file_format=None, overwrite=False):
@@ -181,3 +181,19 @@ def test_what_a_killed_run_left_is_taken_up_again(tmp_path):
     rest = plan_outputs([tmp_path / "f"], tmp_path / "g", file_format=None, overwrite=False,
                         skip_existing=True)  # fmt: skip
     assert rest == jobs
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "\u5353" * 83, "\udcff" * 251])
+def test_the_longest_names_of_photos_give_names_that_can_be_written(tmp_path, stem):
+    sources = [photo(tmp_path / "f" / f"{stem}{suffix}") for suffix in (".png", ".jpg")]
+    jobs = _plan(sources, tmp_path / "g")
+    finish(jobs)
+    for _, mesh in jobs:
+        for file in result_paths(mesh):
+            file.touch()
+    assert len({mesh for _, mesh in jobs}) == 2
+
+
+def test_a_name_that_is_too_long_is_known_before_the_work(tmp_path):
+    with pytest.raises(OutputError, match="more than 255 bytes"):
+        _plan([Path("a.png")], tmp_path / f"{'x' * 250}.obj")
