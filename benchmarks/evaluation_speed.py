@@ -57,7 +57,7 @@ STAGES: dict[str, tuple[tuple[Callable[..., Any], Callable[..., Any] | None], ..
     ),
     "look at the prediction": ((observation.observe, runner._Measuring.observe),),
     "image metrics": ((scoring.score_views, None),),
-    "point metrics": ((scoring._point_scores, scoring.score_surface),),
+    "point metrics": ((scoring._point_scores, None),),
     "volume IoU": ((scoring.volume_iou, scoring.score_surface),),
 }
 # within the stages above
