@@ -5,9 +5,9 @@
 24 procedural objects, 12 household things and 8 sets of seed 5 (training uses seed 0), and the
 scans of LRM_GSO_DIR if it is set, each photographed twice by the canonical camera, unlit, from 0 to
 20 degrees. Mean absolute errors over the pixels of a photo, then over photos: depth of the first
-and of the last surface in world units (the object's longest side is 1.8), color behind in [0, 1]; and
-`first_placed`, of the first surface after it was shifted as a whole to where it fits best: what its
-shape alone is off.
+and of the last surface in world units (the object's longest side is 1.8), color behind in [0, 1],
+and `first_placed`, of the first surface after it was shifted as a whole to where it fits best: what
+its shape alone is off.
 """
 
 from __future__ import annotations
