@@ -68,7 +68,7 @@ class EvaluationRequest:
     weights_dir: Path | None = None
     download: bool = True
     require_all: bool = False
-    comparisons: bool = True
+    comparisons: bool = False
 
 
 @dataclass(frozen=True)

@@ -85,11 +85,12 @@ class MetricOptions:
     comparisons: Annotated[
         bool,
         typer.Option(
-            "--comparisons/--no-comparisons",
+            "--comparisons",
             help="Score methods in other ways than the protocol's too: mesh and radiance field, "
-            "without colors from the photo, as answered before alignment.",
+            "without colors from the photo, as answered before alignment. Takes several times as "
+            "long.",
         ),
-    ] = True
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
