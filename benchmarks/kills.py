@@ -59,7 +59,7 @@ _MESHES = ("reconstruct", "photos", "-o", "out", "--resolution", "32", "--textur
 _CUT_OUTS = ("preprocess", "photos", "photos", "-o", "out", "--size", "64", "--workers", "1")
 _SCORES = (
     *("evaluate", "--dataset", "procedural", "--method", "balloon", "--limit", "2"),
-    *("--metrics", "chamfer", "--no-download", "--workers", "1", "-o", "out"),
+    *("--metrics", "chamfer_distance", "--no-download", "--workers", "1", "-o", "out"),
 )
 COMMANDS = {
     "reconstruct": Command(_MESHES, (*_MESHES, "--skip-existing"), "out/*"),
