@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from lrm_core.errors import InputError
+from lrm_core.errors import InputError, MissingDependencyError
 from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
 from lrm_core.foreground.removal import remove_background
 from lrm_core.imaging.contact_sheet import contact_sheet, fit_image
@@ -146,7 +146,10 @@ def prepare_photo(
 
     Source: paper, appendix E.
     """
-    photo = read_image(job.photo)
+    try:
+        photo = read_image(job.photo)
+    except MissingDependencyError as error:  # of this photo's format: others can be read
+        raise InputError(error.message, hint=error.hint) from error
     foreground = remove_background(
         photo,
         method=settings.background_removal,

@@ -17,7 +17,7 @@ SHEET_NAME = "contact_sheet"
 # kinds of pictures that are not read, by their names
 _OTHER_PICTURES = frozenset((".svg", ".psd", ".jxl", ".exr", ".hdr", ".pdf", ".eps", ".ai", ".xcf"))
 # what lrm writes beside a mesh or a cut-out NAME, and the file that shows it did
-_BESIDE_A_RECORD = (".input", ".mask", ".sheet")
+_BESIDE_A_RECORD = (".input", ".mask", ".sheet", ".views", ".texture")
 _INDICES = ("photos.json", "views.json", "transforms.json")
 
 
@@ -102,7 +102,10 @@ def _is_ours(path: Path, names: set[str], stems: set[str], *, has_index: bool) -
     base, dot, kind = stem.rpartition(".")
     if not dot or f".{kind}" not in _BESIDE_A_RECORD:
         return False
-    return f"{base}.json" in names or (kind != "input" and (has_index or base in stems))
+    # the texture has the name of its material library, in which blanks are `_`
+    if f"{base}.json" in names or f"{base}.mtl" in names:
+        return True
+    return kind in ("mask", "sheet") and (has_index or base in stems)
 
 
 def distinct_names(photos: Sequence[Path], *, reserved: Collection[str] = ()) -> list[str]:
