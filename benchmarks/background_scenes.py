@@ -29,7 +29,7 @@ from lrm_core.geometry.scene_conversion import normalise_scene
 from lrm_core.geometry.trajectories import random_on_shell
 from lrm_core.imaging.letterbox import picture_box
 from lrm_core.io.image_files import read_image, read_mask
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS
 from lrm_core.sources.gso import model_file

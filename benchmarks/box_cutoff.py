@@ -23,7 +23,7 @@ from lrm_core.geometry.camera_normalization import normalise_cameras
 from lrm_core.geometry.scene_conversion import normalise_scene
 from lrm_core.geometry.surface_sampling import sample_surface
 from lrm_core.geometry.trajectories import random_on_shell
-from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
 from lrm_core.procedural.household import procedural_household
 from lrm_core.structures.scene import Scene
 

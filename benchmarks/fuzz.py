@@ -41,8 +41,8 @@ from lrm_core.io.camera_files import read_cameras
 from lrm_core.io.checkpoint_files import read_metadata, read_tensors, require_tensors
 from lrm_core.io.colmap_files import read_colmap_model
 from lrm_core.io.image_files import read_image, read_mask
-from lrm_core.io.mesh_reading import read_scene
 from lrm_core.io.view_dataset_files import open_view_dataset, read_view_set
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.reconstruction.stored_field import load_field
 from lrm_core.reporting.metric_report import read_report
 from lrm_core.reporting.regression import read_accepted

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from lrm_core.geometry.scene_conversion import normalise_scene
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.models.loading import load_lrm
 from lrm_core.models.lrm import LRM
 from lrm_core.procedural.household import procedural_household

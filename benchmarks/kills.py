@@ -32,7 +32,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
 
 ROOT = Path(__file__).parents[1]
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)

@@ -35,8 +35,8 @@ from lrm_core.geometry.scene_conversion import mesh_from_scene, normalise_scene,
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.imaging.contact_sheet import contact_sheet
 from lrm_core.io.image_writing import to_uint8, write_png
-from lrm_core.io.mesh_assets import MeshAssets
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_assets import MeshAssets
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS
 from lrm_core.structures.frames import WORLD_TO_GLTF

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import Extracted, Measure
 
-from lrm_core.io.mesh_writing import write_mesh
+from lrm_core.meshes.mesh_writing import write_mesh
 from lrm_core.reconstruction.density_grid import sparse_density
 from lrm_core.reconstruction.isosurface import extract_surface
 from lrm_core.reconstruction.mesh_cleanup import decimate, remove_floaters

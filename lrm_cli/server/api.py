@@ -301,7 +301,7 @@ def millimeters(name: str, size: str | None) -> float | None:
         RequestError: a file without a unit of length.
         ConfigError: not a length, or out of range.
     """
-    from lrm_core.io.mesh_placement import check_placement, parse_length
+    from lrm_core.meshes.mesh_placement import check_placement, parse_length
 
     if size is None:
         return None

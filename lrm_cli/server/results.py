@@ -124,8 +124,8 @@ class ResultFolder:
 
 def _converted(glb: Path, name: str, size_mm: float | None) -> bytes:
     """The mesh of a GLB file in another format."""
-    from lrm_core.io.mesh_writing import write_mesh
-    from lrm_core.io.zip_packages import pack
+    from lrm_core.meshes.mesh_writing import write_mesh
+    from lrm_core.meshes.zip_packages import pack
 
     mesh = _read_mesh(glb)
     with tempfile.TemporaryDirectory(prefix="converting-", dir=glb.parent) as folder:
@@ -138,7 +138,7 @@ def _converted(glb: Path, name: str, size_mm: float | None) -> bytes:
 
 def _read_mesh(glb: Path) -> Mesh:
     from lrm_core.geometry.scene_conversion import mesh_from_part
-    from lrm_core.io.mesh_reading import read_scene
+    from lrm_core.meshes.mesh_reading import read_scene
 
     (part,) = read_scene(glb).parts
     return mesh_from_part(part)

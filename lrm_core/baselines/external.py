@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from lrm_core.baselines.predictor import Alignment, Prediction, fingerprint_of
 from lrm_core.errors import InputError
 from lrm_core.io.file_hash import sha256_of
-from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
 
 
 @dataclass(frozen=True)

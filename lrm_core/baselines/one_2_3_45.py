@@ -37,7 +37,7 @@ from lrm_core.baselines.predictor import Alignment, Prediction, fingerprint_of, 
 from lrm_core.errors import ConfigError, LrmError, OutputError
 from lrm_core.imaging.framing import crop_window
 from lrm_core.io.image_writing import write_png
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.structures.view_set import object_id_of
 
 _AZIMUTH = math.radians(30.0)

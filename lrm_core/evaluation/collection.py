@@ -15,7 +15,7 @@ from lrm_core.errors import ConfigError, InputError
 from lrm_core.evaluation.held_out_views import draw_held_out_views, read_held_out_views
 from lrm_core.evaluation.posed_images import TRANSFORMS, PosedImages, read_posed_images
 from lrm_core.evaluation.protocol import Protocol
-from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
 from lrm_core.procedural.objects import procedural_object
 from lrm_core.sources.gso import LICENCE as GSO_LICENCE
 from lrm_core.sources.gso import asset_sha256, gso_jobs

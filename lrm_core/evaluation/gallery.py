@@ -35,7 +35,7 @@ from lrm_core.geometry.scene_conversion import mesh_from_scene, transform_scene
 from lrm_core.geometry.surface_sampling import sample_surface
 from lrm_core.geometry.trajectories import direction_degrees
 from lrm_core.imaging.contact_sheet import fit_image
-from lrm_core.io.gltf_writing import encode_glb
+from lrm_core.meshes.gltf_writing import encode_glb
 from lrm_core.reporting.examples import ChosenObject, Example, ObjectPictures
 from lrm_core.reporting.metric_report import MetricReport
 from lrm_core.structures.frames import WORLD_TO_GLTF

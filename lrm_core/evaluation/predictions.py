@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from lrm_core.baselines.predictor import Prediction, Predictor
 from lrm_core.errors import InputError, LrmError, MissingDependencyError
 from lrm_core.evaluation.result_cache import ResultCache
-from lrm_core.io.stored_scenes import scene_arrays, scene_from_arrays
+from lrm_core.meshes.stored_scenes import scene_arrays, scene_from_arrays
 
 _KIND = "predictions"
 

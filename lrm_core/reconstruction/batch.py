@@ -29,7 +29,7 @@ import torch
 
 from lrm_core.errors import LrmError
 from lrm_core.foreground.mask_picture import with_mask_picture
-from lrm_core.io.mesh_placement import UpAxis
+from lrm_core.meshes.mesh_placement import UpAxis
 from lrm_core.reconstruction.pipeline import ReconstructionModel
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.result_files import write_result, write_turntable

@@ -11,9 +11,9 @@ from pathlib import Path
 from lrm_core.errors import OutputError
 from lrm_core.io.atomic_write import FolderPath, check_replaceable
 from lrm_core.io.file_hash import sha256_of
-from lrm_core.io.mesh_placement import UpAxis, check_placement
-from lrm_core.io.mesh_writing import MESH_WRITERS, plain_name
 from lrm_core.io.photo_listing import list_photos
+from lrm_core.meshes.mesh_placement import UpAxis, check_placement
+from lrm_core.meshes.mesh_writing import MESH_WRITERS, plain_name
 from lrm_core.reconstruction.result_record import (
     files_of_record,
     read_record,

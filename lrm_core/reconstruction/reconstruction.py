@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from lrm_core.config import ModelConfig
-from lrm_core.io.mesh_placement import UpAxis
-from lrm_core.io.mesh_writing import write_mesh
+from lrm_core.meshes.mesh_placement import UpAxis
+from lrm_core.meshes.mesh_writing import write_mesh
 from lrm_core.models.folded_field import fold
 from lrm_core.models.triplane_field import TriplaneField
 from lrm_core.reconstruction.density_grid import dense_density, sparse_density

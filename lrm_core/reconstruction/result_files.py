@@ -14,8 +14,8 @@ from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.atomic_write import check_replaceable, write_together
 from lrm_core.io.file_hash import sha256_of
 from lrm_core.io.image_writing import encode_png, to_uint8
-from lrm_core.io.mesh_placement import MeshPlacement, UpAxis, place_mesh
-from lrm_core.io.mesh_writing import encode_mesh
+from lrm_core.meshes.mesh_placement import MeshPlacement, UpAxis, place_mesh
+from lrm_core.meshes.mesh_writing import encode_mesh
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.result_record import (
     files_of_record,

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lrm_core.io.mesh_writing import companions
+from lrm_core.meshes.mesh_writing import companions
 
 
 def result_paths(mesh: Path) -> tuple[Path, ...]:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from lrm_core.errors import InputError
 from lrm_core.geometry.scene_conversion import fit_scene, needs_fitting
-from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS, UNLIT
 from lrm_core.structures.cameras import Cameras

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_reading import SCENE_SUFFIXES
+from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES
 from lrm_core.structures.view_set import ObjectJob, object_id_of
 
 LIST_SUFFIXES = (".csv", ".txt", ".json")

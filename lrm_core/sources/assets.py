@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
 from lrm_core.sources.asset_checks import (
     AssetLimits,
     check_content,

@@ -24,7 +24,7 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from lrm_core.errors import ConfigError, InputError, MissingDependencyError
-from lrm_core.io.mesh_reading import SCENE_SUFFIXES
+from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS
 from lrm_core.sources.asset_checks import AssetContent, AssetLimits, check_content
 from lrm_core.sources.object_views import RenderedViews, UpAxis, ViewSettings

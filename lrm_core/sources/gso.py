@@ -16,8 +16,8 @@ from typing import Any
 
 from lrm_core.errors import InputError
 from lrm_core.io.json_files import read_json
-from lrm_core.io.mesh_assets import MeshAssets
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_assets import MeshAssets
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.sources.object_views import (
     MESH_RENDERER,
     ViewSettings,

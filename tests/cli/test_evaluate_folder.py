@@ -9,7 +9,7 @@ import yaml
 
 from lrm_core.config import config_to_dict
 from lrm_core.evaluation.protocol import load_protocol
-from lrm_core.io.mesh_writing import write_mesh
+from lrm_core.meshes.mesh_writing import write_mesh
 from lrm_core.reporting.metric_report import read_report
 from lrm_core.structures.mesh import Mesh
 

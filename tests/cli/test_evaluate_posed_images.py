@@ -13,7 +13,7 @@ from lrm_core.evaluation.protocol import load_protocol
 from lrm_core.geometry.scene_conversion import scene_from_mesh
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.camera_files import write_cameras
-from lrm_core.io.mesh_writing import write_mesh
+from lrm_core.meshes.mesh_writing import write_mesh
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.view_output import channel_image
 from lrm_core.reporting.metric_report import MetricReport, read_report

@@ -16,7 +16,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from lrm_core.io.mesh_writing import write_mesh
+from lrm_core.meshes.mesh_writing import write_mesh
 from lrm_core.reporting.examples import ChosenObject, Example, ObjectPictures
 from lrm_core.reporting.html_report import write_page
 from lrm_core.reporting.metric_report import MetricReport

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lrm_core.geometry.scene_conversion import scene_from_mesh
-from lrm_core.io.mesh_placement import FORMAT_FRAMES
-from lrm_core.io.mesh_reading import read_scene
-from lrm_core.io.mesh_writing import write_mesh
+from lrm_core.meshes.mesh_placement import FORMAT_FRAMES
+from lrm_core.meshes.mesh_reading import read_scene
+from lrm_core.meshes.mesh_writing import write_mesh
 from lrm_core.structures.mesh import Mesh, Texture
 
 

@@ -14,7 +14,7 @@ import trimesh
 from PIL import Image
 
 from lrm_cli.server.results import INPUT, MEDIA_TYPES, MESH, RECORD, ResultFolder
-from lrm_core.io.mesh_writing import write_mesh
+from lrm_core.meshes.mesh_writing import write_mesh
 from lrm_core.structures.mesh import Mesh, Texture
 
 

@@ -198,7 +198,7 @@ class ResultOptions:
         Raises:
             ConfigError: not a length.
         """
-        from lrm_core.io.mesh_placement import parse_length
+        from lrm_core.meshes.mesh_placement import parse_length
 
         return None if self.size is None else parse_length(self.size)
 

@@ -226,7 +226,7 @@ def _collect(
 
 def _say_done(output: Output, done: PhotoDone) -> dict[str, Any]:
     """The lines about one photo; returns its entry in the JSON document."""
-    from lrm_core.io.mesh_reading import SCENE_SUFFIXES
+    from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES
 
     path, record = done.files[0], done.record
     if done.warning:

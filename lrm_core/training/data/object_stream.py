@@ -20,7 +20,7 @@ import numpy as np
 
 from lrm_core.errors import TrainingError
 from lrm_core.geometry.scene_conversion import normalise_scene
-from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
 from lrm_core.parallel import JobFailed, run_job
 from lrm_core.procedural.household import procedural_household
 from lrm_core.procedural.objects import procedural_object

@@ -10,7 +10,7 @@ from lrm_core.evaluation.posed_images import PosedImages
 from lrm_core.evaluation.protocol import load_protocol
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.camera_files import write_cameras
-from lrm_core.io.mesh_writing import write_mesh
+from lrm_core.meshes.mesh_writing import write_mesh
 from lrm_core.structures.mesh import Mesh
 from lrm_core.structures.scene import Scene
 

@@ -18,7 +18,7 @@ from lrm_core.errors import (
     StoppedError,
 )
 from lrm_core.geometry.scene_conversion import scene_from_mesh
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.result_files import write_result, write_turntable

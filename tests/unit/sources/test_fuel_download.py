@@ -20,8 +20,8 @@ import trimesh
 from PIL import Image
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_reading import read_scene
 from lrm_core.io.resumable_download import HttpSource
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.sources.fuel_download import (
     DownloadSummary,
     choose_models,

@@ -8,7 +8,7 @@ import torch
 import trimesh
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.sources.object_views import (
     RenderedViews,
     ViewSettings,

@@ -11,7 +11,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from lrm_core.io.mesh_writing import write_mesh
+from lrm_core.meshes.mesh_writing import write_mesh
 from lrm_core.structures.mesh import Mesh, Texture
 
 RED, BLUE = (200, 30, 20), (10, 40, 220)

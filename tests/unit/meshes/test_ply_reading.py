@@ -9,7 +9,7 @@ import trimesh
 from PIL import Image
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.structures.scene import ScenePart
 
 L_SHAPE = [(1, 0), (1, 0.5), (0.5, 0.5), (0.5, 1), (0, 1), (0, 0)]

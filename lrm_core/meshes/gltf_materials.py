@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_assets import Texels, decode_texture
+from lrm_core.meshes.mesh_assets import Texels, decode_texture
 from lrm_core.structures.scene import Material, Wrap
 
 _WRAPS: dict[int, Wrap] = {10497: "REPEAT", 33071: "CLAMP", 33648: "MIRROR"}

@@ -19,11 +19,11 @@ from jaxtyping import Float, UInt8
 from lrm_core.errors import OutputError
 from lrm_core.geometry.mesh_geometry import weld
 from lrm_core.io.atomic_write import write_together
-from lrm_core.io.gltf_writing import encode_glb
-from lrm_core.io.mesh_placement import UpAxis, place_mesh
-from lrm_core.io.text_rows import text_rows
-from lrm_core.io.threemf_writing import encode_3mf
-from lrm_core.io.usdz_writing import encode_usdz
+from lrm_core.meshes.gltf_writing import encode_glb
+from lrm_core.meshes.mesh_placement import UpAxis, place_mesh
+from lrm_core.meshes.text_rows import text_rows
+from lrm_core.meshes.threemf_writing import encode_3mf
+from lrm_core.meshes.usdz_writing import encode_usdz
 from lrm_core.structures.mesh import Mesh, Texture
 
 
@@ -44,7 +44,7 @@ def write_mesh(
         path: ends in .obj, .glb, .ply, .stl, .3mf or .usdz.
         mesh: in the world frame.
         up: the file's up axis: y (front +z, as in glTF) or z (the world frame, front -y); None
-            for the format's own (`lrm_core/io/mesh_placement.py`).
+            for the format's own (`lrm_core/meshes/mesh_placement.py`).
         size_mm: longest side in millimeters, for formats that have a unit of length.
         overwrite: replace files that exist.
 

@@ -11,8 +11,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from lrm_core.geometry.mesh_geometry import weld
-from lrm_core.io.text_rows import text_rows
-from lrm_core.io.zip_packages import pack
+from lrm_core.meshes.text_rows import text_rows
+from lrm_core.meshes.zip_packages import pack
 from lrm_core.structures.mesh import Mesh
 
 _MODEL, _TEXTURE = "3D/3dmodel.model", "3D/Textures/texture.png"

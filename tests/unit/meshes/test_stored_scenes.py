@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lrm_core.errors import InputError
-from lrm_core.io.stored_scenes import scene_arrays, scene_from_arrays
+from lrm_core.meshes.stored_scenes import scene_arrays, scene_from_arrays
 from lrm_core.structures.scene import Material, Scene, ScenePart
 
 

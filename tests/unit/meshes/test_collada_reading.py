@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_reading import read_scene
 
 L_SHAPE = "1 0 0  1 .5 0  .5 .5 0  .5 1 0  0 1 0  0 0 0"
 SQUARE = "0 0 0  2 0 0  2 1 0  0 1 0"

@@ -17,8 +17,8 @@ from lrm_core.errors import InputError
 from lrm_core.geometry.polygon_triangulation import triangulate
 from lrm_core.geometry.scene_conversion import MID_GREY
 from lrm_core.imaging.color import srgb_to_linear
-from lrm_core.io.collada_materials import BoundMaterial, ColladaMaterials
-from lrm_core.io.mesh_assets import MeshAssets
+from lrm_core.meshes.collada_materials import BoundMaterial, ColladaMaterials
+from lrm_core.meshes.mesh_assets import MeshAssets
 from lrm_core.structures.scene import Material, ScenePart
 
 _MOST_NESTED = 256

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lrm_core.errors import InputError
 from lrm_core.geometry.scene_conversion import normalise_scene
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.structures.scene import Scene, ScenePart
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\n"

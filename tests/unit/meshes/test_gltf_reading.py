@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.structures.scene import ScenePart
 
 COMPONENTS = {"<f4": 5126, "<u4": 5125, "<u2": 5123, "|u1": 5121, "|i1": 5120}

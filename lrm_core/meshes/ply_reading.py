@@ -12,8 +12,8 @@ from lrm_core.errors import InputError
 from lrm_core.geometry.polygon_triangulation import triangulate
 from lrm_core.geometry.scene_conversion import MID_GREY
 from lrm_core.imaging.color import srgb_to_linear
-from lrm_core.io.mesh_assets import MeshAssets
-from lrm_core.io.ply_format import Element, read_ply
+from lrm_core.meshes.mesh_assets import MeshAssets
+from lrm_core.meshes.ply_format import Element, read_ply
 from lrm_core.structures.scene import Material, ScenePart
 
 # names that programs give to the same thing

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lrm_core.errors import ConfigError
-from lrm_core.io.mesh_placement import FORMAT_FRAMES, parse_length, place_mesh
-from lrm_core.io.mesh_writing import MESH_WRITERS
+from lrm_core.meshes.mesh_placement import FORMAT_FRAMES, parse_length, place_mesh
+from lrm_core.meshes.mesh_writing import MESH_WRITERS
 from lrm_core.structures.mesh import Mesh
 
 # 2 wide (x), 4 deep (y, the longest side), 1 high (z), away from the origin

@@ -27,12 +27,12 @@ from typing import Literal
 import numpy as np
 
 from lrm_core.errors import InputError, LrmError, first_line
-from lrm_core.io.collada_reading import read_collada_parts
-from lrm_core.io.gltf_reading import read_gltf_parts
-from lrm_core.io.mesh_assets import MeshAssets
-from lrm_core.io.obj_reading import read_obj_parts
-from lrm_core.io.ply_reading import read_ply_parts
-from lrm_core.io.stl_reading import read_stl_parts
+from lrm_core.meshes.collada_reading import read_collada_parts
+from lrm_core.meshes.gltf_reading import read_gltf_parts
+from lrm_core.meshes.mesh_assets import MeshAssets
+from lrm_core.meshes.obj_reading import read_obj_parts
+from lrm_core.meshes.ply_reading import read_ply_parts
+from lrm_core.meshes.stl_reading import read_stl_parts
 from lrm_core.structures.frames import WORLD_TO_FILE
 from lrm_core.structures.scene import Scene, ScenePart
 

@@ -15,8 +15,8 @@ from lrm_core.errors import InputError
 from lrm_core.geometry.polygon_triangulation import triangulate
 from lrm_core.geometry.scene_conversion import MID_GREY
 from lrm_core.imaging.color import srgb_to_linear
-from lrm_core.io.mesh_assets import MeshAssets
-from lrm_core.io.mtl_reading import Fields, material_of, read_mtl, statements, without_texture
+from lrm_core.meshes.mesh_assets import MeshAssets
+from lrm_core.meshes.mtl_reading import Fields, material_of, read_mtl, statements, without_texture
 from lrm_core.structures.scene import Material, ScenePart
 
 _FREE_FORM = {"surf", "curv", "curv2", "bzp", "bsp", "cdc", "cdp", "res"}

@@ -11,7 +11,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from lrm_core.io.mesh_writing import write_mesh
+from lrm_core.meshes.mesh_writing import write_mesh
 from lrm_core.structures.mesh import Mesh, Texture
 
 COLORS = [(200, 30, 60), (10, 3, 120), (255, 255, 0), (1, 128, 254), (77, 77, 77), (0, 180, 90)]

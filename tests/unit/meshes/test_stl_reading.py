@@ -3,7 +3,7 @@ import pytest
 import trimesh
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_reading import read_scene
+from lrm_core.meshes.mesh_reading import read_scene
 
 FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("color", "<u2")])
 

@@ -21,9 +21,9 @@ from scipy.spatial.transform import Rotation
 
 from lrm_core.errors import InputError
 from lrm_core.geometry.scene_conversion import MID_GREY
-from lrm_core.io.gltf_accessors import read_accessor
-from lrm_core.io.gltf_materials import GltfMaterials
-from lrm_core.io.mesh_assets import MeshAssets
+from lrm_core.meshes.gltf_accessors import read_accessor
+from lrm_core.meshes.gltf_materials import GltfMaterials
+from lrm_core.meshes.mesh_assets import MeshAssets
 from lrm_core.structures.scene import Material, ScenePart
 
 _TRIANGLES, _TRIANGLE_STRIP, _TRIANGLE_FAN = 4, 5, 6

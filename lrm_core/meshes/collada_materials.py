@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from lrm_core.imaging.color import srgb_to_linear
-from lrm_core.io.mesh_assets import MeshAssets, with_alpha
+from lrm_core.meshes.mesh_assets import MeshAssets, with_alpha
 from lrm_core.structures.scene import Material, Wrap
 
 _WRAPS: dict[str, Wrap] = {"MIRROR": "MIRROR", "CLAMP": "CLAMP", "BORDER": "CLAMP", "NONE": "CLAMP"}

@@ -8,7 +8,7 @@ import trimesh
 from PIL import Image
 
 from lrm_core.errors import InputError
-from lrm_core.io.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\n"
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from lrm_core.geometry.mesh_geometry import vertex_normals
 from lrm_core.imaging.color import srgb_to_linear
-from lrm_core.io.text_rows import text_rows
-from lrm_core.io.zip_packages import pack
+from lrm_core.meshes.text_rows import text_rows
+from lrm_core.meshes.zip_packages import pack
 from lrm_core.structures.mesh import Mesh
 
 _ALIGNMENT = 64

@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from lrm_core.geometry.scene_conversion import MID_GREY
 from lrm_core.imaging.color import srgb_to_linear
-from lrm_core.io.mesh_assets import MeshAssets, with_alpha
+from lrm_core.meshes.mesh_assets import MeshAssets, with_alpha
 from lrm_core.structures.scene import Material
 
 Fields = dict[str, str]

@@ -15,8 +15,8 @@ import trimesh
 from PIL import Image
 
 from lrm_core.errors import ConfigError, OutputError
-from lrm_core.io.mesh_reading import read_scene
-from lrm_core.io.mesh_writing import MESH_WRITERS, sample_texture, write_mesh
+from lrm_core.meshes.mesh_reading import read_scene
+from lrm_core.meshes.mesh_writing import MESH_WRITERS, sample_texture, write_mesh
 from lrm_core.structures.mesh import Mesh, Texture
 
 PALETTE = np.array(
