@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lrm_core.geometry.scene_conversion import normalise_scene
+from lrm_core.geometry.scene_conversion import normalize_scene
 from lrm_core.geometry.trajectories import random_on_shell
 from lrm_core.imaging.letterbox import picture_box
 from lrm_core.io.image_files import read_image, read_mask
@@ -122,7 +122,7 @@ def _render(model: Path, rng: np.random.Generator) -> np.ndarray:
     camera = random_on_shell(
         1, radius_range=(2.2, 2.8), height_range=(0.1, 1.3), size=SIDE, generator=generator
     )
-    scene = normalise_scene(read_scene(model, up="z"), 1.6)
+    scene = normalize_scene(read_scene(model, up="z"), 1.6)
     view = render_scene(scene, camera, channels=("rgb", "alpha"), shading=STUDIO_LIGHTS)
     alpha = view.opacity[0].numpy()[..., None]
     # rendered on white: what is not white belongs to the object

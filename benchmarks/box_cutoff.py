@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lrm_core.geometry.camera_normalization import normalise_cameras
-from lrm_core.geometry.scene_conversion import normalise_scene
+from lrm_core.geometry.camera_normalization import normalize_cameras
+from lrm_core.geometry.scene_conversion import normalize_scene
 from lrm_core.geometry.surface_sampling import sample_surface
 from lrm_core.geometry.trajectories import random_on_shell
 from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
@@ -34,12 +34,12 @@ HALF_SIDE = 1.0
 def shares_outside(scene: Scene, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Distance of each camera and the share of the surface that its transform puts outside."""
     points, _, _ = sample_surface(
-        normalise_scene(scene, 2.0 * HALF_SIDE), NUM_POINTS, np.random.default_rng(seed)
+        normalize_scene(scene, 2.0 * HALF_SIDE), NUM_POINTS, np.random.default_rng(seed)
     )
     cameras = random_on_shell(NUM_CAMERAS, generator=torch.Generator().manual_seed(seed))
     distances, shares = cameras.origins.norm(dim=1).numpy(), []
     for index in range(NUM_CAMERAS):
-        moved = normalise_cameras(cameras, index)
+        moved = normalize_cameras(cameras, index)
         # all cameras look at the origin, which stays where it is
         turn = (moved.c2w[index, :3, :3] @ cameras.c2w[index, :3, :3].T).double().numpy()
         scale = float(moved.origins[index].norm() / cameras.origins[index].norm())

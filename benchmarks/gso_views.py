@@ -2,7 +2,7 @@
 
     python benchmarks/gso_views.py DATASET GSO_DIR [--views 4] [--report report.json]
 
-The meshes are loaded and normalised anew, by trimesh and float64; rays are written out from the
+The meshes are loaded and normalized anew, by trimesh and float64; rays are written out from the
 stored cameras. Two engines cast them: trimesh's (Embree finds the triangle, trimesh intersects its
 plane in float64) through every pixel centre, and, for a sample of pixels, every triangle one by one
 (Moeller and Trumbore 1997), without any acceleration structure.

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrm_core.geometry.scene_conversion import normalise_scene
+from lrm_core.geometry.scene_conversion import normalize_scene
 from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.models.loading import load_lrm
 from lrm_core.models.lrm import LRM
@@ -92,7 +92,7 @@ def score(model: LRM, objects: list[LayeredPhotos]) -> dict[str, float]:
 
 
 def _photos(scene: Scene) -> LayeredPhotos:
-    return take_photos(normalise_scene(scene, 2.0), VIEWS, np.random.default_rng(1))
+    return take_photos(normalize_scene(scene, 2.0), VIEWS, np.random.default_rng(1))
 
 
 def main() -> None:

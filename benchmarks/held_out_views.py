@@ -21,7 +21,7 @@ from torch import Tensor
 from lrm_core.errors import MetricUnavailableError, MissingDependencyError
 from lrm_core.evaluation.held_out_views import draw_objects, spread
 from lrm_core.evaluation.protocol import HeldOutViewsConfig
-from lrm_core.geometry.camera_normalization import normalise_cameras
+from lrm_core.geometry.camera_normalization import normalize_cameras
 from lrm_core.imaging.framing import frame_as_is
 from lrm_core.io.view_dataset_files import open_view_dataset, read_view_set
 from lrm_core.metrics.clip_similarity import clip_similarity, load_clip
@@ -157,7 +157,7 @@ def _score_input(
 ) -> dict[str, float]:
     """Reconstruct from one view, in the frame that the model was trained in; score all views."""
     device = next(model.parameters()).device
-    cameras = normalise_cameras(
+    cameras = normalize_cameras(
         view_set.cameras,
         index,
         mode=views.camera_poses,

@@ -100,7 +100,7 @@ def draw(
     steps = [point["step"] for point in points]
     axes.plot(steps, [point["psnr"] for point in points], color="#2a6f97")
     axes.axhline(TARGET_PSNR, color="0.6", linewidth=0.8, linestyle="--")
-    axes.set_xlabel("optimiser steps")
+    axes.set_xlabel("optimizer steps")
     axes.set_ylabel(f"PSNR (dB), training views at {size} px")
     minutes = points[-1]["cpu_seconds"] / 60.0 / steps[-1]
     upper = axes.secondary_xaxis("top", functions=(lambda x: x * minutes, lambda x: x / minutes))

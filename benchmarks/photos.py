@@ -82,7 +82,7 @@ def sheet_row(reconstruction: Reconstruction, mesh: Mesh, size: int) -> list[np.
         elevation_degrees=10.0,
         radius=float(front.origins.norm()),
         size=size,
-        focal=float(front.normalised_intrinsics[0, 0]),
+        focal=float(front.normalized_intrinsics[0, 0]),
     )
     tracer = SceneTracer(scene_from_mesh(mesh))
     # the first view is the photo's own, without the elevation

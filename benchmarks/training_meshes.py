@@ -31,7 +31,7 @@ from PIL import Image
 from trimesh.exchange.gltf import export_glb
 
 from lrm_core.errors import InputError
-from lrm_core.geometry.scene_conversion import mesh_from_scene, normalise_scene, transform_scene
+from lrm_core.geometry.scene_conversion import mesh_from_scene, normalize_scene, transform_scene
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.imaging.contact_sheet import contact_sheet
 from lrm_core.io.image_writing import to_uint8, write_png
@@ -157,7 +157,7 @@ def load_model(model: Model) -> Scene:
     extent = np.ptp(scene.bounds.astype(np.float64), axis=0)
     if not extent.min() > 0:
         raise LeftOutError("flat")
-    scene = normalise_scene(transform_scene(scene, np.diag([*model.size / extent, 1.0])), 2.0)
+    scene = normalize_scene(transform_scene(scene, np.diag([*model.size / extent, 1.0])), 2.0)
     if np.ptp(scene.bounds, axis=0).min() < 2.0 * LEAST_THICKNESS:
         raise LeftOutError("flat")
     areas = [trimesh.triangles.area(part.vertices[part.faces]).sum() for part in scene.parts]

@@ -200,7 +200,7 @@ def raw_on_grid() -> Callable[[TriplaneField, int], np.ndarray]:
 
     def ask(field: TriplaneField, resolution: int) -> np.ndarray:
         line = torch.linspace(-1, 1, resolution)
-        raw = field.raw(field.triplane.denormalise(torch.cartesian_prod(line, line, line)))
+        raw = field.raw(field.triplane.denormalize(torch.cartesian_prod(line, line, line)))
         return raw[:, 3].view((resolution,) * 3).numpy()
 
     return ask
@@ -208,7 +208,7 @@ def raw_on_grid() -> Callable[[TriplaneField, int], np.ndarray]:
 
 @pytest.fixture
 def shape_field() -> FieldFactory:
-    """A ball, ring or slab in normalised coordinates, whose rgb is 0.5 + xyz / 4 (sigmoid undone).
+    """A ball, ring or slab in normalized coordinates, whose rgb is 0.5 + xyz / 4 (sigmoid undone).
 
     The planes hold the shape's squared distance terms and the coordinates, bilinear in between.
     """

@@ -88,8 +88,8 @@ def march(
         vertices (V, 3) in the world frame and faces (F, 3).
     """
     vertices, faces = mcubes.marching_cubes(density, level)
-    normalised = torch.from_numpy(vertices * (2.0 / (len(density) - 1)) - 1.0)
-    return triplane.denormalise(normalised).numpy().astype(np.float32), faces.astype(np.int32)
+    normalized = torch.from_numpy(vertices * (2.0 / (len(density) - 1)) - 1.0)
+    return triplane.denormalize(normalized).numpy().astype(np.float32), faces.astype(np.int32)
 
 
 def largest_gap(
@@ -107,7 +107,7 @@ def largest_gap(
         resolution: grid points per axis.
     """
     cells = [
-        triplane.normalise(torch.from_numpy(vertices).double()).numpy() * (resolution - 1) / 2.0
+        triplane.normalize(torch.from_numpy(vertices).double()).numpy() * (resolution - 1) / 2.0
         for vertices in (ours, theirs)
     ]
     there = cKDTree(cells[1]).query(cells[0])[0].max()

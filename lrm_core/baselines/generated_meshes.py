@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 
 from lrm_core.baselines.predictor import OBJECT_SIDE
 from lrm_core.errors import LrmError
-from lrm_core.geometry.scene_conversion import normalise_scene
+from lrm_core.geometry.scene_conversion import normalize_scene
 from lrm_core.structures.scene import Material, Scene, ScenePart
 
 
@@ -45,4 +45,4 @@ def generated_scene(
         Material(),
         vertex_colors=colors.astype(np.float32),
     )
-    return normalise_scene(Scene((part,)), OBJECT_SIDE)
+    return normalize_scene(Scene((part,)), OBJECT_SIDE)

@@ -76,7 +76,7 @@ class Predictor(Protocol):
         fingerprint: SHA-256 over everything that its predictions depend on: kind, options, weights
             and this package's version. A cache of predictions goes by it.
         alignment: what the method promises about the frame. canonical: the frame above;
-            free_azimuth: upright, turned about z by an unknown angle, its size normalised; free:
+            free_azimuth: upright, turned about z by an unknown angle, its size normalized; free:
             nothing.
         iso_level: density of its radiance field at which the mesh lies; None where the method has
             no field.

@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 from lrm_core.errors import InputError
 from lrm_core.evaluation.observation import Observation
 from lrm_core.evaluation.protocol import Protocol
-from lrm_core.geometry.camera_normalization import normalise_cameras
+from lrm_core.geometry.camera_normalization import normalize_cameras
 from lrm_core.imaging.resampling import resample
 from lrm_core.io.camera_files import read_cameras
 from lrm_core.io.image_files import read_image
@@ -95,7 +95,7 @@ def input_picture(images: PosedImages, protocol: Protocol) -> UInt8[np.ndarray, 
 
 def reference_cameras(images: PosedImages, protocol: Protocol) -> Cameras:
     """The cameras of the reference photos, in the input's frame, at the protocol's size."""
-    cameras = normalise_cameras(
+    cameras = normalize_cameras(
         images.cameras, source=images.source, distance=protocol.input_view.radius
     )
     scale = protocol.reference_views.size / max(cameras.width, cameras.height)

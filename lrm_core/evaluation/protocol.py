@@ -2,7 +2,7 @@
 
 A score means something only beside the protocol it was measured with: the same weights have
 Chamfer distances from 0.0255 to 0.214 in five papers. A protocol therefore fixes all that moves a
-number (objects, normalisation, views, sampling, thresholds, networks), and its hash stands in
+number (objects, normalization, views, sampling, thresholds, networks), and its hash stands in
 every report.
 """
 

@@ -23,8 +23,8 @@ from lrm_core.evaluation.posed_images import (
     reference_cameras,
 )
 from lrm_core.evaluation.protocol import Protocol
-from lrm_core.geometry.camera_normalization import normalise_cameras
-from lrm_core.geometry.scene_conversion import normalise_scene, transform_scene
+from lrm_core.geometry.camera_normalization import normalize_cameras
+from lrm_core.geometry.scene_conversion import normalize_scene, transform_scene
 from lrm_core.geometry.trajectories import on_sphere
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.view_output import channel_image
@@ -99,7 +99,7 @@ def make_reference(name: str, scene: Scene | PosedImages, protocol: Protocol) ->
             observation=observe_images(scene, cameras, protocol),
             scene=None,
         )
-    scene = normalise_scene(scene, protocol.longest_side)
+    scene = normalize_scene(scene, protocol.longest_side)
     given, views = input_camera(name, protocol), protocol.reference_views
     input_c2w = _looking_at_origin([given.azimuth], [given.elevation], given.radius)
     steps = np.arange(views.num_views)
@@ -115,7 +115,7 @@ def make_reference(name: str, scene: Scene | PosedImages, protocol: Protocol) ->
         views.size,
         views.size,
     )
-    cameras = normalise_cameras(cameras, source=0, distance=None)
+    cameras = normalize_cameras(cameras, source=0, distance=None)
     # the rigid transform that carried the cameras carries the object too
     to_input_frame = cameras.c2w[0].double() @ torch.linalg.inv(input_c2w[0].double())
     scene = transform_scene(scene, to_input_frame.numpy())

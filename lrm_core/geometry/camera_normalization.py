@@ -1,4 +1,4 @@
-"""Camera normalisation: every source camera in one place (paper, section 4.2; table 8).
+"""Camera normalization: every source camera in one place (paper, section 4.2; table 8).
 
 A similarity transform of the world carries the source camera to (0, -d, 0), looking along +y with z
 up, and all other cameras of the object with it. Rotations between cameras and the images they took
@@ -19,7 +19,7 @@ from lrm_core.errors import InputError
 from lrm_core.structures.cameras import Cameras, canonical_camera
 
 
-def normalise_cameras(
+def normalize_cameras(
     cameras: Cameras,
     source: int = 0,
     *,
@@ -66,6 +66,6 @@ def normalise_cameras(
 
 
 def _random_rotation(generator: torch.Generator | None) -> Float[Tensor, "3 3"]:
-    """Uniform over all rotations: a normalised Gaussian quaternion (Shoemake, 1992)."""
+    """Uniform over all rotations: a normalized Gaussian quaternion (Shoemake, 1992)."""
     w, x, y, z = torch.randn(4, generator=generator, dtype=torch.float64).tolist()
     return torch.from_numpy(Rotation.from_quat([x, y, z, w]).as_matrix())

@@ -63,7 +63,7 @@ def mesh_from_part(part: ScenePart) -> Mesh:
     return Mesh(part.vertices, part.faces)
 
 
-def normalise_scene(scene: Scene, longest_side: float) -> Scene:
+def normalize_scene(scene: Scene, longest_side: float) -> Scene:
     """The scene centered on its bounding box and scaled so that the box's longest side fits.
 
     Args:
@@ -103,7 +103,7 @@ def fit_scene(scene: Scene) -> Scene:
     """
     sides = np.ptp(scene.bounds.astype(np.float64), axis=0)
     diagonal = float(np.linalg.norm(sides))
-    return normalise_scene(scene, 2.0 * float(sides.max()) / diagonal if diagonal else 2.0)
+    return normalize_scene(scene, 2.0 * float(sides.max()) / diagonal if diagonal else 2.0)
 
 
 def transform_scene(scene: Scene, matrix: Float[np.ndarray, "4 4"]) -> Scene:

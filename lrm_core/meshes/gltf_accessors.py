@@ -17,7 +17,7 @@ def read_accessor(gltf: dict[str, Any], buffers: list[bytes], index: int) -> np.
         index: index of the accessor.
 
     Returns:
-        (count, components) in the stored type; normalised integers as float32 in [0, 1] or
+        (count, components) in the stored type; normalized integers as float32 in [0, 1] or
         [-1, 1].
 
     Raises:

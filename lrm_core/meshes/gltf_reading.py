@@ -126,7 +126,7 @@ class _Gltf:
         return content[start : start + int(view["byteLength"])]
 
     def accessor(self, index: int) -> np.ndarray:
-        """(count, components) values; normalised integers as floats (section 3.6.2)."""
+        """(count, components) values; normalized integers as floats (section 3.6.2)."""
         view = self.gltf["accessors"][index].get("bufferView")
         if view is not None:
             used = self.gltf["bufferViews"][view].get("extensions", {})

@@ -26,7 +26,7 @@ def camera_feature_width(kind: Literal["camera16", "camera20"]) -> int:
 def camera_feature(cameras: Cameras, kind: Literal["camera16", "camera20"]) -> Float[Tensor, "N F"]:
     """(N, 16 or 20) camera-to-world rows, then fx, fy, cx, cy as fractions of the image."""
     extrinsics = cameras.c2w[:, : _MATRIX_ROWS[kind]].flatten(1)
-    return torch.cat([extrinsics, cameras.normalised_intrinsics], dim=-1)
+    return torch.cat([extrinsics, cameras.normalized_intrinsics], dim=-1)
 
 
 class CameraEmbedding(nn.Module):

@@ -89,7 +89,7 @@ class DecoderBlock(nn.Module):
     """Pre-norm cross-attention to the image, self-attention and MLP, each with a residual.
 
     Args:
-        config: width, heads, order of the sub-layers, kind of MLP and of normalisation.
+        config: width, heads, order of the sub-layers, kind of MLP and of normalization.
         image_width: width of the image tokens.
     """
 
@@ -123,20 +123,20 @@ class DecoderBlock(nn.Module):
         else:
             tokens = self._attend_to_image(tokens, image_tokens, camera)
             tokens = self._attend_to_self(tokens, camera)
-        mixed: Tensor = self.mlp(_normalise(self.mlp_norm, tokens, camera))
+        mixed: Tensor = self.mlp(_normalize(self.mlp_norm, tokens, camera))
         return tokens + mixed
 
     def _attend_to_image(
         self, tokens: Tensor, image_tokens: Tensor, camera: Tensor | None
     ) -> Tensor:
         attended: Tensor = self.cross_attention(
-            _normalise(self.cross_norm, tokens, camera), image_tokens
+            _normalize(self.cross_norm, tokens, camera), image_tokens
         )
         return tokens + attended
 
     def _attend_to_self(self, tokens: Tensor, camera: Tensor | None) -> Tensor:
-        normalised = _normalise(self.self_norm, tokens, camera)
-        attended: Tensor = self.self_attention(normalised, normalised)
+        normalized = _normalize(self.self_norm, tokens, camera)
+        attended: Tensor = self.self_attention(normalized, normalized)
         return tokens + attended
 
 
@@ -151,6 +151,6 @@ def _norm(config: DecoderConfig) -> nn.Module:
     )
 
 
-def _normalise(norm: nn.Module, tokens: Tensor, camera: Tensor | None) -> Tensor:
+def _normalize(norm: nn.Module, tokens: Tensor, camera: Tensor | None) -> Tensor:
     normalised: Tensor = norm(tokens) if camera is None else norm(tokens, camera)
     return normalised

@@ -36,7 +36,7 @@ class FoldedField(TriplaneField):
 
     @torch.no_grad()
     def _mlp_output(self, points: Tensor) -> Tensor:
-        coordinates = self.triplane.normalise(points.float())
+        coordinates = self.triplane.normalize(points.float())
         texels, weights = self._texels(coordinates)
         hidden = F.embedding_bag(
             texels, self.table.flatten(0, 2), mode="sum", per_sample_weights=weights

@@ -258,7 +258,7 @@ def _build(
     device: str | torch.device,
     dtype: torch.dtype | str,
 ) -> ModelType:
-    """The model with exactly these tensors; nothing is initialised or copied twice."""
+    """The model with exactly these tensors; nothing is initialized or copied twice."""
     try:
         model = model_without_values(config, model_class)
     except (ValueError, RuntimeError) as error:

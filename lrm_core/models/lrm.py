@@ -249,19 +249,19 @@ def frustum_of(cameras: Cameras) -> Frustum:
         InputError: they differ, or are not canonical (paper, section 4.2).
     """
     distance = -float(cameras.origins[0, 1])
-    focal = float(cameras.normalised_intrinsics[0, 0])
+    focal = float(cameras.normalized_intrinsics[0, 0])
     expected = canonical_camera(
         cameras.width, distance=distance, focal=focal, num_cameras=len(cameras)
     ).to(cameras.c2w.device)
     same = torch.allclose(cameras.c2w, expected.c2w.to(cameras.c2w), atol=1e-4) and torch.allclose(
-        cameras.normalised_intrinsics,
-        expected.normalised_intrinsics.to(cameras.intrinsics),
+        cameras.normalized_intrinsics,
+        expected.normalized_intrinsics.to(cameras.intrinsics),
         atol=1e-4,
     )
     if not same or cameras.width != cameras.height:
         raise InputError(
             "this model needs source cameras at (0, -d, 0) that look along +y, all with the same "
             "distance and focal length",
-            hint="normalise the cameras first, or predict one image at a time",
+            hint="normalize the cameras first, or predict one image at a time",
         )
     return Frustum(distance, focal)

@@ -1,4 +1,4 @@
-"""ModLN: layer normalisation whose scale and shift come from the camera.
+"""ModLN: layer normalization whose scale and shift come from the camera.
 
 Source: paper, section 3.2, equations 1 and 2, after adaLN of DiT (Peebles and Xie, 2022).
 """
@@ -40,7 +40,7 @@ class ModLN(nn.Module):
     def forward(
         self, tokens: Float[Tensor, "B N D"], camera: Float[Tensor, "B M"]
     ) -> Float[Tensor, "B N D"]:
-        """Normalise tokens (B, N, D) under camera embeddings (B, M)."""
+        """Normalize tokens (B, N, D) under camera embeddings (B, M)."""
         shift, scale = self.modulation(camera)[:, None].chunk(2, dim=-1)
         modulated: Tensor = self.norm(tokens) * (1.0 + scale) + shift
         return modulated

@@ -24,7 +24,7 @@ class ResidualProjection(nn.Module):
         self.after = nn.Linear(width, width)
 
     def enter(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
-        """What the first layer sees; groups of channels are normalised over all tokens."""
+        """What the first layer sees; groups of channels are normalized over all tokens."""
         projected: Tensor = self.before(self.norm(tokens.transpose(1, 2)).transpose(1, 2))
         return projected
 
@@ -73,9 +73,9 @@ class TriplaneDecoder(nn.Module):
         self.upsample = nn.ConvTranspose2d(
             config.width, config.channels, kernel_size=config.upsample, stride=config.upsample
         )
-        self._initialise()
+        self._initialize()
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear) and ".modulation." not in name:
                 nn.init.xavier_uniform_(module.weight)

@@ -60,7 +60,7 @@ class TriplaneField:
 
     def _raw(self, points: Tensor) -> Tensor:
         raw = self._mlp_output(points)
-        coordinates = self.triplane.normalise(points)
+        coordinates = self.triplane.normalize(points)
         if self.triplane.rays is not None:
             raw = raw + raw_from_rays(self.triplane, coordinates[None])[0]
         inside = coordinates.abs().amax(dim=-1) <= 1.0 + _FACE_TOLERANCE

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from lrm_core.geometry.scene_conversion import normalise_scene, transform_scene
+from lrm_core.geometry.scene_conversion import normalize_scene, transform_scene
 from lrm_core.modeling.assembly import Piece, assemble
 from lrm_core.modeling.deformations import yaw
 from lrm_core.modeling.palettes import Palette, random_paint, random_palette
@@ -42,7 +42,7 @@ def procedural_set(seed: int, index: int) -> Scene:
     rng = np.random.default_rng([seed, index, 1])
     kind = rng.choice(["layout", "board", "pan"], p=[0.5, 0.35, 0.15])
     if kind == "layout":
-        return normalise_scene(_layout(seed, rng), 2.0)
+        return normalize_scene(_layout(seed, rng), 2.0)
     palette = random_palette(rng)
     pieces = _board(rng, palette) if kind == "board" else _pan(rng, palette)
     return assemble(pieces, yaw(rng.uniform(0, 2 * np.pi)), _TEXELS)

@@ -1,6 +1,6 @@
 """Raw density at the points of a regular grid, without sampling the planes at every point.
 
-The grid covers the normalised coordinates of the triplane, [-1, 1]^3, with `resolution` points per
+The grid covers the normalized coordinates of the triplane, [-1, 1]^3, with `resolution` points per
 axis. The first layer of the NeRF MLP is linear, and so is bilinear interpolation. Folded into the
 planes and resampled once, the layer's output at grid point (i, j, k) is XY[i, j] + XZ[i, k] +
 YZ[j, k]; the border's zero padding passes through a linear map as zero. This is exact but for

@@ -59,7 +59,7 @@ def extract_surface(
     number = crossed.flatten().cumsum(0, dtype=torch.int32) - 1  # of the vertex on each edge
     faces = number[_edges_of_triangles(blocks, inside)]
     grid = _crossings(blocks, crossed)
-    vertices = triplane.denormalise(grid * (2.0 / (blocks.resolution - 1)) - 1.0)
+    vertices = triplane.denormalize(grid * (2.0 / (blocks.resolution - 1)) - 1.0)
     return vertices.cpu().numpy(), faces.cpu().numpy()
 
 

@@ -127,7 +127,7 @@ class Reconstruction:
         raw = query.lattice(every, every, every)
         density, _ = self.field.activate(F.pad(raw.view(-1, 1), (3, 0)))
         density = density.view(raw.shape)
-        return grid_from_lattice(density, self.triplane.normalise)
+        return grid_from_lattice(density, self.triplane.normalize)
 
     @torch.inference_mode()
     def extract_mesh(

@@ -46,7 +46,7 @@ def source_camera_in_file(
     c2w = camera.c2w[0].double().cpu().numpy()
     c2w[:3, 3:] = placement.apply(c2w[:3, 3:].T).T
     c2w[:3, :3] = placement.rotation @ c2w[:3, :3]
-    intrinsics = camera.normalised_intrinsics[0].tolist()
+    intrinsics = camera.normalized_intrinsics[0].tolist()
     return {"c2w": c2w.tolist(), **dict(zip(("fx", "fy", "cx", "cy"), intrinsics, strict=True))}
 
 
@@ -155,7 +155,7 @@ def write_turntable(
         elevation_degrees=15.0,
         radius=float(source_camera.origins[0].norm()),
         size=size,
-        focal=float(source_camera.normalised_intrinsics[0, 0]),
+        focal=float(source_camera.normalized_intrinsics[0, 0]),
     )
     clock = clock or StageClock()
     tracer = SceneTracer(scene_from_mesh(mesh))

@@ -38,18 +38,18 @@ class OccupancyGrid:
 
     Attributes:
         density_bounds: (2, Z, Y, X) least and greatest density, per world unit, in each of the
-            cells into which [-1, 1]^3 of the normalised coordinates is cut.
-        normalise: world points (..., 3) -> normalised coordinates x, y, z (..., 3).
+            cells into which [-1, 1]^3 of the normalized coordinates is cut.
+        normalize: world points (..., 3) -> normalized coordinates x, y, z (..., 3).
     """
 
     density_bounds: Float[Tensor, "2 Z Y X"]
-    normalise: Callable[[Tensor], Tensor]
+    normalize: Callable[[Tensor], Tensor]
 
     def bounds(
         self, points: Float[Tensor, "R S 3"]
     ) -> tuple[Float[Tensor, "R S"], Float[Tensor, "R S"]]:
         """Least and greatest density around points of the world frame; 0 outside the grid."""
-        places = self.normalise(points)
+        places = self.normalize(points)
         lower, upper = F.grid_sample(
             self.density_bounds[None],
             places[None, None].to(self.density_bounds.dtype),
@@ -62,14 +62,14 @@ class OccupancyGrid:
 
 
 def grid_from_lattice(
-    density: Float[Tensor, "X Y Z"], normalise: Callable[[Tensor], Tensor], *, reach: int = 0
+    density: Float[Tensor, "X Y Z"], normalize: Callable[[Tensor], Tensor], *, reach: int = 0
 ) -> OccupancyGrid:
     """Bounds of a field from its density at the corners of the cells.
 
     Args:
-        density: (X + 1, Y + 1, Z + 1) at equal steps over [-1, 1]^3 of the normalised coordinates,
+        density: (X + 1, Y + 1, Z + 1) at equal steps over [-1, 1]^3 of the normalized coordinates,
             both ends included, >= 0.
-        normalise: world points -> normalised coordinates.
+        normalize: world points -> normalized coordinates.
         reach: a cell's bounds are those of the corners of the cells up to so many steps away; 0
             suits fields that are smooth between corners.
     """
@@ -79,7 +79,7 @@ def grid_from_lattice(
         window, padding = [1, 1, 1], [0, 0, 0]
         window[axis], padding[axis] = 2 + 2 * reach, reach
         bounds = F.max_pool3d(bounds, window, stride=1, padding=padding)
-    return OccupancyGrid(torch.stack([-bounds[0], bounds[1]]), normalise)
+    return OccupancyGrid(torch.stack([-bounds[0], bounds[1]]), normalize)
 
 
 def visible_samples(

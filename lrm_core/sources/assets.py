@@ -1,6 +1,6 @@
 """Mesh assets as a source of views: `lrm preprocess assets`.
 
-Source: paper, section 4.1 (normalised shapes, random cameras on a shell); see `object_views`.
+Source: paper, section 4.1 (normalized shapes, random cameras on a shell); see `object_views`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One 3D object -> the views that training and evaluation see of it.
 
-Source: paper, section 4.1: the shape normalised to the box [-1, 1]^3, 32 random views of 1024 px
+Source: paper, section 4.1: the shape normalized to the box [-1, 1]^3, 32 random views of 1024 px
 with the same camera pointed at it, sampled "from a ball of radius [1.5, 3.0] and with height in
 range [-0.75, 1.60]". The field of view is not given; ours is the one of the project's other cameras
 (a 24 mm lens on a 32 mm sensor).
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 
-from lrm_core.geometry.scene_conversion import normalise_scene
+from lrm_core.geometry.scene_conversion import normalize_scene
 from lrm_core.geometry.trajectories import random_on_shell
 from lrm_core.rendering.mesh_renderer import Channel, SceneTracer, render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS, UNLIT, Shading
@@ -72,7 +72,7 @@ class RenderedViews:
         images: (N, H, W, 4) sRGB with straight alpha.
         depth: (N, H, W) along the viewing axis, infinity where nothing was hit.
         normals: (N, H, W, 3) in the world frame, zero where nothing was hit, or None.
-        bounds: (2, 3) box of the object in the world frame after normalisation.
+        bounds: (2, 3) box of the object in the world frame after normalization.
     """
 
     images: UInt8[np.ndarray, "N H W 4"]
@@ -132,7 +132,7 @@ def sample_cameras(settings: ViewSettings, object_id: str) -> Cameras:
 def render_object(
     scene: Scene, cameras: Cameras, settings: ViewSettings, *, shading: Shading | None = None
 ) -> RenderedViews:
-    """Views of a scene, normalised first.
+    """Views of a scene, normalized first.
 
     Args:
         scene: any units, z up.
@@ -143,7 +143,7 @@ def render_object(
     Raises:
         InputError: the scene has no extent.
     """
-    scene = normalise_scene(scene, settings.longest_side)
+    scene = normalize_scene(scene, settings.longest_side)
     tracer = SceneTracer(scene)
     if shading is None:
         shading = STUDIO_LIGHTS if settings.lighting == "studio" else UNLIT

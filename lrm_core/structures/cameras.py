@@ -62,7 +62,7 @@ class Cameras:
         return self.c2w[:, :3, 3]
 
     @property
-    def normalised_intrinsics(self) -> Float[Tensor, "N 4"]:
+    def normalized_intrinsics(self) -> Float[Tensor, "N 4"]:
         """(N, 4) fx, fy, cx, cy divided by image width (x) and height (y)."""
         size = self.intrinsics.new_tensor([self.width, self.height, self.width, self.height])
         return self.intrinsics / size
@@ -147,7 +147,7 @@ def canonical_camera(
 ) -> Cameras:
     """The source camera of every reconstruction: (0, -distance, 0), looking along +y, z up.
 
-    Source: paper, section 4.2 (camera normalisation).
+    Source: paper, section 4.2 (camera normalization).
 
     Args:
         size: width and height of the square image in pixels.

@@ -33,7 +33,7 @@ def signed_axis(axis: str) -> tuple[int, float]:
 class Frustum:
     """A perspective warp of the cube: planes seen through the source camera.
 
-    With it, the normalised coordinates of a world point (x, y, z) are its position in the source
+    With it, the normalized coordinates of a world point (x, y, z) are its position in the source
     image (right and up, [-1, 1] over the image) and y: every column of the x-z plane is a ray of
     the source camera, so that image features lie on that plane without any resampling.
 
@@ -45,14 +45,14 @@ class Frustum:
     distance: float
     focal: float
 
-    def normalise(self, points: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3"]:
+    def normalize(self, points: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3"]:
         """World -> frustum coordinates."""
         x, y, z = points.unbind(-1)
         # behind the camera nothing is visible; the clamp keeps such points far outside the image
         scale = 2.0 * self.focal / (y + self.distance).clamp_min(1e-3)
         return torch.stack([x * scale, y, z * scale], dim=-1)
 
-    def denormalise(self, points: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3"]:
+    def denormalize(self, points: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3"]:
         """Frustum -> world coordinates."""
         u, y, v = points.unbind(-1)
         scale = (y + self.distance) / (2.0 * self.focal)
@@ -86,14 +86,14 @@ class Triplane:
         planes = self.planes[index : index + 1]
         return Triplane(planes, self.extent, self.axes, self.frustum, rays)
 
-    def normalise(self, points: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3"]:
+    def normalize(self, points: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3"]:
         """World points -> coordinates in which the planes cover [-1, 1]^3."""
         scaled = points / self.extent
-        return scaled if self.frustum is None else self.frustum.normalise(scaled)
+        return scaled if self.frustum is None else self.frustum.normalize(scaled)
 
-    def denormalise(self, points: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3"]:
-        """Inverse of `normalise`."""
-        scaled = points if self.frustum is None else self.frustum.denormalise(points)
+    def denormalize(self, points: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3"]:
+        """Inverse of `normalize`."""
+        scaled = points if self.frustum is None else self.frustum.denormalize(points)
         return scaled * self.extent
 
 
@@ -107,7 +107,7 @@ def sample_planes(triplane: Triplane, points: Float[Tensor, "B P 3"]) -> Float[T
         triplane: B objects.
         points: (B, P, 3) in the world frame, one row of points per object.
     """
-    coordinates = triplane.normalise(points)
+    coordinates = triplane.normalize(points)
     features = []
     for plane, pair in enumerate(triplane.axes):
         grid = torch.stack(
@@ -129,7 +129,7 @@ def ray_places(triplane: Triplane, coordinates: Float[Tensor, "*B 3"]) -> Float[
 
     Args:
         triplane: gives the axes.
-        coordinates: normalised, as `Triplane.normalise` returns them.
+        coordinates: normalised, as `Triplane.normalize` returns them.
     """
     return torch.stack(
         [coordinates[..., i] * sign for i, sign in map(signed_axis, triplane.axes[1])], dim=-1
@@ -143,7 +143,7 @@ def raw_from_rays(
 
     Args:
         triplane: B objects.
-        coordinates: (B, P, 3) of points as `Triplane.normalise` gives them, one row per object.
+        coordinates: (B, P, 3) of points as `Triplane.normalize` gives them, one row per object.
     """
     rays = triplane.rays
     if rays is None:

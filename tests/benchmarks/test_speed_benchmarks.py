@@ -131,7 +131,7 @@ def test_the_peers_way_reads_the_field_itself(speed, random_field, frustum):
     )  # fmt: skip
     line = torch.linspace(-1, 1, 24)  # more points than one chunk holds
     grid = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), dim=-1).view(-1, 3)
-    expected = field.raw(field.triplane.denormalise(grid))[:, 3].view(24, 24, 24)
+    expected = field.raw(field.triplane.denormalize(grid))[:, 3].view(24, 24, 24)
     found = speed.peers_way.query_grid(field, 24)
     np.testing.assert_allclose(found, expected, atol=2e-4)
 

@@ -156,7 +156,7 @@ def measure() -> tuple[int, np.ndarray, float]:
     return num_faces, np.stack([lower, upper]), float(area)
 
 
-def normalise(bounds: np.ndarray, longest_side: float) -> None:
+def normalize(bounds: np.ndarray, longest_side: float) -> None:
     """Centre the bounding box at the origin and scale it, by a parent of all roots."""
     roots = [thing for thing in bpy.context.scene.objects if thing.parent is None]
     scale = longest_side / float((bounds[1] - bounds[0]).max())
@@ -286,7 +286,7 @@ def memory_limit(more: int):
 
 
 def answer_import(request: dict) -> dict:
-    """What the asset holds, after it was normalised."""
+    """What the asset holds, after it was normalized."""
     path = Path(request["import"])
     with memory_limit(request["max_memory"]):
         import_asset(path, request["up"])
@@ -297,7 +297,7 @@ def answer_import(request: dict) -> dict:
         raise UnusableError("has vertices that are not finite numbers")
     if extent > 0:
         give_materials()
-        normalise(bounds, request["longest_side"])
+        normalize(bounds, request["longest_side"])
         bounds = measure()[1]
     return {
         "num_faces": num_faces,

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from lrm_core.errors import TrainingError
-from lrm_core.geometry.scene_conversion import normalise_scene
+from lrm_core.geometry.scene_conversion import normalize_scene
 from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
 from lrm_core.parallel import JobFailed, run_job
 from lrm_core.procedural.household import procedural_household
@@ -152,7 +152,7 @@ class ObjectStream:
 def _photograph(
     views: ViewSampling, rng: np.random.Generator, chosen: TrainingObject
 ) -> LayeredPhotos:
-    return take_photos(normalise_scene(chosen.load(), 2.0), views, rng)
+    return take_photos(normalize_scene(chosen.load(), 2.0), views, rng)
 
 
 @lru_cache(maxsize=4)

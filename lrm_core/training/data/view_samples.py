@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 
 from lrm_core.config import ModelConfig
 from lrm_core.errors import InputError, TrainingError
-from lrm_core.geometry.camera_normalization import normalise_cameras
+from lrm_core.geometry.camera_normalization import normalize_cameras
 from lrm_core.imaging.framing import frame_as_is
 from lrm_core.io.view_dataset_files import (
     ViewDataset,
@@ -225,7 +225,7 @@ class ViewSamples(Dataset[ViewSample]):
         view_set = read_view_set(part.dataset, object_id, views.tolist())
         _check_views(view_set)
         seed = int(rng.integers(2**62))
-        cameras = normalise_cameras(
+        cameras = normalize_cameras(
             view_set.cameras,
             mode=config.camera_poses,
             distance=part.source.distance,

@@ -6,7 +6,7 @@ import torch
 
 from lrm_core.evaluation.protocol import VariedCameraConfig, load_protocol
 from lrm_core.evaluation.reference import input_camera, make_reference
-from lrm_core.geometry.scene_conversion import normalise_scene, scene_from_mesh
+from lrm_core.geometry.scene_conversion import normalize_scene, scene_from_mesh
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.structures.mesh import Mesh
@@ -42,7 +42,7 @@ def test_turning_object_and_cameras_together_changes_nothing_that_is_seen() -> N
     """The reference frame against the plain way: cameras moved around an object that stays."""
     reference = make_reference("name", lopsided(), SMALL)
     azimuth = input_camera("name", SMALL).azimuth
-    upright = normalise_scene(lopsided(), 1.8)
+    upright = normalize_scene(lopsided(), 1.8)
     for view, elevation in ((1, 20.0), (2, 40.0), (3, -10.0)):
         around = orbit(360 * 4, elevation_degrees=elevation, radius=2.0, size=64)
         nearest = round(4 * (azimuth + 45.0 * view)) % (360 * 4)
@@ -59,7 +59,7 @@ def test_the_object_has_the_protocols_size_and_place() -> None:
     reference = make_reference("name", lopsided(), SMALL)
     assert np.abs(reference.observation.points).max() < 0.9 * 2**0.5
     heights = reference.scene.bounds[:, 2]  # z is untouched by a turn about z
-    upright = normalise_scene(lopsided(), 1.8).bounds[:, 2]
+    upright = normalize_scene(lopsided(), 1.8).bounds[:, 2]
     np.testing.assert_allclose(heights, upright, atol=1e-5)
     assert reference.observation.points.shape == (500, 3)
 
@@ -71,7 +71,7 @@ def test_a_raised_input_camera_is_carried_to_the_horizon() -> None:
     )
     reference = make_reference("name", lopsided(), raised)
     plain = render_scene(
-        normalise_scene(lopsided(), 1.8), orbit(1, elevation_degrees=30.0, size=64)
+        normalize_scene(lopsided(), 1.8), orbit(1, elevation_degrees=30.0, size=64)
     )
     expected = plain.opacity[0].numpy()
     np.testing.assert_allclose(reference.picture[..., 3] / 255, expected, atol=0.02)
@@ -129,7 +129,7 @@ def test_a_protocols_own_lens_radius_and_size_are_followed() -> None:
     assert np.ptp(reference.scene.bounds, axis=0).max() == pytest.approx(1.1, abs=1e-5)
     assert longest_side_in_picture(reference.picture) == pytest.approx(1.1 * 1.4 / 3.3, abs=0.011)
     assert reference.cameras.origins.norm(dim=1).tolist() == pytest.approx([2.7] * 3, abs=1e-5)
-    lens = reference.cameras.normalised_intrinsics
+    lens = reference.cameras.normalized_intrinsics
     assert lens[:, :2].flatten().tolist() == pytest.approx([1.2] * 6)
     seen = np.concatenate([reference.observation.alpha[0][..., None]] * 4, axis=-1)
     assert longest_side_in_picture(seen) == pytest.approx(1.1 * 1.2 / 2.7, abs=0.015)

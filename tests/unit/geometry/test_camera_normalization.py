@@ -1,4 +1,4 @@
-"""What must not change under normalisation, and what must be exact afterwards."""
+"""What must not change under normalization, and what must be exact afterwards."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrm_core.errors import InputError
-from lrm_core.geometry.camera_normalization import normalise_cameras
+from lrm_core.geometry.camera_normalization import normalize_cameras
 from lrm_core.structures.cameras import Cameras, look_at
 
 
@@ -32,7 +32,7 @@ def _relative(cameras: Cameras, i: int, j: int) -> torch.Tensor:
 )
 def test_the_source_is_canonical_and_relative_poses_keep_their_shape(seed, source, distance):
     before = _cameras(seed)
-    after = normalise_cameras(before, source, distance=distance)
+    after = normalize_cameras(before, source, distance=distance)
     own = before.origins[source].norm()
     expected = own if distance is None else torch.tensor(distance, dtype=torch.float64)
     zero = torch.tensor(0.0, dtype=torch.float64)
@@ -54,7 +54,7 @@ def test_the_source_is_canonical_and_relative_poses_keep_their_shape(seed, sourc
 
 def test_cameras_that_looked_at_the_origin_still_do_and_see_the_same_pixels():
     before = _cameras(1)
-    after = normalise_cameras(before, 2, distance=2.0)
+    after = normalize_cameras(before, 2, distance=2.0)
     point = torch.zeros(1, 3, dtype=torch.float64)
     torch.testing.assert_close(
         after.project(point)[0], before.project(point)[0], atol=1e-5, rtol=1e-5
@@ -64,7 +64,7 @@ def test_cameras_that_looked_at_the_origin_still_do_and_see_the_same_pixels():
 def test_a_point_of_the_object_moves_with_the_world():
     """The same similarity applied to a point leaves its pixels where they were."""
     before = _cameras(3)
-    after = normalise_cameras(before, 0, distance=2.0)
+    after = normalize_cameras(before, 0, distance=2.0)
     scale = 2.0 / before.origins[0].norm()
     world = after.c2w[0] @ torch.linalg.inv(before.c2w[0])
     rotation = world[:3, :3]
@@ -77,15 +77,15 @@ def test_a_point_of_the_object_moves_with_the_world():
 
 def test_none_changes_nothing_and_random_only_turns_the_world():
     before = _cameras(4)
-    assert normalise_cameras(before, mode="none") is before
+    assert normalize_cameras(before, mode="none") is before
     generator = torch.Generator().manual_seed(0)
-    turned = normalise_cameras(before, mode="random", generator=generator)
+    turned = normalize_cameras(before, mode="random", generator=generator)
     torch.testing.assert_close(turned.origins.norm(dim=1), before.origins.norm(dim=1))
     torch.testing.assert_close(_relative(turned, 0, 3), _relative(before, 0, 3))
     rotation = turned.c2w[0, :3, :3] @ before.c2w[0, :3, :3].T
     torch.testing.assert_close(rotation @ rotation.T, torch.eye(3, dtype=torch.float64))
     assert torch.linalg.det(rotation) == pytest.approx(1.0)
-    again = normalise_cameras(before, mode="random", generator=torch.Generator().manual_seed(0))
+    again = normalize_cameras(before, mode="random", generator=torch.Generator().manual_seed(0))
     assert torch.equal(again.c2w, turned.c2w)
 
 
@@ -93,4 +93,4 @@ def test_a_source_camera_at_the_origin_is_refused():
     cameras = _cameras(5)
     cameras.c2w[1, :3, 3] = 0.0
     with pytest.raises(InputError, match="origin"):
-        normalise_cameras(cameras, 1)
+        normalize_cameras(cameras, 1)

@@ -9,7 +9,7 @@ from lrm_core.geometry.scene_conversion import (
     mesh_from_part,
     mesh_from_scene,
     needs_fitting,
-    normalise_scene,
+    normalize_scene,
     scene_from_mesh,
 )
 from lrm_core.geometry.trajectories import orbit
@@ -64,7 +64,7 @@ def test_mesh_from_scene_keeps_every_triangle():
 
 
 def test_normalise_scene_centres_the_box_and_fits_its_longest_side():
-    scene = normalise_scene(two_parts(), 1.8)
+    scene = normalize_scene(two_parts(), 1.8)
     # from (0, 0, 0)-(6, 7, 5)
     half = np.array([6, 7, 5]) / 7 * 0.9
     np.testing.assert_allclose(scene.bounds, [-half, half], atol=1e-6)
@@ -75,7 +75,7 @@ def test_normalise_scene_centres_the_box_and_fits_its_longest_side():
 def test_a_point_cannot_be_normalised():
     point = Scene((ScenePart(np.ones((3, 3), dtype=np.float32), FACES, Material()),))
     with pytest.raises(InputError, match="no extent"):
-        normalise_scene(point, 2.0)
+        normalize_scene(point, 2.0)
 
 
 @pytest.mark.parametrize("kind", ["textured", "colored", "plain"])

@@ -8,7 +8,7 @@ import trimesh
 from PIL import Image
 
 from lrm_core.errors import InputError
-from lrm_core.geometry.scene_conversion import normalise_scene
+from lrm_core.geometry.scene_conversion import normalize_scene
 from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.structures.scene import Scene, ScenePart
 
@@ -53,7 +53,7 @@ def test_a_sphere_at_utm_coordinates_keeps_its_shape(tmp_path):
     moved = ball.vertices + np.array([389512.0, 5819012.0, 34.0])
     lines = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in moved]
     lines += ["f {} {} {}".format(*(face + 1)) for face in ball.faces]
-    scene = normalise_scene(read(tmp_path, "\n".join(lines)), 2.0)
+    scene = normalize_scene(read(tmp_path, "\n".join(lines)), 2.0)
     assert area(scene) == pytest.approx(ball.area, rel=1e-4)
     radii = np.linalg.norm(scene.parts[0].vertices, axis=1)
     np.testing.assert_allclose(radii, 1.0, atol=1e-5)

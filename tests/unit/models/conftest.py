@@ -166,7 +166,7 @@ def triposr_shapes(
 
 @pytest.fixture
 def tiny_model() -> LRM:
-    """lrm-tiny with every weight random, zero-initialised ones included."""
+    """lrm-tiny with every weight random, zero-initialized ones included."""
     torch.manual_seed(0)
     model = LRM(load_preset("lrm-tiny"))
     for parameter in model.parameters():

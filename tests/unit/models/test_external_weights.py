@@ -192,7 +192,7 @@ def test_transformers_5_names_mean_the_same(
 
 
 def test_openlrm_1_0(layouts: SimpleNamespace, random_tensors: MakeTensors) -> None:
-    """The decoder of 1.0 is that of 1.1 under other names; the encoder is normalised DINO."""
+    """The decoder of 1.0 is that of 1.1 under other names; the encoder is normalized DINO."""
     sizes = {
         "width": 64,
         "layers": 2,

@@ -23,7 +23,7 @@ def test_answers_are_those_of_the_field(random_field, options):
     extent = field.triplane.extent
     points = torch.from_numpy(np.random.default_rng(0).uniform(-1.3, 1.3, (20_000, 3))).float()
     corners = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0])] * 3)
-    points = torch.cat([points * extent, field.triplane.denormalise(corners), points[:9] * 50.0])
+    points = torch.cat([points * extent, field.triplane.denormalize(corners), points[:9] * 50.0])
     torch.testing.assert_close(fold(field).raw(points), field.raw(points), atol=2e-5, rtol=1e-5)
     for folded, expected in zip(fold(field)(points), field(points), strict=True):
         torch.testing.assert_close(folded, expected, atol=2e-5, rtol=1e-4)
@@ -32,7 +32,7 @@ def test_answers_are_those_of_the_field(random_field, options):
 @pytest.mark.parametrize("axes", [LRM_PLANES, FOREIGN_PLANES])
 def test_what_the_rays_meet_is_added(random_field, axes):
     field = random_field(frustum=Frustum(2.0, 1.4), axes=axes, with_rays=True)
-    points = field.triplane.denormalise(torch.rand(500, 3) * 2 - 1)
+    points = field.triplane.denormalize(torch.rand(500, 3) * 2 - 1)
     torch.testing.assert_close(fold(field).raw(points), field.raw(points), atol=2e-5, rtol=1e-5)
 
 

@@ -74,8 +74,8 @@ def test_dino_at_its_own_size_is_timms_forward() -> None:
     reference.load_state_dict(encoder.vit.state_dict())
     image = torch.rand(2, 3, 64, 64)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    normalised = (image - mean[:, None, None]) / std[:, None, None]
-    torch.testing.assert_close(encoder(image).tokens, reference.forward_features(normalised))
+    normalized = (image - mean[:, None, None]) / std[:, None, None]
+    torch.testing.assert_close(encoder(image).tokens, reference.forward_features(normalized))
 
 
 def test_dinov2_is_timms_forward_without_registers() -> None:

@@ -56,8 +56,8 @@ def test_ring_has_one_hole_and_faces_outwards(shape_field, frustum, density):
 def test_frustum_maps_the_grid_to_the_world(shape_field):
     field = shape_field("ball", frustum=FRUSTUM)
     vertices, _ = extract_surface(dense_density(field, 64, 1.0), field.triplane)
-    normalised = FRUSTUM.normalise(torch.from_numpy(vertices)).numpy()
-    np.testing.assert_allclose(np.linalg.norm(normalised, axis=1), 0.6, atol=5e-4)
+    normalized = FRUSTUM.normalize(torch.from_numpy(vertices)).numpy()
+    np.testing.assert_allclose(np.linalg.norm(normalized, axis=1), 0.6, atol=5e-4)
 
 
 @pytest.mark.parametrize("resolution", [29, 32])

@@ -52,7 +52,7 @@ def chords(cameras, radius):
     return 2.0 * (radius**2 - closest**2).clamp_min(0.0).sqrt()
 
 
-def naive_pixel(field, origin, direction, half_side, num_samples, *, normalised=False, raw=False):
+def naive_pixel(field, origin, direction, half_side, num_samples, *, normalized=False, raw=False):
     """Eq. 8 and 9 for one ray with plain floats: colour over white and opacity."""
     bounds = [
         sorted([(-half_side - o) / d, (half_side - o) / d])
@@ -78,7 +78,7 @@ def naive_pixel(field, origin, direction, half_side, num_samples, *, normalised=
         samples = [field(at(i)) for i in range(num_samples)]
     color, transmittance = [0.0, 0.0, 0.0], 1.0
     for density, rgb in samples:
-        alpha = 1.0 - math.exp(-float(density) * (1.0 / num_samples if normalised else step))
+        alpha = 1.0 - math.exp(-float(density) * (1.0 / num_samples if normalized else step))
         color = [c + transmittance * alpha * float(u) for c, u in zip(color, rgb[0], strict=True)]
         transmittance *= 1.0 - alpha
     return [c + transmittance for c in color], 1.0 - transmittance
@@ -96,7 +96,7 @@ def test_every_pixel_matches_a_plain_loop(options):
             rays.directions[index].tolist(),
             0.9,
             9,
-            normalised="step" in options,
+            normalized="step" in options,
             raw="midpoint_density" in options,
         )
         assert output.rgb.reshape(-1, 3)[index].tolist() == pytest.approx(rgb, abs=2e-5)

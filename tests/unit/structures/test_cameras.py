@@ -14,7 +14,7 @@ def test_source_camera_is_the_paper_s():
     assert torch.allclose(camera.c2w[0], torch.tensor(expected))
     assert camera.intrinsics.tolist() == [[384.0, 384.0, 256.0, 256.0]]
     # 24 mm lens on a 32 mm sensor
-    fov = 2 * math.atan(0.5 / camera.normalised_intrinsics[0, 0].item())
+    fov = 2 * math.atan(0.5 / camera.normalized_intrinsics[0, 0].item())
     assert math.degrees(fov) == pytest.approx(67.38, abs=0.01)
 
 
@@ -53,7 +53,7 @@ def test_resizing_moves_pixels_with_the_image():
     assert (resized.width, resized.height) == (128, 32)
     assert torch.allclose(new_pixels, pixels * torch.tensor([2.0, 0.5]))
     assert torch.equal(new_depth, depth)
-    assert torch.allclose(resized.normalised_intrinsics, cameras.normalised_intrinsics)
+    assert torch.allclose(resized.normalized_intrinsics, cameras.normalized_intrinsics)
 
 
 def test_indexing_keeps_the_batch_axis():

@@ -66,13 +66,13 @@ def test_normalise_and_back():
     points = torch.tensor([[0.3, -0.2, 0.5], [-0.4, 0.6, -0.7]])
     for frustum in (None, Frustum(2.0, 0.75)):
         triplane = Triplane(torch.zeros(1, 3, 1, 2, 2), 0.87, frustum=frustum)
-        assert torch.allclose(triplane.denormalise(triplane.normalise(points)), points, atol=1e-6)
+        assert torch.allclose(triplane.denormalize(triplane.normalize(points)), points, atol=1e-6)
 
 
 def test_frustum_coordinates_are_the_source_image():
     points = torch.tensor([[0.3, -0.9, 0.5], [-0.4, 0.6, -0.7], [0.0, 0.0, 0.0]])
     pixels, depth = canonical_camera(2, distance=1.8, focal=0.9).project(points)
-    coordinates = Frustum(1.8, 0.9).normalise(points)
+    coordinates = Frustum(1.8, 0.9).normalize(points)
     # 2 px wide: pixels - 1 is [-1, 1] over the image; up is -y in pixels
     assert torch.allclose(coordinates[:, 0], pixels[0, :, 0] - 1.0, atol=1e-6)
     assert torch.allclose(coordinates[:, 2], 1.0 - pixels[0, :, 1], atol=1e-6)
@@ -80,7 +80,7 @@ def test_frustum_coordinates_are_the_source_image():
 
 
 def test_points_behind_the_source_camera_lie_far_outside():
-    coordinates = Frustum(2.0, 0.75).normalise(torch.tensor([[0.1, -3.0, 0.1]]))
+    coordinates = Frustum(2.0, 0.75).normalize(torch.tensor([[0.1, -3.0, 0.1]]))
     assert float(coordinates[0, 0]) > 1.0
     assert float(coordinates[0, 1]) < -1.0
 

@@ -160,7 +160,7 @@ def test_the_color_loss_is_that_of_the_field_at_the_points(model: LRM, batch: La
             triplane = model.triplane_of(
                 decoded[index], batch.images[index : index + 1], batch.cameras[index]
             )
-            points = triplane.denormalise(batch.points[index])
+            points = triplane.denormalize(batch.points[index])
             _, rgb = model.field(triplane)(points)
             for color, reference in zip(rgb.tolist(), batch.colors[index].tolist(), strict=True):
                 for one, other in zip(color, reference, strict=True):
