@@ -212,8 +212,8 @@ def _fractal(rng: np.random.Generator, octaves: int = 6) -> np.ndarray:
 
 def _colors(rng: np.random.Generator, count: int) -> np.ndarray:
     """(count, 3) muted colors."""
-    grey = rng.uniform(0.15, 0.9, (count, 1))
-    return np.clip(grey + rng.normal(0.0, 0.13, (count, 3)), 0.02, 0.98)
+    gray = rng.uniform(0.15, 0.9, (count, 1))
+    return np.clip(gray + rng.normal(0.0, 0.13, (count, 3)), 0.02, 0.98)
 
 
 def _grid() -> tuple[np.ndarray, np.ndarray]:
@@ -325,8 +325,8 @@ def _before_sheet_with_shadow(
 
 def _white_on_white(layer: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     alpha = layer[..., 3:]
-    grey = layer[..., :3].mean(axis=-1, keepdims=True)
-    pale = 0.62 * alpha + 0.36 * grey
+    gray = layer[..., :3].mean(axis=-1, keepdims=True)
+    pale = 0.62 * alpha + 0.36 * gray
     layer = np.concatenate([np.repeat(np.clip(pale, 0.0, alpha), 3, axis=-1), alpha], axis=-1)
     return _over(layer, _sheet(layer, rng, np.full(3, rng.uniform(0.88, 0.98)))), layer
 

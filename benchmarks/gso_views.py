@@ -4,17 +4,17 @@
 
 The meshes are loaded and normalized anew, by trimesh and float64; rays are written out from the
 stored cameras. Two engines cast them: trimesh's (Embree finds the triangle, trimesh intersects its
-plane in float64) through every pixel centre, and, for a sample of pixels, every triangle one by one
+plane in float64) through every pixel center, and, for a sample of pixels, every triangle one by one
 (Moeller and Trumbore 1997), without any acceleration structure.
 
-For every object: intersection over union of alpha >= 0.5 and the pixels whose centre ray hits, over
+For every object: intersection over union of alpha >= 0.5 and the pixels whose center ray hits, over
 the sampled views; error of the depth where both hit, without a border of one pixel along the
 silhouette. Depth is stored in steps of 1e-4, so 5e-5 is the least to be expected.
 
 A ray that grazes an edge inside the silhouette has two answers, and engines differ over which. Such
 pixels stay in the maximum and in `depth_beyond_target`; `depth_unexplained` counts those among them
 whose stored depth is no answer of the ray moved by a millionth either. Alpha is the share of the
-pixel that is covered, not the hit of its centre: on objects of thin rods seen at few pixels the two
+pixel that is covered, not the hit of its center: on objects of thin rods seen at few pixels the two
 differ by some per cent, whatever renders them.
 """
 
@@ -38,7 +38,7 @@ _MOST_EXAMINED = 20  # outliers of one view; more are no coincidence and count a
 
 
 def load_normalised(folder: Path, longest_side: float = 2.0) -> trimesh.Trimesh:
-    """The object's triangles, centred, the longest side of its box scaled to `longest_side`."""
+    """The object's triangles, centered, the longest side of its box scaled to `longest_side`."""
     path = next(p for p in (folder / "meshes/model.obj", folder / "model.obj") if p.is_file())
     mesh = trimesh.load(path, force="mesh", process=False)
     low, high = mesh.vertices[mesh.faces].min((0, 1)), mesh.vertices[mesh.faces].max((0, 1))
@@ -47,7 +47,7 @@ def load_normalised(folder: Path, longest_side: float = 2.0) -> trimesh.Trimesh:
 
 
 def pixel_rays(views: ViewSet, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Camera centre (3,), unit directions (H*W, 3) and viewing axis (3,) of one view."""
+    """Camera center (3,), unit directions (H*W, 3) and viewing axis (3,) of one view."""
     c2w = views.cameras.c2w[index].double().numpy()
     fx, fy, cx, cy = views.cameras.intrinsics[index].double().tolist()
     rows, columns = np.mgrid[0 : views.cameras.height, 0 : views.cameras.width]

@@ -3,7 +3,7 @@
     python benchmarks/object_views.py --source GSO_DIR --blender PYTHON_WITH_BPY [-o REPORT.json]
 
 Both render the same cameras with one thread, one object after the other, and both are timed with
-all that an object costs: reading, acceleration structure, colours and depth, and for Blender the
+all that an object costs: reading, acceleration structure, colors and depth, and for Blender the
 start of its process. Silhouettes and depths of the two are compared on the way. Prints a Markdown
 table.
 """

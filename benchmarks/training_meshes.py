@@ -3,10 +3,10 @@
     python benchmarks/training_meshes.py OUT [--deb FILE] [--sheet SHEET.png]
 
 The furniture of Sweet Home 3D (Debian package `sweethome3d-furniture`; CC0 and CC-BY-3.0) becomes
-OUT/SOURCE/NAME.glb: y up, front +z, centred, longest side 2, textures of at most 512 px, linear
-base colours. OUT/manifest.csv names licence, author and origin of each, for the attribution that
+OUT/SOURCE/NAME.glb: y up, front +z, centered, longest side 2, textures of at most 512 px, linear
+base colors. OUT/manifest.csv names licence, author and origin of each, for the attribution that
 CC-BY asks for. Left out: doors, windows and stairs, what is flat, mostly transparent, incomplete or
-larger than 200,000 faces, and all but two of a mesh that differ in colour only.
+larger than 200,000 faces, and all but two of a mesh that differ in color only.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ LEFT_OUT_NAMES = re.compile(
 MOST_FACES = 200_000
 LEAST_THICKNESS = 0.03  # shortest over longest side
 LARGEST_TEXTURE = 512
-COPIES = 2  # of one mesh, in different colours
+COPIES = 2  # of one mesh, in different colors
 COLUMNS = ["file", "faces", "bytes", "source", "licence", "original", "sha256", "author", "title"]
 
 
@@ -226,7 +226,7 @@ def encode_scene(scene: Scene) -> bytes:
         export.add_geometry(mesh, geom_name=str(index), node_name=f"part_{index}")
 
     def with_colors(tree: dict[str, Any]) -> None:
-        """Colours as floats: trimesh stores 8 bits, too few for dark linear ones."""
+        """Colors as floats: trimesh stores 8 bits, too few for dark linear ones."""
         materials: list[dict[str, Any]] = []
         for entry in tree["meshes"]:
             primitive = entry["primitives"][0]

@@ -143,7 +143,7 @@ class InputConfig:
     """How a photo must be framed before the model sees it (appendix E)."""
 
     background: float = 1.0
-    """Grey level behind the object, [0, 1]: white in the paper, 0.5 for TripoSR."""
+    """Gray level behind the object, [0, 1]: white in the paper, 0.5 for TripoSR."""
     foreground_ratio: float = 0.75
     """Longer side of the object's box over the image side after framing."""
     resize: Literal["bilinear", "bicubic"] = "bicubic"

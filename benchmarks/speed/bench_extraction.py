@@ -49,7 +49,7 @@ def bench_uv_unwrap(extracted: Extracted, measure: Measure) -> None:
 
 
 def bench_texture_bake(extracted: Extracted, measure: Measure) -> None:
-    """Charts -> texture, with the photo's colours for models that keep a fine copy of it."""
+    """Charts -> texture, with the photo's colors for models that keep a fine copy of it."""
     source = extracted.reconstruction
     vertices, faces = extracted.cleaned
     photo = None
@@ -65,7 +65,7 @@ def bench_texture_bake(extracted: Extracted, measure: Measure) -> None:
 
 
 def bench_vertex_colors(extracted: Extracted, measure: Measure) -> None:
-    """Colours at the vertices of the surface before decimation."""
+    """Colors at the vertices of the surface before decimation."""
     vertices, faces = extracted.surface
     measure(lambda: vertex_colors(extracted.reconstruction.field, vertices, faces))
 

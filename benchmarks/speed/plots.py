@@ -25,7 +25,7 @@ from lrm_core.io.json_files import read_json
 
 Case = dict[str, Any]
 
-# Okabe and Ito's colours, which people with colour blindness tell apart.
+# Okabe and Ito's colors, which people with color blindness tell apart.
 _COLORS = dict(zip(MODELS, ("#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7"), strict=True))
 _GREY = "#999999"
 _RESOLUTION = 256

@@ -2,7 +2,7 @@
 
 A yardstick that a trained model has to beat. Thick things are wide: at each pixel of the object the
 balloon is as thick, to the front and to the back, as the pixel is far from the outline. Along the
-rays of the picture's camera, so that the outline is kept exactly. Front and back are coloured by
+rays of the picture's camera, so that the outline is kept exactly. Front and back are colored by
 the picture itself.
 """
 
@@ -65,7 +65,7 @@ class BalloonPredictor:
 
 
 def signed_distance(inside: Bool[np.ndarray, "N N"]) -> Float[np.ndarray, "M M"]:
-    """Distance of pixel centres to the outline, in pixels, positive inside.
+    """Distance of pixel centers to the outline, in pixels, positive inside.
 
     What lies beyond the image is outside: the result has a border of one pixel (M = N + 2). The
     outline runs half-way between pixels inside and outside.
@@ -87,9 +87,9 @@ def _inflated(distance: Float[np.ndarray, "M M"], picture: UInt8[np.ndarray, "H 
     # axes x right, y away, z up; rows of the image run downward
     volume = distance[::-1].T[:, None, :] - np.abs(offsets)[None, :, None]
     vertices, faces = mcubes.marching_cubes(np.ascontiguousarray(volume), 0.0)
-    # pixel centres of the padded image -> the picture's side as 1, origin at its lower left
+    # pixel centers of the padded image -> the picture's side as 1, origin at its lower left
     u, v = ((vertices[:, axis] - 0.5) / grid for axis in (0, 2))
-    pixel = CANONICAL_DISTANCE / (CANONICAL_FOCAL * grid)  # in world units, at the object's centre
+    pixel = CANONICAL_DISTANCE / (CANONICAL_FOCAL * grid)  # in world units, at the object's center
     y = (vertices[:, 1] - half) * pixel
     scale = (y + CANONICAL_DISTANCE) / CANONICAL_FOCAL
     world = np.stack([(u - 0.5) * scale, y, (v - 0.5) * scale], axis=1)
@@ -102,9 +102,9 @@ def _inflated(distance: Float[np.ndarray, "M M"], picture: UInt8[np.ndarray, "H 
 
 
 def _filled(rgba: UInt8[np.ndarray, "H W 4"]) -> UInt8[np.ndarray, "H W 4"]:
-    """The picture, opaque, the colours of the object continued beyond its outline.
+    """The picture, opaque, the colors of the object continued beyond its outline.
 
-    Filtering at the outline would mix hidden colours in otherwise.
+    Filtering at the outline would mix hidden colors in otherwise.
     """
     solid = rgba[..., 3] == 255
     if not solid.any():

@@ -16,7 +16,7 @@ def generated_scene(
     faces: Int[np.ndarray, "F 3"],
     linear_colors: Float[np.ndarray, "V 3"],
 ) -> Scene | None:
-    """A mesh with z up, its box centred and as large as the evaluation's objects.
+    """A mesh with z up, its box centered and as large as the evaluation's objects.
 
     Args:
         vertices: (V, 3) in any units.
@@ -27,7 +27,7 @@ def generated_scene(
         the scene, or None for a mesh without faces.
 
     Raises:
-        LrmError: vertices or colours are not finite numbers.
+        LrmError: vertices or colors are not finite numbers.
         InputError: all vertices lie in one point.
     """
     if len(faces) == 0:

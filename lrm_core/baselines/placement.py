@@ -79,7 +79,7 @@ def undo_crop(
     """From the frame that a method answers in to the frame of the picture that was cropped for it.
 
     A crop is a longer lens, and a method that does not know takes what it sees for a larger object.
-    No similarity makes both projections agree at every depth; this one does at the object's centre:
+    No similarity makes both projections agree at every depth; this one does at the object's center:
     there, lengths and places across the picture come out as the picture shows them.
 
     Args:

@@ -5,7 +5,7 @@ is rendered.
 
 All methods see the same picture and answer in the same frame. The picture is square, its object cut
 out with straight alpha, seen by `canonical_camera`: from (0, -2, 0) along +y, focal length 0.75 of
-the width, the object's box centred at the origin with a longest side of 1.8 (protocol `gso-v1`).
+the width, the object's box centered at the origin with a longest side of 1.8 (protocol `gso-v1`).
 """
 
 from __future__ import annotations

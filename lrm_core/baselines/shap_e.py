@@ -5,8 +5,8 @@ Generating Conditional 3D Implicit Functions, 2023.
 
 Its meshes are upright (z up) in a cube of its own scale, and their azimuth does not follow the
 picture (openai/shap-e, issue 87): the box is brought to the size that the evaluation's objects
-have, and the azimuth is left to the protocol's search. Colours come out of diffusers as linear
-light, which vertex colours of a scene are.
+have, and the azimuth is left to the protocol's search. Colors come out of diffusers as linear
+light, which vertex colors of a scene are.
 """
 
 from __future__ import annotations

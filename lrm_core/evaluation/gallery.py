@@ -143,7 +143,7 @@ def viewer_mesh(scene: Scene, most_faces: int) -> Mesh | None:
     """A scene as one light mesh for a viewer in a page.
 
     A scene of one texture that is small enough keeps it, at 512 px at most; any other is welded,
-    simplified by quadric edge collapse and given vertex colours of the surface nearby.
+    simplified by quadric edge collapse and given vertex colors of the surface nearby.
 
     Args:
         scene: in the world frame.
@@ -156,7 +156,7 @@ def viewer_mesh(scene: Scene, most_faces: int) -> Mesh | None:
         (part,) = scene.parts
         texture, uv = part.material.texture, part.uv
         plain = part.vertex_colors is None and part.material.base_color[:3] == (1.0, 1.0, 1.0)
-        # viewers are told to clamp: textures that repeat become vertex colours
+        # viewers are told to clamp: textures that repeat become vertex colors
         if texture is not None and uv is not None and plain and 0 <= uv.min() <= uv.max() <= 1:
             image = fit_image(texture[..., :3], min(_TEXTURE_SIZE, max(texture.shape[:2])))
             return Mesh(part.vertices, part.faces, texture=Texture(image, uv))

@@ -51,7 +51,7 @@ class InputViewConfig:
     Radius and focal length are those that every predictor is built for
     (`lrm_core.baselines.predictor`); a protocol file that says otherwise is refused. Where cameras
     are varied, methods still assume this one: their answers are scaled by the width of the picture
-    at the object's centre, which is all that a photo without a known camera leaves open.
+    at the object's center, which is all that a photo without a known camera leaves open.
     """
 
     azimuth: Literal["hash", "front"] = "hash"

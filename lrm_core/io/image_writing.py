@@ -1,4 +1,4 @@
-"""Write images: 8-bit color and grey, 16-bit depth, always as PNG."""
+"""Write images: 8-bit color and gray, 16-bit depth, always as PNG."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def write_png(
 
     Args:
         path: the file.
-        image: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha, 8-bit; or
-            (H, W) 16-bit grey.
+        image: (H, W) gray, (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha, 8-bit; or
+            (H, W) 16-bit gray.
 
     Raises:
         OutputError: the file cannot be written.

@@ -123,7 +123,7 @@ def _folded(name: str) -> str:
 
 
 def decode_texture(content: bytes, name: str) -> Texels:
-    """RGBA texels of an encoded image of any mode; 16-bit grey keeps its high byte.
+    """RGBA texels of an encoded image of any mode; 16-bit gray keeps its high byte.
 
     Args:
         content: the encoded image.

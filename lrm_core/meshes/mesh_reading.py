@@ -53,8 +53,8 @@ SCENE_SUFFIXES = tuple(_READERS)
 def read_scene(path: Path, *, up: UpAxis = "y") -> Scene:
     """Read a mesh file with all parts, node transforms, textures and colors.
 
-    Parts that have neither material nor colors become mid grey. Vertices are in double precision:
-    coordinates far from the origin (UTM) keep their digits until the scene is centred.
+    Parts that have neither material nor colors become mid gray. Vertices are in double precision:
+    coordinates far from the origin (UTM) keep their digits until the scene is centered.
 
     Args:
         path: ends in .glb, .gltf, .obj, .ply, .stl or .dae.

@@ -175,7 +175,7 @@ def _color(line: str) -> tuple[float, float, float] | None:
 
 
 def _linear(color: tuple[float, float, float] | None) -> tuple[float, float, float]:
-    """Linear RGB of an sRGB color in 8 bits; mid grey where there is none."""
+    """Linear RGB of an sRGB color in 8 bits; mid gray where there is none."""
     if color is None:
         return MID_GREY.base_color[:3]
     rounded = np.rint(np.clip(color, 0.0, 1.0) * 255.0).astype(np.float32) / np.float32(255.0)

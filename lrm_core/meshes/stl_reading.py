@@ -67,8 +67,8 @@ def _face_colors(packed: np.ndarray, header: bytes) -> np.ndarray | None:
         whole = np.frombuffer(header, np.uint8, 3, at + 6) / 255.0
         srgb = np.where(marked[:, None], whole, np.stack([low, middle, high], axis=1))
     elif marked.any() and not (packed == 0xFFFF).all():
-        grey = np.full((len(packed), 3), 0.5)
-        srgb = np.where(marked[:, None], np.stack([high, middle, low], axis=1), grey)
+        gray = np.full((len(packed), 3), 0.5)
+        srgb = np.where(marked[:, None], np.stack([high, middle, low], axis=1), gray)
     else:
         return None
     return np.concatenate([srgb_to_linear(srgb), np.ones((len(srgb), 1))], axis=1)

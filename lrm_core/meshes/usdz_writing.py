@@ -80,7 +80,7 @@ def _array(declaration: str, values: np.ndarray, interpolation: str = "") -> str
 
 
 def _material(mesh: Mesh, prim: str, *, textured: bool) -> str:
-    """The preview surface, and what reads its color: a texture, vertex colors, or plain grey."""
+    """The preview surface, and what reads its color: a texture, vertex colors, or plain gray."""
     surface, reader = f"/{prim}/material", ""
     color = "            color3f inputs:diffuseColor = (0.5, 0.5, 0.5)\n"
     if textured:

@@ -43,7 +43,7 @@ class ClipImageEncoder:
         """Embeddings of unit length.
 
         Images are rounded to 8 bits and go through open_clip's own transform (bicubic resize of
-        the shorter side to 224, centre crop), as they would from a file.
+        the shorter side to 224, center crop), as they would from a file.
 
         Args:
             images: (B, 3, H, W) in [0, 1].

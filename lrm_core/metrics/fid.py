@@ -61,8 +61,8 @@ def feature_statistics(features: Float[np.ndarray, "N D"]) -> FeatureStatistics:
     """Statistics of N >= 1 features, in float64."""
     features = features.astype(np.float64)
     mean = features.mean(axis=0)
-    centred = features - mean
-    return FeatureStatistics(len(features), mean, centred.T @ centred)
+    centered = features - mean
+    return FeatureStatistics(len(features), mean, centered.T @ centered)
 
 
 def frechet_distance(predicted: FeatureStatistics, reference: FeatureStatistics) -> float:

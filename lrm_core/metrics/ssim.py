@@ -22,7 +22,7 @@ def ssim(
 
     averaged over the pixels whose window lies inside the image, and over the channels. The variant
     of the original paper: window 11 x 11, sigma 1.5, weighted (biased) variances, C1 = 0.01^2,
-    C2 = 0.03^2 at data range 1; on each of R, G and B instead of on grey levels, as the papers on
+    C2 = 0.03^2 at data range 1; on each of R, G and B instead of on gray levels, as the papers on
     novel views do. Computed by scikit-image in float64.
 
     Args:

@@ -40,7 +40,7 @@ def volume_iou(
 
     Both volumes are cut into num_columns^2 columns parallel to z over their common bounding box.
     Along the axis of each column, lengths are exact; across, the axes sample the area at the
-    centres of a regular grid. With 256 columns the error is below 2e-5 for two spheres and 7e-4
+    centers of a regular grid. With 256 columns the error is below 2e-5 for two spheres and 7e-4
     for scans with thin walls, where 100,000 random points, as in other implementations, scatter by
     2e-3 and more.
 
@@ -61,8 +61,8 @@ def volume_iou(
             return VolumeIou(None, f"the {name} mesh {reason}")
     corners = np.concatenate([predicted.reshape(-1, 3), reference.reshape(-1, 3)])
     low, high = corners[:, :2].min(axis=0), corners[:, :2].max(axis=0)
-    centres = (np.arange(num_columns) + 0.5) / num_columns
-    axes = low[:, None] + (high - low)[:, None] * centres  # (2, N): x and y of the column axes
+    centers = (np.arange(num_columns) + 0.5) / num_columns
+    axes = low[:, None] + (high - low)[:, None] * centers  # (2, N): x and y of the column axes
     crossings = [_cross_columns(triangles, axes) for triangles in (predicted, reference)]
     column, z, _ = (np.concatenate(parts) for parts in zip(*crossings, strict=True))
     turns = np.zeros((2, len(column)), dtype=np.int64)  # change of each mesh's winding number

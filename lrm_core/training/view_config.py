@@ -41,7 +41,7 @@ class ViewDataConfig:
     crop: int = 128
     """Side of the window that is rendered and supervised (appendix B)."""
     background: float = 1.0
-    """Grey level behind the object in supervised views (section 4.1: white)."""
+    """Gray level behind the object in supervised views (section 4.1: white)."""
 
     def __post_init__(self) -> None:
         low, high = self.target_resolution

@@ -62,7 +62,7 @@ def assets(
 ) -> None:
     """Render views of meshes, each brought into [-1, 1]^3: the data of the paper's section 4.1.
 
-    What is broken, empty, without colours or too large is skipped, and listed in failures.csv.
+    What is broken, empty, without colors or too large is skipped, and listed in failures.csv.
     """
     output = Output(as_json=as_json, quiet=quiet)
     from lrm_core.sources.assets import AssetSource

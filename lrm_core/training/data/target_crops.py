@@ -48,7 +48,7 @@ def crop_targets(
         cameras: cameras of the views.
         resolution: side of the resized views in pixels.
         crop: side of the windows; where it is not below `resolution`, whole views are used.
-        background: grey level behind the object, [0, 1].
+        background: gray level behind the object, [0, 1].
         rng: places the windows, each view's on its own.
     """
     size = min(crop, resolution)

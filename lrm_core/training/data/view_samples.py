@@ -54,7 +54,7 @@ class ViewSample:
         image: (4, S, S) input view in [0, 1], straight alpha, at the model's input size.
         camera: camera of the input view, S x S pixels.
         targets: the V supervised views.
-        background: grey level that the targets lie on.
+        background: gray level that the targets lie on.
         seed: seed of the renderer's jitter.
         damaged: why objects that should have come here could not be used.
     """
@@ -81,7 +81,7 @@ class ViewBatch:
             (a part of) the input view.
         rgb: (B, V, h, w, 3) what they see, in [0, 1], over the background.
         alpha: (B, V, h, w) in [0, 1].
-        background: grey level in [0, 1].
+        background: gray level in [0, 1].
         seeds: B seeds of the renderer's jitter.
         damaged: one line for each object that could not be used and was replaced.
     """
