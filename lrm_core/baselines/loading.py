@@ -24,6 +24,7 @@ class PredictorOptions:
         resolution: grid points per axis of the meshes of models; None for each model's own.
         photo_colors: whether meshes of models take colors from the picture, where they can.
         framing: whether models are told the camera of pictures (`as_is`) or not (`crop`).
+        num_views: pictures that methods are given.
         seed: starts the noise of diffusion models.
         shap_e_weights: folder or Hugging Face id; None for `openai/shap-e-img2img`.
         point_e_weights: folder of its downloads; None for `~/.cache/lrm/point-e`.
@@ -39,6 +40,7 @@ class PredictorOptions:
     resolution: int | None = None
     photo_colors: bool = True
     framing: Literal["as_is", "crop"] = "as_is"
+    num_views: int = 1
     seed: int = 0
     shap_e_weights: str | None = None
     point_e_weights: Path | None = None
@@ -110,4 +112,5 @@ def load_predictor(name: str, options: PredictorOptions = _DEFAULTS) -> Predicto
         resolution=options.resolution,
         photo_colors=options.photo_colors,
         framing=options.framing,
+        num_views=options.num_views,
     )

@@ -13,6 +13,7 @@ One rule brings each model's answer into the picture's frame:
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from lrm_core.baselines.placement import PlacedField, Similarity, moved_scene, u
 from lrm_core.baselines.predictor import (
     Alignment,
     Prediction,
+    View,
     fingerprint_of,
     require_object,
     tensors_sha256,
@@ -34,8 +36,10 @@ from lrm_core.config import config_to_dict
 from lrm_core.errors import EmptySurfaceError
 from lrm_core.geometry.scene_conversion import scene_from_mesh
 from lrm_core.imaging.framing import crop_window
+from lrm_core.reconstruction.fusion import FUSION_VERSION, fuse_photos
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
-from lrm_core.reconstruction.reconstruction import MeshOptions
+from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
+from lrm_core.reconstruction.view_directions import Direction
 from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.photo import CutOut
 
@@ -50,12 +54,14 @@ class LrmPredictor:
         mesh: how its field becomes a mesh.
         framing: `as_is` where pictures are known to be taken by the camera of all methods, `crop`
             where their camera is not known.
+        num_views: pictures that it is given.
     """
 
     model: ReconstructionModel
     name: str
     mesh: MeshOptions
     framing: Literal["as_is", "crop"] = "as_is"
+    num_views: int = 1
 
     alignment: ClassVar[Alignment] = "canonical"
 
@@ -80,7 +86,12 @@ class LrmPredictor:
                 "device": self._device.type,
                 "mesh": asdict(self.mesh),
                 "framing": self.framing,
-            },
+            }
+            | (
+                {"fusion": FUSION_VERSION, "num_views": self.num_views}
+                if self.num_views > 1
+                else {}
+            ),
         )
 
     @property
@@ -96,17 +107,19 @@ class LrmPredictor:
 
     def predict(self, rgba: UInt8[np.ndarray, "H W 4"], *, name: str) -> Prediction:
         """The model's mesh in the frame of the picture; see `Predictor.predict`."""
-        require_object(rgba)
+        return self.predict_views([(0.0, rgba)])
+
+    def predict_views(self, views: Sequence[View]) -> Prediction:
+        """The model's mesh in the frame of the first picture; see `SeveralViewsPredictor`."""
         start = time.perf_counter()
-        cut = CutOut(rgba, "alpha")
-        if self.model.config.decoder.camera_feature != "none" and self.framing == "as_is":
-            photo = self.model.frame(cut, framing="as_is")
-            camera = canonical_camera(photo.rgba.shape[-1])
-            reconstruction = self.model.reconstruct_framed(photo, camera)
-            similarity = Similarity()
-        else:
-            reconstruction = self.model.reconstruct_framed(self.model.frame(cut))
-            similarity = self._undo_crop(rgba)
+        similarity = Similarity()
+        if not self._is_told_the_camera:
+            similarity = self._undo_crop(views[0][1])
+        reconstruction = fuse_photos(
+            [self._reconstruct(rgba) for _, rgba in views],
+            [Direction(azimuth) for azimuth, _ in views],
+            same_scale=self._is_told_the_camera,
+        )
         field = PlacedField(reconstruction, similarity.matrix)
         try:
             mesh = reconstruction.extract_mesh(options=self.mesh)
@@ -114,6 +127,20 @@ class LrmPredictor:
             return Prediction(None, time.perf_counter() - start, (error.message,), field)
         scene = moved_scene(scene_from_mesh(mesh), similarity)
         return Prediction(scene, time.perf_counter() - start, field=field)
+
+    @property
+    def _is_told_the_camera(self) -> bool:
+        conditioned = self.model.config.decoder.camera_feature != "none"
+        return conditioned and self.framing == "as_is"
+
+    def _reconstruct(self, rgba: UInt8[np.ndarray, "H W 4"]) -> Reconstruction:
+        """What the model makes of one picture, in the frame of the camera that it assumes."""
+        require_object(rgba)
+        cut = CutOut(rgba, "alpha")
+        if not self._is_told_the_camera:
+            return self.model.reconstruct_framed(self.model.frame(cut))
+        photo = self.model.frame(cut, framing="as_is")
+        return self.model.reconstruct_framed(photo, canonical_camera(photo.rgba.shape[-1]))
 
     @property
     def _device(self) -> torch.device:
@@ -138,6 +165,7 @@ def load_lrm_predictor(
     resolution: int | None = None,
     photo_colors: bool = True,
     framing: Literal["as_is", "crop"] = "as_is",
+    num_views: int = 1,
 ) -> LrmPredictor:
     """A predictor of any model that `load_model` knows.
 
@@ -152,6 +180,7 @@ def load_lrm_predictor(
         resolution: grid points per axis of the mesh; None for the model's own.
         photo_colors: whether meshes take colors from the picture, where the model can.
         framing: see `LrmPredictor`.
+        num_views: see `LrmPredictor`.
 
     Raises:
         CheckpointError: no such weights, or they cannot be read.
@@ -162,7 +191,7 @@ def load_lrm_predictor(
         appearance="vertex_colors",
         photo_colors=photo_colors,
     )
-    return LrmPredictor(model, str(source), mesh, framing)
+    return LrmPredictor(model, str(source), mesh, framing, num_views)
 
 
 @lru_cache(maxsize=1)

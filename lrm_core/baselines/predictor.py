@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -113,6 +113,27 @@ class Predictor(Protocol):
 
         Raises:
             LrmError: the method fails on this picture.
+        """
+        ...
+
+
+View = tuple[float, UInt8[np.ndarray, "H W 4"]]
+"""Azimuth of a camera in degrees, counted from the first picture's, and its picture."""
+
+
+@runtime_checkable
+class SeveralViewsPredictor(Protocol):
+    """A method that takes several pictures of an object."""
+
+    def predict_views(self, views: Sequence[View]) -> Prediction:
+        """The method's answer to several pictures, in the frame of the first one.
+
+        Args:
+            views: pictures by the camera above, turned about the object's vertical; the first at
+                azimuth 0.
+
+        Raises:
+            LrmError: the method fails on these pictures.
         """
         ...
 

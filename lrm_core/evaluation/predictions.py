@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from lrm_core.baselines.predictor import Prediction, Predictor
+from lrm_core.baselines.predictor import (
+    Prediction,
+    Predictor,
+    SeveralViewsPredictor,
+    View,
+)
 from lrm_core.errors import InputError, LrmError, MissingDependencyError
 from lrm_core.evaluation.result_cache import ResultCache
 from lrm_core.meshes.stored_scenes import scene_arrays, scene_from_arrays
@@ -24,6 +29,7 @@ def predict(
     cache: ResultCache,
     *,
     with_field: bool = False,
+    further: Sequence[View] = (),
 ) -> tuple[Prediction, str | None]:
     """A method's answer to a picture, from the cache where it was given before.
 
@@ -34,6 +40,7 @@ def predict(
         cache: keeps scenes; radiance fields are not kept.
         with_field: whether the radiance field is needed too: then nothing but a failure is
             taken from the cache.
+        further: pictures from other directions, for methods that take several.
 
     Returns:
         the prediction, and why it is empty where the method failed.
@@ -41,14 +48,21 @@ def predict(
     Raises:
         MissingDependencyError: the method needs a package that is not installed.
     """
-    content = hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest()
+    digest = hashlib.sha256(np.ascontiguousarray(picture).tobytes())
+    for azimuth, other in further:
+        digest.update(f"{azimuth:g}".encode() + np.ascontiguousarray(other).tobytes())
+    content = digest.hexdigest()
     key = [predictor.fingerprint, content, name]
     kept = _read(cache, key)
     if kept is not None and (not with_field or kept[1] is not None):
         return kept
     failure = None
     try:
-        prediction = predictor.predict(picture, name=name)
+        if further:
+            assert isinstance(predictor, SeveralViewsPredictor)
+            prediction = predictor.predict_views([(0.0, picture), *further])
+        else:
+            prediction = predictor.predict(picture, name=name)
     except MissingDependencyError:
         raise
     except LrmError as error:  # scored as what it is: nothing

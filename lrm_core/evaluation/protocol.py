@@ -20,10 +20,11 @@ from lrm_core.errors import ConfigError
 from lrm_core.structures.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL
 
 # part of the protocol, setting, and the value that means what protocols without it do
-_LATER_SETTINGS = (
+_LATER_SETTINGS: tuple[tuple[str, str, Any], ...] = (
     ("", "render", "mesh"),
     ("", "held_out_views", None),
     ("input_view", "varied", None),
+    ("input_view", "further_azimuths_degrees", []),
     ("geometry", "translate", False),
 )
 
@@ -61,6 +62,9 @@ class InputViewConfig:
     focal: float = 0.75
     """Focal length over image width."""
     size: int = 512
+    further_azimuths_degrees: tuple[float, ...] = ()
+    """Where further pictures are taken, counted from the first one's; `lrm evaluate --views N`
+    gives methods the first and N - 1 of these."""
     varied: VariedCameraConfig | None = None
     """None: elevation, radius and focal length above, for every object."""
 

@@ -8,8 +8,9 @@ compared as it is.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -49,6 +50,7 @@ class Reference:
         observation: the object seen from these views.
         scene: the object in that frame; None where it is known by photos only.
         up: the object's vertical in that frame.
+        further: further pictures of the same camera, turned about the object's vertical.
         scale: what answers of methods that assume the camera of all methods are multiplied by: the
             width of the picture at the object's center over the one they assume.
     """
@@ -60,6 +62,7 @@ class Reference:
     scene: Scene | None
     up: tuple[float, float, float] = (0.0, 0.0, 1.0)
     scale: float = 1.0
+    further: tuple[UInt8[np.ndarray, "S S 4"], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,27 @@ def make_reference(name: str, scene: Scene | PosedImages, protocol: Protocol) ->
         observation=observe(scene, cameras[1:], protocol),
         scene=scene,
         up=(x, y, z),
+        further=tuple(
+            channel_image(render_scene(scene, orbited(camera, (x, y, z), azimuth)), "rgb", None)
+            for azimuth in protocol.input_view.further_azimuths_degrees
+        ),
         scale=given.radius / given.focal * CANONICAL_FOCAL / CANONICAL_DISTANCE,
     )
+
+
+def orbited(camera: Cameras, up: tuple[float, float, float], azimuth: float) -> Cameras:
+    """A camera carried around the origin.
+
+    Args:
+        camera: looks at the origin.
+        up: the axis, a unit vector.
+        azimuth: degrees, counter-clockwise about it.
+    """
+    axis = torch.tensor(up, dtype=torch.float64)
+    turn = torch.eye(4, dtype=torch.float64)
+    cross = torch.linalg.cross(axis.expand(3, 3), torch.eye(3, dtype=torch.float64)).T
+    turn[:3, :3] = torch.linalg.matrix_exp(math.radians(azimuth) * cross)
+    return replace(camera, c2w=(turn @ camera.c2w.double()).float())
 
 
 def input_camera(name: str, protocol: Protocol) -> InputCamera:

@@ -16,7 +16,7 @@ from jaxtyping import Float32
 
 from lrm_core.baselines.loading import PredictorOptions, load_predictor
 from lrm_core.baselines.placement import PlacedField
-from lrm_core.baselines.predictor import Prediction, Predictor
+from lrm_core.baselines.predictor import Prediction, Predictor, View
 from lrm_core.evaluation.alignment import Fit, place
 from lrm_core.evaluation.collection import Collection
 from lrm_core.evaluation.network_metrics import (
@@ -145,7 +145,7 @@ class _Measuring:
         self._reference = reference
         self._cache = cache
         self._answers: dict[str, tuple[Prediction, str | None]] = {}
-        self._surfaces: dict[tuple[str, Fit | None], Scores] = {}
+        self._surfaces: dict[tuple[str, int, Fit | None], Scores] = {}
         self._floor: dict[str, float] | None = None
 
     def observe(
@@ -155,7 +155,12 @@ class _Measuring:
         reference, protocol = self._reference, self._protocol
         if predictor.fingerprint not in self._answers:
             self._answers[predictor.fingerprint] = predict(
-                predictor, reference.picture, reference.name, self._cache, with_field=with_field
+                predictor,
+                reference.picture,
+                reference.name,
+                self._cache,
+                with_field=with_field,
+                further=self._further(setup),
             )
         prediction, failure = self._answers[predictor.fingerprint]
         scene, field = prediction.scene, prediction.field
@@ -170,16 +175,21 @@ class _Measuring:
             observation = observe_field(observation, field, reference.cameras, protocol)
         return observation, (prediction, failure)
 
+    def _further(self, setup: Setup) -> list[View]:
+        azimuths = self._protocol.input_view.further_azimuths_degrees
+        views = list(zip(azimuths, self._reference.further, strict=False))
+        return views[: setup.num_views - 1]
+
     def score(
         self, setup: Setup, observation: Observation, answer: tuple[Prediction, str | None]
     ) -> ObjectScores:
         """Scores of what was observed; the surface is that of the mesh, whatever was rendered."""
         thresholds = self._protocol.geometry.thresholds
         expected, (prediction, failure) = self._reference.observation, answer
-        surface = self._surfaces.get((setup.method, setup.fit))
+        surface = self._surfaces.get((setup.method, setup.num_views, setup.fit))
         if surface is None:
             surface = score_surface(observation, expected, thresholds=thresholds)
-            self._surfaces[setup.method, setup.fit] = surface
+            self._surfaces[setup.method, setup.num_views, setup.fit] = surface
         scores = score_views(observation, expected).joined(surface)
         return ObjectScores(
             values=scores.values,

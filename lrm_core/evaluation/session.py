@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from lrm_core.baselines.loading import PredictorOptions, load_predictor
-from lrm_core.baselines.predictor import Predictor
+from lrm_core.baselines.predictor import Predictor, SeveralViewsPredictor
 from lrm_core.errors import ConfigError
 from lrm_core.evaluation.aggregate import build_report
 from lrm_core.evaluation.collection import Collection, find_objects
@@ -53,6 +53,7 @@ class EvaluationRequest:
         weights_dir: folder of weights of metric networks.
         download: whether those may be downloaded.
         require_all: a metric that cannot be computed is an error.
+        num_views: how many pictures of each object methods are given; each number is a row.
         comparisons: score methods in other ways than the protocol's too, see `setups_of`.
     """
 
@@ -68,6 +69,7 @@ class EvaluationRequest:
     weights_dir: Path | None = None
     download: bool = True
     require_all: bool = False
+    num_views: tuple[int, ...] = (1,)
     comparisons: bool = False
 
 
@@ -170,6 +172,13 @@ def open_session(
         LrmError: a metric cannot be computed though all are required.
     """
     protocol, root = _protocol_and_root(request)
+    num_pictures = 1 + len(protocol.input_view.further_azimuths_degrees)
+    if not 1 <= min(request.num_views) <= max(request.num_views) <= num_pictures:
+        raise ConfigError(
+            f"--views {max(request.num_views)}: protocol {protocol.name} has {num_pictures} "
+            "pictures of each object",
+            hint="gso-v1-multiview has four",
+        )
     metrics = request.metrics or protocol.metrics
     for name in metrics:
         find_metric(name)
@@ -183,11 +192,20 @@ def open_session(
     predictors: dict[str, Predictor] = {}
     for method in dict.fromkeys(request.methods):
         predictor = load_predictor(method, options)
-        for setup in setups_of(method, predictor, protocol, comparisons=request.comparisons):
-            setups.append(setup)
-            wanted = setup.options(options)
-            same = wanted == options
-            predictors[setup.label] = predictor if same else load_predictor(method, wanted)
+        for num_views in dict.fromkeys(request.num_views):
+            if num_views > 1 and not isinstance(predictor, SeveralViewsPredictor):
+                raise ConfigError(f"--views {num_views}: {method} takes one picture")
+            for setup in setups_of(
+                method,
+                predictor,
+                protocol,
+                comparisons=request.comparisons,
+                num_views=num_views,
+            ):
+                setups.append(setup)
+                wanted = setup.options(options)
+                same = wanted == options
+                predictors[setup.label] = predictor if same else load_predictor(method, wanted)
     networks, unavailable = locate_networks(
         protocol,
         metrics,
@@ -213,7 +231,9 @@ def _protocol_and_root(request: EvaluationRequest) -> tuple[Protocol, Path | str
             f"--dataset: there is no dataset '{request.dataset}'",
             hint="gso, procedural, folder:DIR or views:DATASET",
         )
-    protocol = load_protocol(request.protocol or _DEFAULT_PROTOCOLS[kind])
+    several = kind == "gso" and max(request.num_views) > 1
+    usual = "gso-v1-multiview" if several else _DEFAULT_PROTOCOLS[kind]
+    protocol = load_protocol(request.protocol or usual)
     if protocol.dataset != kind:
         raise ConfigError(
             f"protocol {protocol.name} is for the dataset {protocol.dataset}, not {kind}"

@@ -25,6 +25,7 @@ class Setup:
         views: what is rendered: its mesh or its radiance field.
         fit: how its predictions are aligned to their references; None where they are not.
         photo_colors: whether its meshes may take colors from the photo.
+        num_views: pictures that it is given.
         suffix: tells the row from that of the protocol's own way; empty for that one.
     """
 
@@ -32,6 +33,7 @@ class Setup:
     views: Literal["mesh", "field"] = "mesh"
     fit: Fit | None = None
     photo_colors: bool = True
+    num_views: int = 1
     suffix: str = ""
 
     @property
@@ -41,11 +43,20 @@ class Setup:
 
     def options(self, options: PredictorOptions) -> PredictorOptions:
         """What the predictor is loaded with."""
-        return replace(options, photo_colors=options.photo_colors and self.photo_colors)
+        return replace(
+            options,
+            photo_colors=options.photo_colors and self.photo_colors,
+            num_views=self.num_views,
+        )
 
 
 def setups_of(
-    method: str, predictor: Predictor, protocol: Protocol, *, comparisons: bool = True
+    method: str,
+    predictor: Predictor,
+    protocol: Protocol,
+    *,
+    comparisons: bool = True,
+    num_views: int = 1,
 ) -> tuple[Setup, ...]:
     """The ways in which a method is scored under a protocol, the protocol's own first.
 
@@ -54,21 +65,27 @@ def setups_of(
         predictor: the predictor, loaded.
         protocol: names renderer and alignment.
         comparisons: whether the other ways are wanted too.
+        num_views: pictures that it is given.
     """
     has_field = predictor.iso_level is not None
+    several = f"+{num_views}-views" if num_views > 1 else ""
     own = Setup(
         method,
+        num_views=num_views,
+        suffix=several,
         views="field" if has_field and protocol.render == "field" else "mesh",
         fit=fit_of(protocol.geometry, predictor.alignment),
     )
     others = []
     if has_field:
         other: Literal["mesh", "field"] = "mesh" if own.views == "field" else "field"
-        others.append(replace(own, views=other, suffix=f"+{other}"))
+        others.append(replace(own, views=other, suffix=f"{several}+{other}"))
     if predictor.photo_colors:
-        others.append(replace(own, views="mesh", photo_colors=False, suffix="+no-photo-colors"))
+        others.append(
+            replace(own, views="mesh", photo_colors=False, suffix=f"{several}+no-photo-colors")
+        )
     if own.fit is not None and predictor.alignment != "canonical":
-        others.append(replace(own, fit=None, suffix="+unaligned"))
+        others.append(replace(own, fit=None, suffix=f"{several}+unaligned"))
     return (own, *others) if comparisons else (own,)
 
 

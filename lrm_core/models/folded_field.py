@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,8 @@ class FoldedField(TriplaneField):
         layers: weight and bias of the other layers, float32.
         activation: between layers.
     """
+
+    is_fast: ClassVar[bool] = True
 
     table: Float[Tensor, "3 H W width"]
     layers: tuple[tuple[Tensor, Tensor], ...]
@@ -67,8 +70,10 @@ class FoldedField(TriplaneField):
 
 
 @torch.no_grad()
-def fold(field: TriplaneField) -> FoldedField:
-    """Fold the first layer of a field's MLP into its planes."""
+def fold(field: TriplaneField) -> TriplaneField:
+    """Fold the first layer of a field's MLP into its planes; a field that is fast already stays."""
+    if field.is_fast:
+        return field
     (weight, bias), *others = field.nerf_mlp.layers()
     planes = F.pad(field.triplane.planes[0].float(), (1, 1, 1, 1))
     weight = weight.view(-1, 3, planes.shape[1])

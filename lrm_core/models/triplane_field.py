@@ -6,6 +6,7 @@ This is what renderers and surface extraction call; they know no model.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -19,7 +20,7 @@ RAW_DENSITY_OUTSIDE = -1e4
 renderers may average it with a neighbour's (which then counts as outside too, as in OpenLRM)."""
 
 # Points on the faces of the region belong to it, whatever rounding says.
-_FACE_TOLERANCE = 1e-6
+FACE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,10 @@ class TriplaneField:
     Attributes:
         triplane: features of one object (B = 1).
         nerf_mlp: reads the features.
+        is_fast: whether `fold` has nothing to make faster.
     """
+
+    is_fast: ClassVar[bool] = False
 
     triplane: Triplane
     nerf_mlp: NerfMLP
@@ -63,7 +67,7 @@ class TriplaneField:
         coordinates = self.triplane.normalize(points)
         if self.triplane.rays is not None:
             raw = raw + raw_from_rays(self.triplane, coordinates[None])[0]
-        inside = coordinates.abs().amax(dim=-1) <= 1.0 + _FACE_TOLERANCE
+        inside = coordinates.abs().amax(dim=-1) <= 1.0 + FACE_TOLERANCE
         density = torch.where(inside, raw[:, 3], RAW_DENSITY_OUTSIDE)
         return torch.cat([raw[:, :3], density[:, None]], dim=-1)
 

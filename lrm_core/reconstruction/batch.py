@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -232,18 +232,44 @@ def _finish(
     overlapped: bool,
 ) -> PhotoDone:
     """From the planes to the files."""
-    clock, reconstruction = job.clock, made.reconstruction
+    done = finish_photo(made.reconstruction, job.photo, job.mesh, options, files, clock=job.clock)
+    ahead = frozenset(job.clock.seconds) if overlapped else made.ahead
+    return replace(done, overlapped=ahead, waited=made.waited)
+
+
+def finish_photo(
+    reconstruction: Reconstruction,
+    photo: Path,
+    mesh_file: Path,
+    options: MeshOptions,
+    files: FileOptions,
+    *,
+    clock: StageClock,
+    notes: Mapping[str, Any] | None = None,
+) -> PhotoDone:
+    """Mesh a reconstruction and write its files.
+
+    Args:
+        reconstruction: what was made of the photo.
+        photo: its file.
+        mesh_file: the file to be.
+        options: how the mesh is made.
+        files: which files are written.
+        clock: of the whole job.
+        notes: further entries of the record.
+    """
     with _own_stream(reconstruction.triplane.planes.device):
         mesh = reconstruction.extract_mesh(options=options, clock=clock)
         written, record = write_result(
-            job.mesh,
+            mesh_file,
             reconstruction,
             mesh,
-            photo=job.photo,
+            photo=photo,
             up=files.up,
             size_mm=files.size_mm,
             overwrite=files.overwrite,
             clock=clock,
+            notes=notes,
         )
         if files.field is not None:
             with clock.stage("save field"):
@@ -255,12 +281,12 @@ def _finish(
             written.append(files.video)
     photo_warning = None if reconstruction.photo is None else reconstruction.photo.warning
     return PhotoDone(
-        photo=job.photo,
+        photo=photo,
         files=written,
         record=record,
         seconds=clock.seconds,
-        overlapped=frozenset(clock.seconds) if overlapped else made.ahead,
-        waited=made.waited,
+        overlapped=frozenset(),
+        waited=0.0,
         warning="; ".join(filter(None, [photo_warning, _too_many_faces(record, options)])) or None,
     )
 

@@ -28,7 +28,7 @@ from torch import Tensor
 from lrm_core.errors import EmptySurfaceError
 from lrm_core.models.nerf_mlp import NerfMLP
 from lrm_core.models.triplane_field import TriplaneField
-from lrm_core.reconstruction.grid_query import GridQuery, grid_query, raw_density_level
+from lrm_core.reconstruction.grid_query import DensityQuery, grid_query, raw_density_level
 from lrm_core.reconstruction.stages import StageClock
 
 BLOCK_CELLS = 2
@@ -172,7 +172,9 @@ class _PointStore:
         clock: stops the work between passes.
     """
 
-    def __init__(self, query: GridQuery, level: float, coarse: Tensor, clock: StageClock) -> None:
+    def __init__(
+        self, query: DensityQuery, level: float, coarse: Tensor, clock: StageClock
+    ) -> None:
         self._query = query
         self._clock = clock
         self._level = level

@@ -25,6 +25,8 @@ _COVERED = 0.98
 _HIDDEN_BEHIND = 0.03
 # cosine between normal and view from which on the photo alone decides
 _FULL_COSINE = 0.3
+# of several photos the most frontal one wins by this power of the cosine
+_SHARPNESS = 4.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,23 @@ class PhotoColors:
             normals: (P, 3) unit normals there.
             colors: (P, 3) of the field, sRGB in [0, 1].
         """
+        facing, weight, seen = self.shown(points, normals)
+        blended = colors.copy()
+        blended[facing] += weight[:, None] * (seen - colors[facing])
+        return blended
+
+    def shown(
+        self, points: Float[np.ndarray, "P 3"], normals: Float[np.ndarray, "P 3"]
+    ) -> tuple[Int[np.ndarray, "Q"], Float[np.ndarray, "Q"], Float[np.ndarray, "Q 3"]]:
+        """Which points face the camera, how far the photo's word counts there, and its colors.
+
+        Args:
+            points: (P, 3) on the surface, in the world frame.
+            normals: (P, 3) unit normals there.
+
+        Returns:
+            indices (Q,) of points, weights (Q,) in [0, 1], zero where hidden, and sRGB (Q, 3).
+        """
         origin = self.camera.origins[0].numpy()
         towards = origin - points
         reach = np.linalg.norm(towards, axis=1)
@@ -62,13 +81,56 @@ class PhotoColors:
         pixels, _ = self.camera.project(torch.from_numpy(points[facing]).float())
         place = pixels[0].numpy().T[::-1] - 0.5  # rows, columns
         nearest = map_coordinates(self.distances, place, order=0, mode="nearest")
-        shown = reach[facing] < nearest + _HIDDEN_BEHIND
-        weight = np.clip(cosine[facing] / _FULL_COSINE, 0.0, 1.0) * shown
-        blended = colors.copy()
-        for channel in range(3):
-            seen = map_coordinates(self.image[..., channel], place, order=1, mode="nearest")
-            blended[facing, channel] += weight * (seen - colors[facing, channel])
+        visible = reach[facing] < nearest + _HIDDEN_BEHIND
+        weight = np.clip(cosine[facing] / _FULL_COSINE, 0.0, 1.0) * visible
+        channels = [
+            map_coordinates(self.image[..., channel], place, order=1, mode="nearest")
+            for channel in range(3)
+        ]
+        return facing, weight, np.stack(channels, axis=1)
+
+
+@dataclass(frozen=True)
+class SeveralPhotoColors:
+    """Several photos laid on one surface.
+
+    Attributes:
+        photos: each with its camera in the world.
+    """
+
+    photos: tuple[PhotoColors, ...]
+
+    def blend(
+        self,
+        points: Float[np.ndarray, "P 3"],
+        normals: Float[np.ndarray, "P 3"],
+        colors: Float[np.ndarray, "P 3"],
+    ) -> Float[np.ndarray, "P 3"]:
+        """See `PhotoColors.blend`; where several photos show a point, the most frontal counts most.
+
+        Args:
+            points: see there.
+            normals: see there.
+            colors: see there.
+        """
+        total, shares = np.zeros_like(colors), np.zeros(len(points))
+        most = np.zeros(len(points))
+        for photo in self.photos:
+            facing, weight, seen = photo.shown(points, normals)
+            towards = photo.camera.origins[0].numpy() - points[facing]
+            towards /= np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-9)
+            cosine = np.einsum("pc,pc->p", normals[facing], towards)
+            share = weight * cosine**_SHARPNESS
+            total[facing] += share[:, None] * seen
+            shares[facing] += share
+            most[facing] = np.maximum(most[facing], weight)
+        mean = total / np.maximum(shares, 1e-9)[:, None]
+        blended: np.ndarray = (colors + most[:, None] * (mean - colors)).astype(colors.dtype)
         return blended
+
+
+LaidPhotos = PhotoColors | SeveralPhotoColors
+"""What gives colors of photos to points on a surface."""
 
 
 def photo_colors(

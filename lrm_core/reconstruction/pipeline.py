@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -10,14 +11,17 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from lrm_core.foreground.methods import BackgroundRemoval
+from lrm_core.errors import InputError
+from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
 from lrm_core.imaging.framing import frame_as_is, frame_for_model
 from lrm_core.io.image_files import ImageSource
 from lrm_core.models.loading import load_lrm
 from lrm_core.models.lrm import LRM
+from lrm_core.reconstruction.fusion import fuse_photos
 from lrm_core.reconstruction.photo_reading import cut_out
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import StageClock
+from lrm_core.reconstruction.view_directions import parse_direction
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.framed_photo import FramedPhoto
 from lrm_core.structures.photo import CutOut
@@ -28,32 +32,52 @@ class ReconstructionModel(LRM):
 
     def reconstruct(
         self,
-        photo: ImageSource,
+        photo: ImageSource | Mapping[str, ImageSource],
         *,
         background_removal: BackgroundRemoval = "auto",
         mask: Shaped[np.ndarray, "h w"] | None = None,
+        keep: KeepObjects = "largest",
         framing: Literal["crop", "as_is"] = "crop",
         source_camera: Cameras | None = None,
         clock: StageClock | None = None,
     ) -> Reconstruction:
-        """Reconstruct the object in a photo.
+        """Reconstruct the object in a photo, or in several photos from different sides.
 
         Args:
-            photo: path, PIL image, or array (H, W, 3 or 4), uint8 or [0, 1].
+            photo: path, PIL image, or array (H, W, 3 or 4), uint8 or [0, 1]. For several photos
+                {"front": ..., "back": ...}: keys are front, right, back, left, top, bottom or
+                "AZIMUTH,ELEVATION" in degrees, and the first one gives the frame.
             background_removal: how the object is separated from its background.
             mask: the object's own mask, uint8, bool or [0, 1], of the photo's shape.
+            keep: which of several objects, see `remove_background`.
             framing: `crop` centers the object at the size that the model was trained with; `as_is`
                 takes the image as the view of `source_camera`.
             source_camera: the camera of the photo; None for the canonical one.
             clock: see `StageClock`.
 
         Raises:
-            InputError: the photo cannot be read.
+            InputError: the photo cannot be read, or a mask is given for several photos.
             EmptyForegroundError: no object is left in it.
+            ConfigError: a key that is not a direction.
             StoppedError: the clock was stopped.
         """
         clock = clock or StageClock()
-        cut = cut_out(photo, background_removal=background_removal, mask=mask, clock=clock)
+        if isinstance(photo, Mapping):
+            if mask is not None:
+                raise InputError(
+                    "one mask cannot serve several photos", hint="give photos with alpha instead"
+                )
+            return self._reconstruct_views(
+                photo,
+                background_removal=background_removal,
+                keep=keep,
+                framing=framing,
+                source_camera=source_camera,
+                clock=clock,
+            )
+        cut = cut_out(
+            photo, background_removal=background_removal, mask=mask, keep=keep, clock=clock
+        )
         framed = self.frame(cut, framing=framing, clock=clock)
         return self.reconstruct_framed(framed, source_camera, clock=clock)
 
@@ -105,6 +129,27 @@ class ReconstructionModel(LRM):
             source_camera=source_camera or self.canonical_camera(),
             photo=photo,
         )
+
+    def _reconstruct_views(
+        self,
+        photos: Mapping[str, ImageSource],
+        *,
+        background_removal: BackgroundRemoval,
+        keep: KeepObjects,
+        framing: Literal["crop", "as_is"],
+        source_camera: Cameras | None,
+        clock: StageClock,
+    ) -> Reconstruction:
+        if not photos:
+            raise InputError("no photo is given")
+        directions = [parse_direction(name) for name in photos]
+        single = []
+        for photo in photos.values():
+            cut = cut_out(photo, background_removal=background_removal, keep=keep, clock=clock)
+            framed = self.frame(cut, framing=framing, clock=clock)
+            single.append(self.reconstruct_framed(framed, source_camera, clock=clock))
+        with clock.stage("fusion"):
+            return fuse_photos(single, directions, same_scale=framing == "as_is")
 
     def _frame(
         self, rgba: UInt8[np.ndarray, "H W 4"], framing: Literal["crop", "as_is"], size: int

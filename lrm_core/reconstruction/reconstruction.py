@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 
 from lrm_core.config import ModelConfig
 from lrm_core.meshes.mesh_placement import UpAxis
@@ -19,7 +21,7 @@ from lrm_core.reconstruction.density_grid import dense_density, sparse_density
 from lrm_core.reconstruction.grid_query import grid_query
 from lrm_core.reconstruction.isosurface import extract_surface
 from lrm_core.reconstruction.mesh_cleanup import decimate, remove_floaters
-from lrm_core.reconstruction.photo_colors import PhotoColors, photo_colors
+from lrm_core.reconstruction.photo_colors import LaidPhotos, photo_colors
 from lrm_core.reconstruction.stages import StageClock
 from lrm_core.reconstruction.texture_bake import bake_texture, vertex_colors
 from lrm_core.reconstruction.uv_atlas import unwrap
@@ -167,11 +169,10 @@ class Reconstruction:
                 vertices, faces = decimate(vertices, faces, options.face_budget)
         if options.appearance == "none":
             return ExtractedMesh(vertices, faces)
-        photo: PhotoColors | None = None
-        detail = None if self.photo is None else self.photo.detail
-        if options.photo_colors and detail is not None:
+        photo: LaidPhotos | None = None
+        if options.photo_colors and self.photo is not None and self.photo.detail is not None:
             with clock.stage("photo colours"):
-                photo = photo_colors(detail, self.source_camera, vertices, faces)
+                photo = self.lay_photos(vertices, faces)
         if options.appearance == "vertex_colors":
             with clock.stage("vertex colours"):
                 colors = vertex_colors(self.field, vertices, faces, photo=photo, clock=clock)
@@ -190,6 +191,19 @@ class Reconstruction:
                 clock=clock,
             )
         return ExtractedMesh(vertices, atlas.faces, texture=Texture(image, atlas.uv))
+
+    def lay_photos(
+        self, vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
+    ) -> LaidPhotos | None:
+        """The photo's own colors on a surface, if a fine copy of the photo is there.
+
+        Args:
+            vertices: (V, 3) in the world frame.
+            faces: (F, 3).
+        """
+        if self.photo is None or self.photo.detail is None:
+            return None
+        return photo_colors(self.photo.detail, self.source_camera, vertices, faces)
 
     @torch.inference_mode()
     def render(

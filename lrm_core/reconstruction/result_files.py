@@ -86,6 +86,7 @@ def write_result(
     size_mm: float | None = None,
     overwrite: bool = False,
     clock: StageClock | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> tuple[list[Path], dict[str, Any]]:
     """Write a mesh with `NAME.input.png` and `NAME.json` beside it, all of them or none.
 
@@ -98,6 +99,7 @@ def write_result(
         size_mm: longest side in millimeters, for formats that have a unit of length.
         overwrite: replace older files, and remove those of an older result that are none of this.
         clock: the whole job's; the record holds its seconds.
+        notes: further entries of the record.
 
     Returns:
         every file written, and the content of `NAME.json`.
@@ -117,6 +119,7 @@ def write_result(
     description = describe_result(reconstruction, mesh, placement, clock.seconds)
     if photo is not None:
         description["photo"] = {"name": photo.name, "sha256": sha256_of(photo)}
+    description |= notes or {}
     description["files"] = [file.name for file in files]
     files[json_path] = (json.dumps(description, indent=2) + "\n").encode()
     check_replaceable(*files, overwrite=overwrite)

@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from torch import Tensor
 
 from lrm_core.geometry.mesh_geometry import vertex_normals
-from lrm_core.models.folded_field import FoldedField, fold
+from lrm_core.models.folded_field import fold
 from lrm_core.models.nerf_mlp import points_per_pass
 from lrm_core.models.triplane_field import TriplaneField
-from lrm_core.reconstruction.photo_colors import PhotoColors
+from lrm_core.reconstruction.photo_colors import LaidPhotos
 from lrm_core.reconstruction.stages import StageClock
 from lrm_core.reconstruction.uv_raster import rasterize
 
@@ -47,7 +47,7 @@ def vertex_colors(
     vertices: Float[np.ndarray, "V 3"],
     faces: Int[np.ndarray, "F 3"],
     *,
-    photo: PhotoColors | None = None,
+    photo: LaidPhotos | None = None,
     clock: StageClock | None = None,
 ) -> Float32[np.ndarray, "V 3"]:
     """Colors (V, 3), sRGB in [0, 1], at the vertices of a mesh.
@@ -73,7 +73,7 @@ def bake_texture(
     uv: Float[np.ndarray, "V 2"],
     *,
     size: int = 1024,
-    photo: PhotoColors | None = None,
+    photo: LaidPhotos | None = None,
     clock: StageClock | None = None,
 ) -> UInt8[np.ndarray, "S S 3"]:
     """Texture whose every texel has the field's color at its point on the surface.
@@ -122,7 +122,7 @@ def bake_texture(
     return _filled(texture, empty)
 
 
-def _colors(field: FoldedField, points: Tensor) -> Tensor:
+def _colors(field: TriplaneField, points: Tensor) -> Tensor:
     return field(points)[1].clamp_(0.0, 1.0)
 
 

@@ -211,3 +211,33 @@ def test_ctrl_c_ends_the_work_and_leaves_whole_files(tmp_path, several):
     left = {path.name for path in out.glob("*")} if out.exists() else set()
     assert "11.obj" not in left
     assert not [name for name in left if not name.endswith((".obj", ".mtl", ".png", ".json"))]
+
+
+def test_several_photos_of_one_object_give_one_mesh(run, tmp_path):
+    result = run(
+        EXAMPLE, "--back", EXAMPLE, "--view", f"90,10={EXAMPLE}", "-o", tmp_path / "m.glb", *FAST,
+        "--vertex-colors",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "m.json").read_text())
+    assert [view["direction"] for view in record["views"]] == ["front", "back", "90,10"]
+    assert len(list(tmp_path.glob("*.glb"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--view", "90,10"], "a direction and a file"),
+        (["--view", f"up={EXAMPLE}"], "not a direction"),
+        (["--back", EXAMPLE, "--view", f"back={EXAMPLE}"], "two photos from back"),
+        (["--back", EXAMPLE, "--mask", EXAMPLE], "--mask"),
+        (["--back", EXAMPLE, "--save-field", "f.safetensors"], "--save-field"),
+        (["--back", "absent.png"], "absent.png"),
+    ],
+)
+def test_what_does_not_go_with_several_photos_is_refused(run, tmp_path, options, words):
+    result = run(EXAMPLE, *options, "-o", tmp_path / "m.glb", *FAST)
+    assert result.exit_code != 0
+    assert not isinstance(result.exception, AssertionError | TypeError)
+    assert words in " ".join(result.output.split())
+    assert list(tmp_path.iterdir()) == []

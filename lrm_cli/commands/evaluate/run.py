@@ -57,6 +57,15 @@ class DataOptions:
         int | None, typer.Option("--limit", min=1, help="Take the first N objects only.")
     ] = None
     up: Annotated[Literal["y", "z"], typer.Option("--up", help="Up axis of your own meshes.")] = "y"
+    views: Annotated[
+        str,
+        typer.Option(
+            "--views",
+            metavar="N",
+            help="How many pictures of each object methods get (gso-v1-multiview: up to 4); "
+            "several numbers with commas are rows of their own.",
+        ),
+    ] = "1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +279,7 @@ def _open(
         data_root=data.data_root,
         objects=_names(data.objects),
         limit=data.limit,
+        num_views=_numbers(data.views),
         up=data.up,
         options=PredictorOptions(device=choose_device(work.device), seed=work.seed, **vars(single)),
         weights_dir=measured.weights_dir,
@@ -291,6 +301,16 @@ def _open(
         error = unavailable.error
         output.warning(f"{metric} is n/a: {error.message}; {error.hint}")
     return session
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """Numbers with commas."""
+    try:
+        return tuple(map(int, text.split(",")))
+    except ValueError:
+        raise ConfigError(
+            f"--views: '{text}' is not a number", hint="for example 2, or 1,2,4"
+        ) from None
 
 
 def _names(text: str | None) -> list[str] | None:

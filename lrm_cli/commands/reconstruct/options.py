@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
+from typer.models import OptionInfo
 
 from lrm_cli.options import DeviceOption, DTypeOption, ModelOption, OverwriteOption
 from lrm_cli.output import Output
+from lrm_core.errors import ConfigError
 from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
 
 if TYPE_CHECKING:
@@ -59,6 +61,54 @@ class ForegroundOptions:
     mask: Annotated[
         Path | None, typer.Option("--mask", help="Image of the object's mask (white: object).")
     ] = None
+
+
+def _side(name: str, where: str) -> OptionInfo:
+    help_text = f"Photo of the same object {where}."
+    option: OptionInfo = typer.Option(f"--{name}", metavar="FILE", help=help_text)
+    return option
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewOptions:
+    """Further photos of the object in the photo, which then counts as its front."""
+
+    panel: ClassVar[str] = "Further photos of one object"
+
+    back: Annotated[Path | None, _side("back", "from behind")] = None
+    left: Annotated[Path | None, _side("left", "from the left of the front photo")] = None
+    right: Annotated[Path | None, _side("right", "from the right of the front photo")] = None
+    top: Annotated[Path | None, _side("top", "from above, its front at the bottom")] = None
+    view: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--view",
+            metavar="AZIMUTH,ELEVATION=FILE",
+            help="Photo from another direction, in degrees; azimuth 90 is on the right. "
+            "May be given several times.",
+        ),
+    ] = None
+
+    def photos(self, front: Path) -> dict[str, Path]:
+        """Direction -> photo, the front first.
+
+        Raises:
+            ConfigError: a --view without a direction or a file, or a direction given twice.
+        """
+        photos = {"front": front}
+        named = {"back": self.back, "left": self.left, "right": self.right, "top": self.top}
+        photos |= {name: file for name, file in named.items() if file is not None}
+        for text in self.view or ():
+            direction, equals, file = text.partition("=")
+            if not (direction and equals and file):
+                raise ConfigError(
+                    f"--view: '{text}' is not a direction and a file",
+                    hint="AZIMUTH,ELEVATION=FILE, for example 45,20=photo.jpg",
+                )
+            if direction in photos:
+                raise ConfigError(f"--view: there are two photos from {direction}")
+            photos[direction] = Path(file)
+        return photos
 
 
 @dataclass(frozen=True, kw_only=True)

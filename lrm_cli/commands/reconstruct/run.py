@@ -17,6 +17,7 @@ from lrm_cli.commands.reconstruct.options import (
     ModelOptions,
     ResultOptions,
     SurfaceOptions,
+    ViewOptions,
 )
 from lrm_cli.commands.reconstruct.profile import profile_rows, show_profile
 from lrm_cli.commands.reconstruct.streams import STREAM, standard_streams
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from lrm_core.reconstruction.batch import PhotoDone, PhotoFailed
 
 _MODEL = ModelOptions()
+_VIEWS = ViewOptions()
 _FOREGROUND = ForegroundOptions()
 _SURFACE = SurfaceOptions()
 _FILES = ResultOptions()
@@ -51,6 +53,7 @@ def reconstruct(
             help="Mesh file (.obj, .glb, .ply, .stl, .3mf, .usdz); a folder for several photos.",
         ),
     ],
+    views: ViewOptions = _VIEWS,
     foreground: ForegroundOptions = _FOREGROUND,
     model: ModelOptions = _MODEL,
     surface: SurfaceOptions = _SURFACE,
@@ -64,14 +67,16 @@ def reconstruct(
     """Turn photos of objects into textured 3D meshes.
 
     One photo gives OUT and, beside it, the image that the model saw (NAME.input.png) and a record
-    (NAME.json). Several photos or a folder give one mesh each in the folder OUT. A PHOTO of - is
-    read from stdin, an OUT of - written to stdout (GLB, or --format).
+    (NAME.json). Several photos or a folder give one mesh each in the folder OUT. With --back,
+    --left, ... several photos of one object give one mesh. A PHOTO of - is read from stdin, an OUT
+    of - written to stdout (GLB, or --format).
     """
     to_stdout = out == STREAM
     with standard_streams(photos, out, file_format=files.file_format, as_json=as_json) as named:
         _reconstruct(
             Output(as_json=as_json, quiet=quiet or to_stdout),
             *named,
+            views=views,
             foreground=foreground,
             model=model,
             surface=surface,
@@ -85,6 +90,7 @@ def _reconstruct(
     photos: list[Path],
     out: Path,
     *,
+    views: ViewOptions,
     foreground: ForegroundOptions,
     model: ModelOptions,
     surface: SurfaceOptions,
@@ -103,7 +109,8 @@ def _reconstruct(
         from lrm_core.reconstruction.photo_reading import cut_out_ahead
 
         masks = () if foreground.mask is None else (foreground.mask,)
-        jobs = files.plan(photos, out, inputs=masks)
+        sides = views.photos(photos[0])
+        jobs = files.plan(photos, out, inputs=(*masks, *list(sides.values())[1:]))
     for line in left_out_lines(photos):
         output.warning(line)
     if not jobs:
@@ -114,6 +121,16 @@ def _reconstruct(
         raise InputError(
             f"--mask, --save-field and --video name one file each, but there are {len(jobs)} photos"
         )
+    if len(sides) > 1:
+        if jobs[0][0] != photos[0] or len(photos) > 1 or foreground.mask or files.field_file:
+            raise InputError(
+                "--back, --left, ... and --view go with one PHOTO, which shows the front, and with "
+                "neither --mask nor --save-field"
+            )
+        done = _fuse(output, sides, jobs[0][1], foreground, model, surface, files)
+        results, _ = _collect(output, iter([done]), 1, startup, profile=profile)
+        _conclude(output, results, [], out, profile=profile)
+        return
     # the first photo is read and cut out while torch is imported and the weights are loaded
     with cut_out_ahead(
         [photo for photo, _ in jobs],
@@ -134,6 +151,29 @@ def _reconstruct(
         with closing(outcomes):
             results, failures = _collect(output, outcomes, len(jobs), startup, profile=profile)
     _conclude(output, results, failures, out, profile=profile)
+
+
+def _fuse(
+    output: Output,
+    photos: dict[str, Path],
+    mesh: Path,
+    foreground: ForegroundOptions,
+    model: ModelOptions,
+    surface: SurfaceOptions,
+    files: ResultOptions,
+) -> PhotoDone:
+    """Several photos of one object to one mesh file."""
+    from lrm_core.reconstruction.several_photos import reconstruct_views
+
+    return reconstruct_views(
+        model.load(output),
+        photos,
+        mesh,
+        surface.mesh_options(),
+        files=files.file_options(),
+        background_removal=foreground.background_removal,
+        keep=foreground.keep,
+    )
 
 
 def _conclude(

@@ -14,6 +14,7 @@ from lrm_core.metrics.registry import find_metric
 PUBLISHED = {
     ("folder-v1", 1): "5ea56870ebcc52df4039f2a8b8a2ded9d85e0cba793985c72164a470aa4b085a",
     ("gso-v1", 1): "eec91ff8ec36fa5b68d40b03611e616836584c8fa95573c3de80475d430c33e4",
+    ("gso-v1-multiview", 1): "29f72969cd52433101dd7d247f9d11351152325ff487cfed3b94d62bcb63d548",
     ("gso-varied-v1", 1): "a8385bbfde9623e6e0d465811feb3a1ea716ffe139b0d05dfff5b9e2ca890832",
     ("instantmesh2024", 1): "4480f6e4361bc137bae1b8788d36e5b57fb5ac0c4e3aedd96e2f561ccd1ec11b",
     ("lrm2023", 1): "d41300a12e0f61c6009a67c0f25fc51792d8e012c34ef8379b0771b59296fd47",

@@ -6,9 +6,11 @@ import torch
 
 from lrm_core.evaluation.protocol import VariedCameraConfig, load_protocol
 from lrm_core.evaluation.reference import input_camera, make_reference
-from lrm_core.geometry.scene_conversion import normalize_scene, scene_from_mesh
+from lrm_core.geometry.scene_conversion import normalize_scene, scene_from_mesh, transform_scene
 from lrm_core.geometry.trajectories import orbit
+from lrm_core.reconstruction.view_directions import Direction
 from lrm_core.rendering.mesh_renderer import render_scene
+from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.mesh import Mesh
 from lrm_core.structures.scene import Scene
 
@@ -192,3 +194,16 @@ def test_the_vertical_is_carried_to_the_input_frame() -> None:
     expected = (0.0, -np.sin(np.pi / 6), np.cos(np.pi / 6))
     assert make_reference("name", plate(), raised).up == pytest.approx(expected, abs=1e-5)
     assert make_reference("name", plate(), SMALL).up == pytest.approx((0, 0, 1), abs=1e-6)
+
+
+def test_further_pictures_are_those_of_a_camera_carried_around_the_vertical() -> None:
+    given = dataclasses.replace(SMALL.input_view, further_azimuths_degrees=(180.0, 90.0))
+    reference = make_reference("x", lopsided(), dataclasses.replace(SMALL, input_view=given))
+    assert reference.scene is not None
+    assert len(reference.further) == 2
+    for azimuth, picture in zip((180.0, 90.0), reference.further, strict=True):
+        own = np.eye(4)  # turning the object the other way shows the same
+        own[:3, :3] = Direction(azimuth).rotation.numpy()
+        view = render_scene(transform_scene(reference.scene, own), canonical_camera(64))
+        expected = view.opacity[0].numpy()
+        np.testing.assert_allclose(picture[..., 3] / 255.0, expected, atol=0.02)

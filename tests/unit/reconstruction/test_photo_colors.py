@@ -4,9 +4,9 @@ import torch
 import trimesh
 
 from lrm_core.geometry.scene_conversion import scene_from_mesh
-from lrm_core.reconstruction.photo_colors import photo_colors
+from lrm_core.reconstruction.photo_colors import SeveralPhotoColors, photo_colors
 from lrm_core.rendering.mesh_renderer import render_scene
-from lrm_core.structures.cameras import canonical_camera
+from lrm_core.structures.cameras import Cameras, canonical_camera
 from lrm_core.structures.mesh import Mesh
 
 GREY = 0.5
@@ -101,3 +101,37 @@ def test_a_faint_photo_is_used_as_it_is(two_balls, photo):
     colors, _ = blended(two_balls, faint)
     assert np.isfinite(colors).all()
     assert (np.abs(colors - GREY) > 0.1).any()
+
+
+def test_of_several_photos_the_most_frontal_one_counts_most():
+    """A ball between two cameras at right angles, one picture red and one blue."""
+    ball = trimesh.creation.icosphere(subdivisions=4, radius=0.5)
+    vertices = np.asarray(ball.vertices, np.float32)
+    faces = np.asarray(ball.faces, np.int32)
+    normals = vertices / np.linalg.norm(vertices, axis=1, keepdims=True)
+    laid = []
+    for azimuth, color in ((0.0, (1.0, 0.0, 0.0)), (90.0, (0.0, 0.0, 1.0))):
+        camera = orbited(canonical_camera(128), azimuth)
+        picture = torch.ones(1, 4, 128, 128)
+        picture[0, :3] = torch.tensor(color)[:, None, None]
+        laid.append(photo_colors(picture, camera, vertices, faces))
+    seen = SeveralPhotoColors(tuple(laid)).blend(vertices, normals, np.full_like(vertices, GREY))
+    front, right = vertices @ [0.0, -2.0, 0.0], vertices @ [2.0, 0.0, 0.0]
+    # cosines towards the cameras: each is 2 - 0.5 units away at the nearest point
+    frontal = front - right
+    only_hidden = (front < 0.2) & (right < 0.2)
+    np.testing.assert_allclose(seen[only_hidden], GREY)
+    for chosen, color in ((frontal > 0.7, [1.0, 0.0, 0.0]), (frontal < -0.7, [0.0, 0.0, 1.0])):
+        chosen = chosen & (np.maximum(front, right) > 0.7)
+        assert chosen.sum() > 50
+        np.testing.assert_allclose(seen[chosen], np.tile(color, (chosen.sum(), 1)), atol=0.12)
+    middle = np.abs(frontal) < 0.02
+    middle &= front > 0.5
+    np.testing.assert_allclose(seen[middle, 0], seen[middle, 2], atol=0.1)
+
+
+def orbited(camera: Cameras, azimuth: float) -> Cameras:
+    """The camera carried around the vertical."""
+    turn = torch.from_numpy(trimesh.transformations.rotation_matrix(np.radians(azimuth), [0, 0, 1]))
+    c2w = (turn @ camera.c2w.double()).float()
+    return Cameras(c2w, camera.intrinsics, camera.width, camera.height)

@@ -1,0 +1,90 @@
+"""Several photo files of one object -> one mesh file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lrm_core.errors import ConfigError
+from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
+from lrm_core.io.file_hash import sha256_of
+from lrm_core.reconstruction.batch import FileOptions, PhotoDone, finish_photo
+from lrm_core.reconstruction.fusion import FusedReconstruction
+from lrm_core.reconstruction.pipeline import ReconstructionModel
+from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
+from lrm_core.reconstruction.stages import StageClock
+
+
+def reconstruct_views(
+    model: ReconstructionModel,
+    photos: Mapping[str, Path],
+    mesh_file: Path,
+    options: MeshOptions,
+    *,
+    files: FileOptions,
+    background_removal: BackgroundRemoval = "auto",
+    keep: KeepObjects = "largest",
+) -> PhotoDone:
+    """Reconstruct one object from several photos and write its mesh.
+
+    Args:
+        model: on its device.
+        photos: direction (see `ReconstructionModel.reconstruct`) -> file; the first gives the
+            frame, and its picture is written beside the mesh.
+        mesh_file: the file to be.
+        options: how the mesh is made.
+        files: which files are written.
+        background_removal: how the object of every photo is found.
+        keep: which of several objects, see `remove_background`.
+
+    Raises:
+        InputError: a photo cannot be read, or the first is not level.
+        EmptyForegroundError: no object is left in one.
+        ConfigError: a stored field is asked for, which holds one photo.
+    """
+    if files.field is not None:
+        raise ConfigError(
+            "a stored field holds what was made of one photo, but there are several",
+            hint="leave out --save-field",
+        )
+    clock = StageClock()
+    reconstruction = model.reconstruct(
+        photos, background_removal=background_removal, keep=keep, clock=clock
+    )
+    return finish_photo(
+        reconstruction,
+        next(iter(photos.values())),
+        mesh_file,
+        options,
+        files,
+        clock=clock,
+        notes={"views": describe_views(reconstruction, photos)},
+    )
+
+
+def describe_views(
+    reconstruction: Reconstruction, photos: Mapping[str, Path]
+) -> list[dict[str, Any]]:
+    """What the record says of every photo of an object.
+
+    Args:
+        reconstruction: what was made of them.
+        photos: direction -> file, in the order in which they were reconstructed.
+    """
+    if not isinstance(reconstruction, FusedReconstruction):
+        return []
+    entries = []
+    for (name, file), view in zip(photos.items(), reconstruction.views, strict=True):
+        framed = view.reconstruction.photo
+        entries.append(
+            {
+                "direction": name,
+                "photo": {"name": file.name, "sha256": sha256_of(file)},
+                "background_removal": framed.background_removal if framed else "",
+                "azimuth": view.direction.azimuth,
+                "elevation": view.direction.elevation,
+                "relative_scale": round(view.scale, 4),
+            }
+        )
+    return entries

@@ -1,0 +1,128 @@
+"""From where a photo of an object was taken, and how large the object appears in it.
+
+Photos of one object agree neither in distance nor in framing: each is cropped by itself. What they
+have in common is the object's box. Seen from the front and from the back it has one width and one
+height, from the sides one depth and that height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.optimize import least_squares
+from torch import Tensor
+
+from lrm_core.errors import ConfigError, InputError
+from lrm_core.geometry.trajectories import on_sphere
+from lrm_core.imaging.framing import mask_box
+from lrm_core.structures.cameras import look_at
+
+# how little an assumption counts against what two photos show, where nothing else decides
+_WEAK = 0.02
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Where a camera stands; the object's front is at azimuth 0.
+
+    Attributes:
+        azimuth: degrees, counter-clockwise seen from above: 90 is on the right of the front photo.
+        elevation: degrees above the object's horizon, in [-90, 90].
+    """
+
+    azimuth: float
+    elevation: float = 0.0
+
+    @property
+    def rotation(self) -> Float[Tensor, "3 3"]:
+        """From the world (the front camera's frame) to the frame of a camera that stands here."""
+        angles = torch.tensor([[self.azimuth], [self.elevation]], dtype=torch.float64)
+        azimuth, elevation = angles.deg2rad()
+        front = torch.zeros(1, dtype=torch.float64)
+        place = on_sphere(azimuth, elevation, 1.0)
+        canonical = look_at(on_sphere(front, front, 1.0))[0, :3, :3]
+        return canonical @ look_at(place)[0, :3, :3].T
+
+
+DIRECTIONS = {
+    "front": Direction(0.0),
+    "right": Direction(90.0),
+    "back": Direction(180.0),
+    "left": Direction(270.0),
+    "top": Direction(0.0, 90.0),
+    "bottom": Direction(0.0, -90.0),
+}
+"""Directions by name; left and right are those of the front photo."""
+
+
+def parse_direction(text: str) -> Direction:
+    """A direction by name, or as "AZIMUTH,ELEVATION" in degrees.
+
+    Raises:
+        ConfigError: neither.
+    """
+    if text in DIRECTIONS:
+        return DIRECTIONS[text]
+    try:
+        azimuth, elevation = map(float, text.split(","))
+    except ValueError:
+        azimuth, elevation = np.nan, np.nan
+    if not (np.isfinite(azimuth) and -90.0 <= elevation <= 90.0):
+        raise ConfigError(
+            f"'{text}' is not a direction, expected AZIMUTH,ELEVATION in degrees",
+            hint=f"for example 45,20, or one of {', '.join(DIRECTIONS)}; elevation -90 to 90",
+        )
+    return Direction(azimuth % 360.0, elevation)
+
+
+def box_of(alpha: Float[Tensor, "1 1 H W"]) -> tuple[float, float]:
+    """Width and height of the object in a square picture, as shares of its side.
+
+    Args:
+        alpha: coverage in [0, 1].
+
+    Raises:
+        InputError: nothing is covered.
+    """
+    box = mask_box(alpha[0, 0].cpu().numpy() >= 0.5)
+    if box is None:
+        raise InputError("the picture shows no object")
+    left, top, right, bottom = box
+    side = alpha.shape[-1]
+    return (right - left) / side, (bottom - top) / side
+
+
+def relative_scales(
+    directions: Sequence[Direction], boxes: Sequence[tuple[float, float]]
+) -> list[float]:
+    """How much larger the object appears in each photo than in the first one.
+
+    The object is taken for an ellipsoid with the axes of the world, of any three lengths: along
+    an axis its extent is that of its box, and between axes a mean that is right for round things.
+    Lengths and scales that explain all boxes best are found by least squares of logarithms; what
+    no two photos tell stays as it is.
+
+    Args:
+        directions: of every photo.
+        boxes: width and height of the object in each, in one unit for all.
+
+    Returns:
+        scale of each photo's own frame over that of the first, which is 1.
+    """
+    rotations = np.stack([direction.rotation.numpy() for direction in directions])
+    seen = np.log(np.asarray(boxes, dtype=np.float64))  # (N, 2)
+    across = rotations[:, [0, 2]] ** 2  # (N, 2, 3): right and up of each photo, in the world
+
+    def residuals(unknown: Float[np.ndarray, "U"]) -> Float[np.ndarray, "R"]:
+        lengths, scales = unknown[:3], np.concatenate([[0.0], unknown[3:]])
+        extents = 0.5 * np.log(across @ np.exp(2.0 * lengths))
+        weak = _WEAK * np.concatenate([unknown[3:], lengths - lengths.mean()])
+        return np.concatenate([(extents + scales[:, None] - seen).ravel(), weak])
+
+    start = np.concatenate([np.full(3, seen.mean()), np.zeros(len(directions) - 1)])
+    solution = least_squares(residuals, start).x
+    return [1.0, *np.exp(solution[3:]).tolist()]

@@ -1,0 +1,117 @@
+"""Several photos with the bundled model: a box whose sides are told apart by color."""
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from lrm_core.errors import ConfigError, InputError
+from lrm_core.geometry.scene_conversion import scene_from_mesh
+from lrm_core.reconstruction.fusion import FusedReconstruction, fuse_photos
+from lrm_core.reconstruction.pipeline import load_model
+from lrm_core.reconstruction.reconstruction import MeshOptions
+from lrm_core.reconstruction.view_directions import DIRECTIONS, Direction
+from lrm_core.rendering.mesh_renderer import render_scene
+from lrm_core.rendering.view_output import channel_image
+from lrm_core.structures.cameras import canonical_camera
+from lrm_core.structures.mesh import Mesh
+
+OPTIONS = MeshOptions(resolution=64, appearance="vertex_colors")
+# half sides along x, y and z; color of the faces towards -y, +y, and of all others
+HALVES = np.array([0.5, 0.25, 0.7])
+FRONT, BACK, REST = (0.8, 0.1, 0.1), (0.1, 0.1, 0.8), (0.1, 0.7, 0.1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("lrm-mini")
+
+
+@pytest.fixture(scope="module")
+def photos():
+    """(512, 512, 4) by name, each from 2 units away with the canonical lens."""
+    box = trimesh.creation.box(2 * HALVES)
+    vertices = box.vertices[box.faces].reshape(-1, 3)
+    normals = np.repeat(box.face_normals, 3, axis=0)
+    colors = np.tile(REST, (len(vertices), 1))
+    colors[normals[:, 1] < -0.5], colors[normals[:, 1] > 0.5] = FRONT, BACK
+    faces = np.arange(len(vertices)).reshape(-1, 3)
+    pictures = {}
+    for name, direction in DIRECTIONS.items():
+        turned = vertices @ direction.rotation.numpy().T
+        mesh = Mesh(turned.astype(np.float32), faces.astype(np.int32), colors.astype(np.float32))
+        view = render_scene(scene_from_mesh(mesh), canonical_camera(512))
+        pictures[name] = channel_image(view, "rgb", None)
+    return pictures
+
+
+def sides(photos, *names):
+    return {name: photos[name] for name in names}
+
+
+def test_a_side_photo_brings_the_true_depth(model, photos):
+    """The front says nothing about it; the outline from the right does."""
+    fused = model.reconstruct(sides(photos, "front", "right", "left"), framing="as_is")
+    assert isinstance(fused, FusedReconstruction)
+    vertices = fused.extract_mesh(options=OPTIONS).vertices
+    low, high = np.percentile(vertices, [1, 99], axis=0)
+    # upward all cones of sight widen with the distance: what is behind may reach higher
+    np.testing.assert_allclose(((high - low) / 2)[:2], HALVES[:2], atol=0.08)
+
+
+def test_the_back_has_the_color_of_its_photo(model, photos):
+    fused = model.reconstruct(sides(photos, "front", "back"), framing="as_is")
+    mesh = fused.extract_mesh(options=OPTIONS)
+    assert mesh.vertex_colors is not None
+    inner = (np.abs(mesh.vertices[:, [0, 2]]) < 0.3).all(axis=1)
+    for side, color in ((-1, FRONT), (1, BACK)):
+        chosen = inner & (side * mesh.vertices[:, 1] > 0.1)
+        assert chosen.sum() > 20
+        seen = mesh.vertex_colors[chosen].mean(axis=0)
+        np.testing.assert_allclose(seen, color, atol=0.1)
+
+
+def test_photos_of_another_size_and_place_are_brought_together(model, photos):
+    """The back photo half as large and off center: cropping and the outlines' sizes undo it."""
+    small = np.zeros_like(photos["back"])
+    small[10:266, 200:456] = photos["back"][::2, ::2]
+    fused = model.reconstruct({"front": photos["front"], "back": small})
+    assert [view.scale for view in fused.views] == pytest.approx([1.0, 1.0], abs=0.02)
+    mesh = fused.extract_mesh(options=OPTIONS)
+    extent = np.ptp(mesh.vertices, axis=0)
+    assert extent[2] / extent[0] == pytest.approx(HALVES[2] / HALVES[0], rel=0.1)
+
+
+def test_cameras_of_views_see_the_mesh_where_their_photo_shows_it(model, photos):
+    fused = model.reconstruct(sides(photos, "front", "right", "back", "left"), framing="as_is")
+    scene = scene_from_mesh(fused.extract_mesh(options=OPTIONS))
+    for view, name in zip(fused.views, ("front", "right", "back", "left"), strict=True):
+        seen = render_scene(scene, view.camera.resized(512, 512)).opacity[0].numpy() > 0.5
+        shown = photos[name][..., 3] > 127
+        assert (seen & shown).sum() / (seen | shown).sum() > 0.93, name
+
+
+def test_one_photo_by_name_is_one_photo(model, photos):
+    alone = model.reconstruct(photos["front"])
+    named = model.reconstruct({"front": photos["front"]})
+    points = torch.rand(200, 3) * 1.6 - 0.8
+    torch.testing.assert_close(named.field.raw(points), alone.field.raw(points))
+
+
+def test_what_cannot_be_fused_is_refused(model, photos):
+    with pytest.raises(ConfigError, match="not a direction"):
+        model.reconstruct({"front": photos["front"], "behind": photos["back"]})
+    with pytest.raises(InputError, match="no photo"):
+        model.reconstruct({})
+    with pytest.raises(InputError, match="mask"):
+        model.reconstruct(sides(photos, "front", "back"), mask=photos["front"][..., 3])
+    single = [model.reconstruct(photos["top"]), model.reconstruct(photos["front"])]
+    with pytest.raises(InputError, match="elevation 0"):
+        fuse_photos(single, [Direction(0.0, 90.0), Direction(0.0)])
+
+
+def test_the_field_renders_as_any_other(model, photos):
+    fused = model.reconstruct(sides(photos, "front", "back"), framing="as_is")
+    view = fused.render(canonical_camera(64))
+    shown = photos["front"][4::8, 4::8, 3] > 127
+    assert float(((view.opacity[0].numpy() > 0.5) == shown).mean()) > 0.95
