@@ -34,7 +34,7 @@ def test_one_mesh_in_a_folder_of_its_name(folder, picture):
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../box", "a/box", "..\\box"])
 def test_names_stay_inside_the_folder(folder, picture, name):
-    with pytest.raises(InputError, match="no object name"):
+    with pytest.raises(InputError, match="not an object name"):
         ExternalPredictor(folder / "..", up="z").predict(picture, name=name)
 
 
