@@ -12,8 +12,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from lrm_cli.app import main as run
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    run()
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        run()
+    except KeyboardInterrupt:  # before the commands, which have their own words for it, or after
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

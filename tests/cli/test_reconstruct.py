@@ -31,7 +31,7 @@ def test_one_photo_gives_mesh_material_texture_input_and_record(run, tmp_path):
     assert result.exit_code == 0, result.output
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"mesh.obj", "mesh.mtl", "mesh.texture.png", "mesh.input.png", "mesh.json"}
-    assert "border" in result.stdout
+    assert "background: u2netp" in result.stdout
     mesh = trimesh.load(tmp_path / "mesh.obj", process=False, force="mesh")
     assert np.asarray(mesh.visual.material.image).shape[:2] == (128, 128)
     record = json.loads((tmp_path / "mesh.json").read_text())
