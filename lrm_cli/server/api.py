@@ -104,9 +104,9 @@ def info(service: ServiceOf) -> InfoDocument:
 
     settings, model = service.settings, service.reconstructor.model
     waiting, running = service.queue.counts()
-    methods = ["auto", "alpha", "border", "grabcut", "none"]
+    methods = ["auto", "alpha", "border", "u2netp", "grabcut", "none"]
     if find_spec("rembg") is not None:
-        methods.insert(3, "rembg")
+        methods.insert(4, "rembg")
     return InfoDocument(
         version=__version__,
         state=service.reconstructor.state,

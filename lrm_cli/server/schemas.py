@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from lrm_cli.server.jobs import State, Status
 from lrm_cli.server.results import MEDIA_TYPES, SIZED
 
-BackgroundRemoval = Literal["auto", "alpha", "border", "rembg", "grabcut", "none"]
+BackgroundRemoval = Literal["auto", "alpha", "border", "u2netp", "rembg", "grabcut", "none"]
 FileName = Literal[
     "mesh.glb", "mesh.zip", "mesh.ply", "mesh.stl", "mesh.3mf", "mesh.usdz", "mesh.input.png",
     "mesh.json",

@@ -22,7 +22,8 @@ export const METHODS = {
   auto: "Automatic",
   alpha: "Transparency of the file",
   border: "Plain background",
-  rembg: "Neural network",
+  u2netp: "Neural network",
+  rembg: "Larger neural network",
   grabcut: "GrabCut",
   none: "Keep everything",
 };
@@ -30,6 +31,7 @@ export const METHODS = {
 const FOUND = {
   alpha: "Cut out by the file's own transparency.",
   border: "Cut out of a plain background.",
+  u2netp: "Cut out by a neural network.",
   grabcut: "Cut out by GrabCut.",
   none: "Nothing is removed.",
 };
