@@ -55,7 +55,7 @@ def test_photos_become_meshes_and_views_with_the_base_alone(tmp_path: Path) -> N
         ["models"],
         ["train", "--list"],
         ["reconstruct", photo, "-o", "mesh.glb", *fast, "--save-scene", "s.safetensors"],
-        ["reconstruct", photo, "-o", "points.ply", *fast, "--vertex-colors", "--target-faces", "500"],
+        ["reconstruct", photo, "-o", "p.ply", *fast, "--vertex-colors", "--target-faces", "500"],
         ["render", "mesh.glb", "-o", "turn.mp4", "--views", "2", "--size", "32"],
         ["render", "s.safetensors", "-o", "views", "--views", "1", "--size", "16"],
         ["preprocess", "photos", photo, "-o", "photos", "--workers", "1"],
@@ -64,7 +64,7 @@ def test_photos_become_meshes_and_views_with_the_base_alone(tmp_path: Path) -> N
         commands, run_without_extras(commands, tmp_path), strict=True
     ):
         assert code == 0, f"{command}: {stderr} {error}"
-    assert {path.name for path in tmp_path.iterdir()} >= {"mesh.glb", "points.ply", "turn.mp4"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"mesh.glb", "p.ply", "turn.mp4"}
 
 
 def test_other_commands_name_their_extra_in_one_line(tmp_path: Path) -> None:
