@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -62,10 +63,16 @@ class DataOptions:
         typer.Option(
             "--views",
             metavar="N",
-            help="How many pictures of each object methods get (gso-v1-multiview: up to 4); "
-            "several numbers with commas are rows of their own.",
+            help="Pictures of each object that methods get, up to 4; 1,2,4 gives three rows.",
         ),
     ] = "1"
+
+    @property
+    def num_views(self) -> tuple[int, ...]:
+        """Numbers of pictures, one for each row."""
+        if not re.fullmatch(r"\d(,\d)*", self.views):
+            raise ConfigError(f"--views: '{self.views}' is not a number", hint="2, or 1,2,4")
+        return tuple(map(int, self.views.split(",")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,7 +286,7 @@ def _open(
         data_root=data.data_root,
         objects=_names(data.objects),
         limit=data.limit,
-        num_views=_numbers(data.views),
+        num_views=data.num_views,
         up=data.up,
         options=PredictorOptions(device=choose_device(work.device), seed=work.seed, **vars(single)),
         weights_dir=measured.weights_dir,
@@ -301,16 +308,6 @@ def _open(
         error = unavailable.error
         output.warning(f"{metric} is n/a: {error.message}; {error.hint}")
     return session
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """Numbers with commas."""
-    try:
-        return tuple(map(int, text.split(",")))
-    except ValueError:
-        raise ConfigError(
-            f"--views: '{text}' is not a number", hint="for example 2, or 1,2,4"
-        ) from None
 
 
 def _names(text: str | None) -> list[str] | None:
