@@ -34,8 +34,8 @@ _LOOKS = 64
 
 # Below the surface that a photo shows, its word on density loses a factor e in this depth, down to
 # the least weight; in world units.
-_DENSITY_REACH = 0.2
-_LEAST_WEIGHT = 0.1
+_DENSITY_REACH = 0.1
+_LEAST_WEIGHT = 0.05
 
 # Half the thickness of a sheet, how far it may lie beyond the outlines of others (the cones of two
 # photos may just miss each other) and from where its own photo sees the surface, and the rays per
@@ -51,10 +51,10 @@ _COLOR_REACH = 0.06
 # Beyond this distance from a surface a density says no more than inside or outside; world units.
 _TRUNCATION = 0.12
 
-# A photo that says inside counts by a factor e^2 more than one that says outside: depths are
+# A photo that says inside counts by a factor e^4 more than one that says outside: depths are
 # guesses, and where they disagree about a thin thing, their mean would leave nothing of it.
 # Outlines carve what is too much.
-_OPTIMISM = 1.0
+_OPTIMISM = 2.0
 
 # Frontality counts by this power.
 _COLOR_SHARPNESS = 3.0
@@ -234,7 +234,9 @@ def _sheets(part: PosedField, parts: Sequence[PosedField]) -> Float[Tensor, "1 2
         nearest = torch.where(free >= enough[:, None], away, torch.inf).argmin(dim=1)
         depth[rows, columns] = depths[nearest]
         near_miss = most > -part.steepness * _SHEET_BEYOND
-        plausible = away.gather(1, nearest[:, None])[:, 0] < _SHEET_AWAY
+        # where cameras are only assumed, what lies far off is no surface but their disagreement
+        most_away = _SHEET_AWAY if part.tolerance > 0.0 else torch.inf
+        plausible = away.gather(1, nearest[:, None])[:, 0] < most_away
         has[rows, columns] = ((solid.amax(dim=1) <= 0.0) & near_miss & plausible).to(has)
     covered = outline[None, None] > 0
     has = spread_outward(has[None, None], covered)
