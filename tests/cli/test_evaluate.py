@@ -284,5 +284,5 @@ def test_options_reach_the_methods_that_they_concern(
     assert result.exit_code == 0, result.output
     assert taken[0] == loading.PredictorOptions(device=taken[0].device, **chosen)
     # the protocol and the rows of its tables choose the others
-    others = {"device", "photo_colors", "framing"}
+    others = {"device", "photo_colors", "framing", "num_views"}
     assert set(chosen) | others == {field.name for field in dataclasses.fields(taken[0])}
