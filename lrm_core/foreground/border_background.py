@@ -23,9 +23,6 @@ _LEAST_UNIFORM_SHARE = 0.75
 _LARGEST_DEVIATION = 2.0
 """Typical distance from the surface at a near-uniform border, in Lab units. Studio photos stay
 below 1.7; fur (2.3), water (3.0) and bushes (18) are left to other methods."""
-_LEAST_FLAT_SHARE = 0.98
-_FLAT_DEVIATION = 0.3
-"""The same for one flat color, as renders have it: a JPEG of one has 0.2."""
 _ROUNDS = 3
 _SHADOW_CHROMA, _SHADOW_DEPTH = 12.0, 40.0
 """A shadow nearly keeps the hue (the object tints it) and is darker by up to the depth, in Lab."""
@@ -40,14 +37,11 @@ _SMALLEST_HOLE = 1e-3
 """Least area of an enclosed part of the background over the picture's."""
 
 
-def border_mask(
-    rgb: UInt8[np.ndarray, "H W 3"], *, flat_only: bool = False
-) -> Bool[np.ndarray, "H W"] | None:
+def border_mask(rgb: UInt8[np.ndarray, "H W 3"]) -> Bool[np.ndarray, "H W"] | None:
     """What stands in front of a near-uniform background.
 
     Args:
         rgb: (H, W, 3), without bars around the picture.
-        flat_only: accept nothing but one flat color along the whole border, as renders have.
 
     Returns:
         (H, W), all False where nothing stands out; None where the border is not near-uniform.
@@ -60,8 +54,6 @@ def border_mask(
     tolerance = float(np.clip(3.0 + 3.0 * deviation, 4.0, 9.0))
     uniform = np.linalg.norm((lab - surface)[ring], axis=-1) < tolerance
     if uniform.mean() < _LEAST_UNIFORM_SHARE or deviation > _LARGEST_DEVIATION:
-        return None
-    if flat_only and (uniform.mean() < _LEAST_FLAT_SHARE or deviation > _FLAT_DEVIATION):
         return None
     background = np.zeros(ring.shape, bool)
     for _ in range(_ROUNDS):

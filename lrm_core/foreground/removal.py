@@ -37,9 +37,6 @@ MOST_FOREGROUND = 0.98
 """Share above which a computed cut-out has cut nothing away."""
 _NETWORK_THRESHOLD = 0.4
 """Probability from which a pixel belongs to the object; the colors then decide within the edge."""
-_FLAT_THRESHOLDS = (0.1, 0.9)
-"""The same before one flat color, for pixels of another color and for those of that color: what
-differs from it belongs to the object, what does not must stand out clearly."""
 _STEP_BACK = 0.1
 """Margin over the longer side with which a picture in which nothing stands out is seen again."""
 
@@ -68,8 +65,8 @@ def remove_background(
 
     Args:
         photo: the photo.
-        method: `auto` takes the first of alpha, u2net and u2netp that applies, with the border's
-            color where it is flat; `none` keeps everything.
+        method: `auto` takes the first of alpha, u2net and u2netp that applies; `none` keeps
+            everything.
         mask: (h, w) of uint8, bool or floats in [0, 1], 1 on the object; goes before `method`. It
             may be of another size than the photo, but not of another shape.
         keep: of several separate objects, the largest or all; a mask is taken with all its parts.
@@ -179,15 +176,10 @@ def _salient(rgb: UInt8[np.ndarray, "H W 3"], model: RembgModel | None) -> _Sali
     return _Salient(probability, u2netp.INPUT_SIDE)
 
 
-def _cut_by_network(
-    rgb: UInt8[np.ndarray, "H W 3"],
-    salient: _Salient,
-    method: str,
-    threshold: float | Float[np.ndarray, "H W"] = _NETWORK_THRESHOLD,
-) -> CutOut:
+def _cut_by_network(rgb: UInt8[np.ndarray, "H W 3"], salient: _Salient, method: str) -> CutOut:
     """Follow the colors where the network, which sees `side` pixels, leaves the edge open."""
     radius = max(_edge_radius(rgb, salient.side, 1.0), 1.6)
-    return CutOut(cut_out(rgb, salient.probability > threshold, radius=radius), method)
+    return CutOut(cut_out(rgb, salient.probability > _NETWORK_THRESHOLD, radius=radius), method)
 
 
 def _by_grabcut(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
@@ -205,12 +197,7 @@ def _by_first_that_applies(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
     except MissingDependencyError as error:
         warning = f"{error.message}: u2netp is used instead"
         model, salient = None, _salient(rgb, None)
-    flat = border_background.border_mask(rgb, flat_only=True)
-    if flat is None:
-        cut = _cut_by_network(rgb, salient, f"rembg:{model.name}" if model else "u2netp")
-    else:
-        threshold = np.where(flat, *_FLAT_THRESHOLDS).astype(np.float32)
-        cut = _cut_by_network(rgb, salient, "border", threshold)
+    cut = _cut_by_network(rgb, salient, f"rembg:{model.name}" if model else "u2netp")
     return replace(cut, warning=warning)
 
 

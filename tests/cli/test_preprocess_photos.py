@@ -30,7 +30,7 @@ def test_a_folder_of_photos(lrm, photos, tmp_path):
     assert result.exit_code == 3, result.output  # one of them failed
     document = json.loads(result.stdout)
     assert [photo["name"] for photo in document["photos"]] == ["cup__image", "lamp"]
-    assert [photo["method"] for photo in document["photos"]] == ["border", "border"]
+    assert [photo["method"] for photo in document["photos"]] == ["u2netp", "u2netp"]
     assert [Path(entry["photo"]).name for entry in document["failures"]] == ["broken.jpg"]
     assert any("broken.jpg failed" in warning for warning in document["warnings"])
     assert {Path(file).name for file in document["files"]} == {"contact_sheet.png", "photos.json"}

@@ -76,7 +76,8 @@ def test_masks_are_found_by_name(tmp_path):
 def test_the_object_is_centred_and_scaled(tmp_path, with_mask, method):
     mask = write_mask(tmp_path / "mask.png") if with_mask else None
     photo = write_photo(tmp_path / "photo.png")
-    record, image, _ = prepare_photo(PhotoJob(photo, "p", mask), PhotoSettings(256, 0.5))
+    settings = PhotoSettings(256, 0.5, background_removal="border")
+    record, image, _ = prepare_photo(PhotoJob(photo, "p", mask), settings)
     assert record.method == method
     assert record.image_size == (200, 160)
     np.testing.assert_allclose(record.box, BOX, atol=1)
@@ -123,7 +124,7 @@ def test_the_sheet_shows_photo_and_cut_out_on_a_board(tmp_path):
     red = np.all(np.abs(sheet.astype(int) - RED) < 8, axis=-1)
     # 64 of 100 photos: in every row of cells a cut-out, half board, beside its photo
     assert greys[0].sum() == pytest.approx(greys[1].sum(), rel=0.25)
-    assert red.sum() == pytest.approx(64 * (60 * 90 + 120 * 80), rel=0.05)
+    assert red.sum() == pytest.approx(64 * (60 * 90 + 120 * 80), rel=0.1)
 
 
 def test_hand_made_masks_of_real_photos_are_kept(photo_dir):

@@ -55,24 +55,6 @@ def test_auto_takes_the_network_in_the_package_for_a_busy_background(
     assert intersection_over_union(found(cut), alpha > 0.5) > 0.93
 
 
-def test_before_a_flat_color_network_and_color_decide_together(monkeypatch):
-    """A white sleeve of the object stays, a white notch that the network is unsure of goes."""
-    rgb = np.full((120, 160, 3), 255, np.uint8)
-    rgb[30:90, 40:120] = (200, 40, 30)
-    rgb[50:70, 100:120] = 255  # the notch
-    rgb[30:90, 20:40] = 255  # the sleeve
-    salient = np.zeros((120, 160), np.float32)
-    salient[30:90, 20:120] = 1.0
-    salient[50:70, 100:120] = 0.6
-    salient[30:32, 60:80] = 0.2  # a thin part that the network nearly missed
-    monkeypatch.setattr(module.u2netp, "u2netp_alpha", lambda _: salient)
-    cut = remove_background(read_image(rgb))
-    assert cut.method == "border"
-    assert not found(cut)[54:66, 106:118].any()
-    assert found(cut)[34:86, 24:100].all()
-    assert found(cut)[30, 64:76].all()
-
-
 def test_what_fills_the_picture_is_seen_from_further_away(intersection_over_union):
     y, x = np.mgrid[:256, :256]
     ball = np.hypot(x - 127.5, y - 127.5) < 143  # touches all sides, white in the corners
