@@ -120,7 +120,7 @@ def test_drop_look_turn_and_download(open_page: Callable[..., Any]) -> None:
     page = open_page()
     page.evaluate(DROP, ["my ball.png", base64.b64encode(ball_photo()).decode()])
     page.wait_for_selector("#make:enabled")
-    assert "plain background" in page.inner_text("#found")
+    assert "neural network" in page.inner_text("#found")
     page.click("#make")
     wait_for_mesh(page)
     assert np.abs(center_color(page) - COLOR).max() <= 12
