@@ -10,7 +10,7 @@ Source: paper, appendix E.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -44,14 +44,6 @@ _GRABCUT_WARNING = (
     "GrabCut can miss parts of the object: check the cut-out, give a mask, or use "
     "--background-removal auto"
 )
-
-
-@dataclass(frozen=True)
-class _Salient:
-    """Probability (H, W) that a pixel belongs to the object, by a network that sees `side` px."""
-
-    probability: Float[np.ndarray, "H W"]
-    side: int
 
 
 def remove_background(
@@ -154,17 +146,6 @@ def _by_border(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
 
 
 def _by_u2netp(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
-    return _cut_by_network(rgb, _salient(rgb, None), "u2netp")
-
-
-def _by_rembg(rgb: UInt8[np.ndarray, "H W 3"], model: RembgModel) -> CutOut:
-    return _cut_by_network(rgb, _salient(rgb, model), f"rembg:{model.name}")
-
-
-def _salient(rgb: UInt8[np.ndarray, "H W 3"], model: RembgModel | None) -> _Salient:
-    """Ask a network; None is the one in the package."""
-    if model is not None:
-        return _Salient(rembg_alpha(rgb, model), model.side)
     probability = u2netp.u2netp_alpha(rgb)
     if not (probability > _NETWORK_THRESHOLD).any():
         # what fills the picture does not stand out of it: seen from further away it may
@@ -173,13 +154,19 @@ def _salient(rgb: UInt8[np.ndarray, "H W 3"], model: RembgModel | None) -> _Sali
         wide = np.full((rgb.shape[0] + 2 * margin, rgb.shape[1] + 2 * margin, 3), corners)
         wide[margin:-margin, margin:-margin] = rgb
         probability = u2netp.u2netp_alpha(wide)[margin:-margin, margin:-margin]
-    return _Salient(probability, u2netp.INPUT_SIDE)
+    return _cut_by_network(rgb, probability, u2netp.INPUT_SIDE, "u2netp")
 
 
-def _cut_by_network(rgb: UInt8[np.ndarray, "H W 3"], salient: _Salient, method: str) -> CutOut:
+def _by_rembg(rgb: UInt8[np.ndarray, "H W 3"], model: RembgModel) -> CutOut:
+    return _cut_by_network(rgb, rembg_alpha(rgb, model), model.side, f"rembg:{model.name}")
+
+
+def _cut_by_network(
+    rgb: UInt8[np.ndarray, "H W 3"], probability: Float[np.ndarray, "H W"], side: int, method: str
+) -> CutOut:
     """Follow the colors where the network, which sees `side` pixels, leaves the edge open."""
-    radius = max(_edge_radius(rgb, salient.side, 1.0), 1.6)
-    return CutOut(cut_out(rgb, salient.probability > _NETWORK_THRESHOLD, radius=radius), method)
+    radius = max(_edge_radius(rgb, side, 1.0), 1.6)
+    return CutOut(cut_out(rgb, probability > _NETWORK_THRESHOLD, radius=radius), method)
 
 
 def _by_grabcut(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
@@ -190,15 +177,12 @@ def _by_grabcut(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
 
 
 def _by_first_that_applies(rgb: UInt8[np.ndarray, "H W 3"]) -> CutOut:
-    model = preferred_model() if rembg_installed() else None
-    warning = None
+    if not rembg_installed():
+        return _by_u2netp(rgb)
     try:
-        salient = _salient(rgb, model)
+        return _by_rembg(rgb, preferred_model())
     except MissingDependencyError as error:
-        warning = f"{error.message}: u2netp is used instead"
-        model, salient = None, _salient(rgb, None)
-    cut = _cut_by_network(rgb, salient, f"rembg:{model.name}" if model else "u2netp")
-    return replace(cut, warning=warning)
+        return replace(_by_u2netp(rgb), warning=f"{error.message}: u2netp is used instead")
 
 
 _FINDERS: dict[str, Callable[[UInt8[np.ndarray, "H W 3"]], CutOut]] = {
