@@ -21,7 +21,7 @@ from lrm_core.errors import InputError, MissingDependencyError
 from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
 from lrm_core.foreground.removal import remove_background
 from lrm_core.imaging.contact_sheet import contact_sheet, fit_image
-from lrm_core.imaging.framing import BOX_THRESHOLD, frame_as_is, frame_for_model
+from lrm_core.imaging.framing import frame_as_is, frame_for_model, object_box
 from lrm_core.io.image_files import read_image, read_mask
 from lrm_core.io.image_formats import IMAGE_SUFFIXES
 from lrm_core.io.image_writing import to_uint8
@@ -170,7 +170,7 @@ def prepare_photo(
             background=_WHITE,
             resize="bicubic",
         )
-        box = _box(foreground.rgba[..., 3])
+        box = object_box(foreground.rgba[..., 3]) or (0, 0, 0, 0)
     prepared = PreparedPhoto(
         photo=str(job.photo),
         name=job.name,
@@ -251,15 +251,6 @@ def _mask_path(photo: Path, masks: Path) -> Path:
         if path.is_file() and path.resolve() != photo.resolve():
             return path
     return masks / f"{marked}.png"
-
-
-def _box(alpha: UInt8[np.ndarray, "H W"]) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of the object, as framing sees it."""
-    for threshold in (BOX_THRESHOLD, 0):
-        box = Image.fromarray((alpha > threshold).astype(np.uint8)).getbbox()
-        if box is not None:
-            return box
-    return 0, 0, 0, 0
 
 
 def _on_board(rgba: UInt8[np.ndarray, "H W 4"], cell: int) -> UInt8[np.ndarray, "_ _ 3"]:
