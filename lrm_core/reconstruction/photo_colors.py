@@ -56,14 +56,19 @@ class PhotoColors:
             normals: (P, 3) unit normals there.
             colors: (P, 3) of the field, sRGB in [0, 1].
         """
-        facing, weight, seen = self.shown(points, normals)
+        facing, _, weight, seen = self.shown(points, normals)
         blended = colors.copy()
         blended[facing] += weight[:, None] * (seen - colors[facing])
         return blended
 
     def shown(
         self, points: Float[np.ndarray, "P 3"], normals: Float[np.ndarray, "P 3"]
-    ) -> tuple[Int[np.ndarray, "Q"], Float[np.ndarray, "Q"], Float[np.ndarray, "Q 3"]]:
+    ) -> tuple[
+        Int[np.ndarray, "Q"],
+        Float[np.ndarray, "Q"],
+        Float[np.ndarray, "Q"],
+        Float[np.ndarray, "Q 3"],
+    ]:
         """Which points face the camera, how far the photo's word counts there, and its colors.
 
         Args:
@@ -71,7 +76,8 @@ class PhotoColors:
             normals: (P, 3) unit normals there.
 
         Returns:
-            indices (Q,) of points, weights (Q,) in [0, 1], zero where hidden, and sRGB (Q, 3).
+            indices (Q,) of points, cosines (Q,) between normal and direction to the camera, weights
+            (Q,) in [0, 1], zero where hidden, and sRGB (Q, 3).
         """
         origin = self.camera.origins[0].numpy()
         towards = origin - points
@@ -87,7 +93,7 @@ class PhotoColors:
             map_coordinates(self.image[..., channel], place, order=1, mode="nearest")
             for channel in range(3)
         ]
-        return facing, weight, np.stack(channels, axis=1)
+        return facing, cosine[facing], weight, np.stack(channels, axis=1)
 
 
 @dataclass(frozen=True)
@@ -116,10 +122,7 @@ class SeveralPhotoColors:
         total, shares = np.zeros_like(colors), np.zeros(len(points))
         most = np.zeros(len(points))
         for photo in self.photos:
-            facing, weight, seen = photo.shown(points, normals)
-            towards = photo.camera.origins[0].numpy() - points[facing]
-            towards /= np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-9)
-            cosine = np.einsum("pc,pc->p", normals[facing], towards)
+            facing, cosine, weight, seen = photo.shown(points, normals)
             share = weight * cosine**_SHARPNESS
             total[facing] += share[:, None] * seen
             shares[facing] += share
