@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
 from lrm_core.errors import ConfigError
+from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
 
 if TYPE_CHECKING:
     from lrm_core.rendering.mesh_renderer import Channel
@@ -43,6 +45,26 @@ DTypeOption = Annotated[
     typer.Option(
         "--dtype", help="Number format of the network; auto takes the fastest that is safe here."
     ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """The network, and where it is evaluated."""
+
+    panel: ClassVar[str] = "Model"
+
+    model: ModelOption = "lrm-mini"
+    device: DeviceOption = "auto"
+    dtype: DTypeOption = "auto"
+
+
+BackgroundRemovalOption = Annotated[
+    BackgroundRemoval, typer.Option("--background-removal", help="How the object is found.")
+]
+
+KeepOption = Annotated[
+    KeepObjects, typer.Option("--keep", help="Which of several objects (a mask is taken whole).")
 ]
 
 OverwriteOption = Annotated[

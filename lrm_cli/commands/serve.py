@@ -9,19 +9,8 @@ import typer
 
 from lrm_cli.errors import flush_stdout
 from lrm_cli.option_groups import expand_options
-from lrm_cli.options import DeviceOption, DTypeOption, JsonOption, ModelOption, QuietOption
+from lrm_cli.options import JsonOption, ModelOptions, QuietOption
 from lrm_cli.output import Output
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServedModelOptions:
-    """The network, and where it is evaluated."""
-
-    panel: ClassVar[str] = "Model"
-
-    model: ModelOption = "lrm-mini"
-    device: DeviceOption = "auto"
-    dtype: DTypeOption = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +62,7 @@ class LimitOptions:
     ] = 60.0
 
 
-_MODEL = ServedModelOptions()
+_MODEL = ModelOptions()
 _ADDRESS = AddressOptions()
 _LIMITS = LimitOptions()
 
@@ -81,7 +70,7 @@ _LIMITS = LimitOptions()
 @expand_options
 def serve(
     address: AddressOptions = _ADDRESS,
-    model: ServedModelOptions = _MODEL,
+    model: ModelOptions = _MODEL,
     limits: LimitOptions = _LIMITS,
     open_browser: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser.")

@@ -11,10 +11,15 @@ import typer
 from lrm_cli.commands.preprocess.shared import EngineOption, WorkersOption
 from lrm_cli.errors import PARTIAL_FAILURE
 from lrm_cli.option_groups import expand_options
-from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
+from lrm_cli.options import (
+    BackgroundRemovalOption,
+    JsonOption,
+    KeepOption,
+    OverwriteOption,
+    QuietOption,
+)
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
-from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
 
 if TYPE_CHECKING:
     from lrm_core.foreground.photo_batch import PhotoRun
@@ -40,14 +45,8 @@ class CutOutOptions:
             help="Longer side of the object over the image side.",
         ),
     ] = 0.75
-    background_removal: Annotated[
-        BackgroundRemoval,
-        typer.Option("--background-removal", help="How the object is found."),
-    ] = "auto"
-    keep: Annotated[
-        KeepObjects,
-        typer.Option("--keep", help="Which of several objects (a mask is taken whole)."),
-    ] = "largest"
+    background_removal: BackgroundRemovalOption = "auto"
+    keep: KeepOption = "largest"
     mask: Annotated[
         Path | None,
         typer.Option("--mask", help="Image of the mask of a single photo (white: object)."),

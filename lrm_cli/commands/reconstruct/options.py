@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import typer
 from typer.models import OptionInfo
 
-from lrm_cli.options import DeviceOption, DTypeOption, ModelOption, OverwriteOption
+from lrm_cli.options import (
+    BackgroundRemovalOption,
+    KeepOption,
+    ModelOptions,
+    OverwriteOption,
+)
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError
-from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
 
 if TYPE_CHECKING:
     from lrm_core.reconstruction.batch import FileOptions
@@ -20,28 +24,18 @@ if TYPE_CHECKING:
     from lrm_core.reconstruction.reconstruction import MeshOptions
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """The network, and where it is evaluated."""
+def load_network(options: ModelOptions, output: Output) -> ReconstructionModel:
+    """The network on its device; warns where its weights may not be used commercially."""
+    from lrm_core.device import choose_device
+    from lrm_core.reconstruction.pipeline import load_model
 
-    panel: ClassVar[str] = "Model"
-
-    model: ModelOption = "lrm-mini"
-    device: DeviceOption = "auto"
-    dtype: DTypeOption = "auto"
-
-    def load(self, output: Output) -> ReconstructionModel:
-        """The network on its device; warns where its weights may not be used commercially."""
-        from lrm_core.device import choose_device
-        from lrm_core.reconstruction.pipeline import load_model
-
-        network = load_model(self.model, device=choose_device(self.device), dtype=self.dtype)
-        if not network.config.commercial_use:
-            output.warning(
-                f"the weights of {network.config.name} are licensed {network.config.licence}: "
-                "no commercial use"
-            )
-        return network
+    network = load_model(options.model, device=choose_device(options.device), dtype=options.dtype)
+    if not network.config.commercial_use:
+        output.warning(
+            f"the weights of {network.config.name} are licensed {network.config.licence}: "
+            "no commercial use"
+        )
+    return network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +44,8 @@ class ForegroundOptions:
 
     panel: ClassVar[str] = "Photo"
 
-    background_removal: Annotated[
-        BackgroundRemoval,
-        typer.Option("--background-removal", help="How the object is found."),
-    ] = "auto"
-    keep: Annotated[
-        KeepObjects,
-        typer.Option("--keep", help="Which of several objects (a mask is taken whole)."),
-    ] = "largest"
+    background_removal: BackgroundRemovalOption = "auto"
+    keep: KeepOption = "largest"
     mask: Annotated[
         Path | None, typer.Option("--mask", help="Image of the object's mask (white: object).")
     ] = None

@@ -14,16 +14,16 @@ import typer
 
 from lrm_cli.commands.reconstruct.options import (
     ForegroundOptions,
-    ModelOptions,
     ResultOptions,
     SurfaceOptions,
     ViewOptions,
+    load_network,
 )
 from lrm_cli.commands.reconstruct.profile import profile_rows, show_profile
 from lrm_cli.commands.reconstruct.streams import STREAM, standard_streams
 from lrm_cli.errors import PARTIAL_FAILURE, describe
 from lrm_cli.option_groups import expand_options
-from lrm_cli.options import JsonOption, QuietOption
+from lrm_cli.options import JsonOption, ModelOptions, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import InputError
 from lrm_core.io.atomic_write import parse_output
@@ -143,7 +143,7 @@ def _reconstruct(
 
             file_options = files.file_options()
         with _timed(startup, "load model"):
-            network = model.load(output)
+            network = load_network(model, output)
         outcomes = reconstruct_photos(
             network, jobs, cut_outs, surface.mesh_options(), files=file_options
         )
@@ -166,7 +166,7 @@ def _fuse(
     from lrm_core.reconstruction.several_photos import reconstruct_views
 
     return reconstruct_views(
-        model.load(output),
+        load_network(model, output),
         photos,
         mesh,
         surface.mesh_options(),
