@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import shutil
 import struct
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -21,12 +20,6 @@ from lrm_core.reporting.examples import ChosenObject, Example, ObjectPictures
 from lrm_core.reporting.html_report import write_page
 from lrm_core.reporting.metric_report import MetricReport
 from lrm_core.structures.mesh import Mesh, Texture
-
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-if CHROMIUM is None:
-    pytest.skip("needs the browser chromium", allow_module_level=True)
 
 SITE = "http://mesh-view.test/"
 POLICY = (
@@ -78,17 +71,6 @@ ADD = """([source, attributes, size]) => new Promise((done) => {
   document.body.append(viewer);
 })"""
 NEXT_FRAME = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    arguments = [
-        "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    ]  # fmt: skip
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield found
-        found.close()
 
 
 class Visit:

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import shutil
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
@@ -15,12 +14,7 @@ import pytest
 import trimesh
 from PIL import Image, ImageDraw
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 pytest.importorskip("fastapi", reason="needs the extra serve (fastapi)")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-if CHROMIUM is None:
-    pytest.skip("needs the browser chromium", allow_module_level=True)
 
 COLOR = (155, 75, 40)
 DROP = """([name, content]) => {
@@ -40,17 +34,6 @@ def ball_photo(kind: str = "PNG") -> bytes:
     target = io.BytesIO()
     image.save(target, kind)
     return target.getvalue()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    arguments = [
-        "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    ]  # fmt: skip
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +252,7 @@ def test_the_keyboard_alone(open_page: Callable[..., Any]) -> None:
 
 
 def test_a_page_of_someone_else_reaches_nothing(
-    browser: Any, server: Any, open_page: Callable[..., Any]
+    browser: Any, chromium: str, server: Any, open_page: Callable[..., Any]
 ) -> None:
     context = browser.new_context()
     page = context.new_page()
@@ -291,7 +274,7 @@ def test_a_page_of_someone_else_reaches_nothing(
     context.close()
     # a name that resolves to this machine is not enough
     arguments = ["--no-sandbox", "--host-resolver-rules=MAP rebound.test 127.0.0.1"]
-    other = browser.browser_type.launch(executable_path=CHROMIUM, args=arguments)
+    other = browser.browser_type.launch(executable_path=chromium, args=arguments)
     rebound = other.new_page()
     port = server.url.rstrip("/").rpartition(":")[2]
     assert rebound.goto(f"http://rebound.test:{port}/").status == 421
