@@ -38,6 +38,7 @@ import torch
 from torch import nn
 from training_flops import layer_flops, matmul_ceiling, rendering_flops
 
+from lrm_core.device import fast_precision
 from lrm_core.io.atomic_write import replacing
 from lrm_core.models.lrm import LRM
 from lrm_core.structures.cameras import Cameras, canonical_camera, look_at
@@ -116,6 +117,12 @@ def case_config(case: Case) -> TrainingConfig:
     return replace(config, rendering=rendering)
 
 
+def precision_of(case: Case, device: str) -> str:
+    """The number format that the case is computed in, as `lrm train` chooses it."""
+    configured = case_config(case).precision
+    return fast_precision(device) if configured == "auto" else configured
+
+
 def random_views(config: TrainingConfig, model: LRM) -> ViewBatch:
     """A batch of the sizes that the recipe asks for."""
     size, crop = config.micro_batch, config.views.crop
@@ -168,7 +175,7 @@ def measure(case: Case, device: str, steps: int, *, warm_up: bool) -> dict[str, 
         batch = random_views(config, model)
     batch = batch.to(device)
     optimizer = build_optimizer(model, config.optimizer)
-    precision = getattr(torch, config.precision)
+    precision = getattr(torch, precision_of(case, device))
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -364,7 +371,7 @@ def main() -> None:
             row["left_out"] = f"needs about {case.needs_gib:g} GiB, {free:.0f} were free"
         else:
             row |= in_a_process(index, device, arguments.steps)
-        precision = case_config(case).precision
+        precision = precision_of(case, device)
         row |= {"precision": precision, "flops_per_sample": flops_per_sample(case)}
         if "seconds_per_sample" in row:
             rate = row["flops_per_sample"] / row["seconds_per_sample"]

@@ -80,7 +80,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """One training run; the defaults are the paper's."""
+    """One training run; the defaults are the paper's (on CUDA, `precision` too)."""
 
     model: str = "lrm-large"
     """Model preset."""
@@ -108,8 +108,9 @@ class TrainingConfig:
     """Samples per process and pass; gradients are accumulated up to `global_batch`."""
     ema_decay: float | None = None
     """Decay of the average of the weights that is validated and released; null for none."""
-    precision: Literal["bfloat16", "float32"] = "bfloat16"
-    """bfloat16: autocast; weights and their average stay float32 (appendix B)."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """bfloat16: autocast; weights and their average stay float32 (appendix B). auto: bfloat16 on
+    CUDA, and on a CPU that multiplies faster in it; else float32; chosen anew where a run resumes."""
     activation_checkpointing: bool = False
     """Compute the decoder's layers again in the backward pass: less memory, a third more time."""
     compile: bool = False

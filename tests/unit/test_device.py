@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lrm_core import device
-from lrm_core.device import bfloat16_is_faster, choose_device, choose_dtype
+from lrm_core.device import bfloat16_is_faster, choose_device, choose_dtype, fast_precision
 from lrm_core.errors import ConfigError
 
 
@@ -66,3 +66,17 @@ def test_the_probe_asks_for_a_clear_gain(monkeypatch, half_seconds, expected):
     bfloat16_is_faster.cache_clear()
     assert bfloat16_is_faster() == expected
     bfloat16_is_faster.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "faster", "expected"),
+    [
+        ("cuda", False, "bfloat16"),  # the probe is the CPU's
+        ("cpu", True, "bfloat16"),
+        ("cpu", False, "float32"),
+        ("mps", True, "float32"),
+    ],
+)
+def test_the_fast_precision_of_a_device(monkeypatch, name, faster, expected):
+    monkeypatch.setattr(device, "bfloat16_is_faster", lambda: faster)
+    assert fast_precision(name) == expected

@@ -92,7 +92,7 @@ class Trainer:
         objective: model and losses; moved to the accelerator's device.
         samples: what to train on.
         validation_samples: what to validate on, or None.
-        config: configuration of the run.
+        config: configuration of the run; its `precision` is not auto any more (`start.py`).
         num_steps: its length; `config` may give it in epochs.
         folder: checkpoints, logs and validation pages go here.
         accelerator: the processes.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 import yaml
 from accelerate import Accelerator
 
 from lrm_core.config import ModelConfig, config_to_dict, parse_config
+from lrm_core.device import fast_precision
 from lrm_core.errors import TrainingError
 from lrm_core.io.atomic_write import replacing
 from lrm_core.models.encoder_weights import load_encoder_weights
@@ -77,11 +79,17 @@ def start_run(
     if num_steps is None:
         assert config.epochs is not None
         num_steps = math.ceil(config.epochs * len(task.samples) / config.global_batch)
+    precision = _resolve_precision(config, accelerator)
+    if precision == "bfloat16" and fast_precision(accelerator.device.type) == "float32":
+        warnings.append(
+            f"bfloat16 gains little here ({accelerator.device}) and can be many times slower: "
+            "precision=float32, or auto"
+        )
     trainer = Trainer(
         task.objective,
         task.samples,
         task.held_out,
-        config,
+        replace(config, precision=precision),
         num_steps=num_steps,
         folder=folder,
         accelerator=accelerator,
@@ -100,7 +108,8 @@ def start_run(
         "data": _data_in_words(task, config),
         "steps": _steps_in_words(trainer),
         "device": f"{accelerator.device}, {accelerator.num_processes} "
-        f"process{'es' if accelerator.num_processes > 1 else ''}, {config.precision}",
+        f"process{'es' if accelerator.num_processes > 1 else ''}, {precision}"
+        f"{' (auto)' if config.precision == 'auto' else ''}",
     }
     if config.tensorboard:
         facts["watch"] = f"tensorboard --logdir {folder / 'tensorboard'}"
@@ -158,6 +167,18 @@ def _build_model(config: TrainingConfig, state: TrainingState | None) -> tuple[L
         return model, "the image encoder starts from random weights too (encoder_init: null)"
     load_encoder_weights(model.image_encoder, config.encoder_init)
     return model, f"image encoder from {config.encoder_init}, the others random"
+
+
+def _resolve_precision(
+    config: TrainingConfig, accelerator: Accelerator
+) -> Literal["bfloat16", "float32"]:
+    """What `precision: auto` means on the machines of this run, the same for every process."""
+    if config.precision != "auto":
+        return config.precision
+    is_half = fast_precision(accelerator.device.type) == "bfloat16"
+    found = torch.tensor([int(is_half)], device=accelerator.device)
+    # all processes wait for the one to which bfloat16 is slow
+    return "bfloat16" if min(accelerator.gather(found).tolist()) else "float32"
 
 
 def _require_same_step(state: TrainingState | None, accelerator: Accelerator) -> None:

@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 
+from lrm_core import device
 from lrm_core.config import load_preset
 from lrm_core.errors import TrainingError
 from lrm_core.models.image_encoder import VitEncoder
@@ -197,6 +198,79 @@ def test_processes_at_different_steps_are_refused(
     monkeypatch.setattr(Accelerator, "gather", lambda self, step: torch.cat([step, step - 1]))
     with pytest.raises(TrainingError, match=r"different steps: \[1, 2\]"):
         start(config_for(four_balls, ema_decay=0.9), trained)
+
+
+@pytest.fixture
+def on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Go on as if on a CPU with or without units for bfloat16."""
+
+    def move(*, fast_bfloat16: bool) -> None:
+        monkeypatch.setattr(device, "bfloat16_is_faster", lambda: fast_bfloat16)
+
+    return move
+
+
+@pytest.mark.parametrize(("fast", "chosen"), [(True, "bfloat16"), (False, "float32")])
+def test_precision_auto_is_what_the_machine_is_fast_in(
+    four_balls: Path, tmp_path: Path, on_a_cpu: Callable[..., None], fast: bool, chosen: str
+):
+    on_a_cpu(fast_bfloat16=fast)
+    run = start(config_for(four_balls, precision="auto"), tmp_path)
+    seen: set[torch.dtype] = set()
+    run.trainer.objective.model.decoder.upsample.register_forward_hook(
+        lambda module, inputs, output: seen.add(output.dtype)
+    )
+    run.trainer.run(Silent())
+    assert seen == {getattr(torch, chosen)}
+    assert run.facts["device"] == f"cpu, 1 process, {chosen} (auto)"
+    assert run.warnings == []
+    state = read_checkpoint(checkpoints_of(tmp_path)[0])
+    assert state.configuration["training"]["precision"] == chosen
+    # the recipe stays one for any machine
+    assert read_training_config(str(tmp_path / "config.yaml"), {}).precision == "auto"
+
+
+def test_a_run_moves_to_a_machine_with_another_fast_precision(
+    four_balls: Path, tmp_path: Path, on_a_cpu: Callable[..., None]
+):
+    config = config_for(four_balls, precision="auto")
+    on_a_cpu(fast_bfloat16=True)
+    start(config, tmp_path).trainer.run(Silent())
+    on_a_cpu(fast_bfloat16=False)
+    again = start(replace(config, num_steps=3), tmp_path)
+    line = "changed since the checkpoint: precision was 'bfloat16', is 'float32'"
+    assert line in again.warnings
+    again.trainer.run(Silent())
+    newest = read_checkpoint(checkpoints_of(tmp_path)[0])
+    assert (newest.step, newest.configuration["training"]["precision"]) == (3, "float32")
+
+
+def test_processes_agree_on_the_precision_that_is_slow_on_none(
+    four_balls: Path, tmp_path: Path, on_a_cpu: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+):
+    on_a_cpu(fast_bfloat16=True)
+    config = config_for(four_balls, precision="auto")
+    monkeypatch.setattr(Accelerator, "gather", lambda self, found: torch.cat([found, found]))
+    assert "bfloat16 (auto)" in start(config, tmp_path / "alike").facts["device"]
+    monkeypatch.setattr(
+        Accelerator,
+        "gather",  # steps are -1 on both: no checkpoint
+        lambda self, found: torch.cat([found, found.clamp(max=0)]),
+    )
+    assert "float32 (auto)" in start(config, tmp_path / "mixed").facts["device"]
+
+
+def test_a_slow_precision_that_was_asked_for_is_kept_and_said(
+    four_balls: Path, tmp_path: Path, on_a_cpu: Callable[..., None]
+):
+    config = config_for(four_balls, precision="bfloat16")
+    on_a_cpu(fast_bfloat16=False)
+    slow = start(config, tmp_path / "slow")
+    assert slow.trainer.config.precision == "bfloat16"
+    assert slow.facts["device"].endswith("bfloat16")
+    assert ["bfloat16 gains little here (cpu)" in line for line in slow.warnings] == [True]
+    on_a_cpu(fast_bfloat16=True)
+    assert start(config, tmp_path / "fast").warnings == []
 
 
 def test_without_an_average_the_last_weights_are_released(four_balls: Path, tmp_path: Path):
