@@ -110,7 +110,7 @@ class TrainingConfig:
     """Decay of the average of the weights that is validated and released; null for none."""
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """bfloat16: autocast; weights and their average stay float32 (appendix B). auto: bfloat16 on
-    CUDA, and on a CPU that multiplies faster in it; else float32; chosen anew where a run resumes."""
+    CUDA, and on a CPU that is faster in it; else float32; chosen anew where a run is resumed."""
     activation_checkpointing: bool = False
     """Compute the decoder's layers again in the backward pass: less memory, a third more time."""
     compile: bool = False
