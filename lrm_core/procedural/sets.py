@@ -7,7 +7,8 @@ makes compact things; this is the other kind, made of the same pieces.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -42,30 +43,50 @@ def procedural_set(seed: int, index: int) -> Scene:
     rng = np.random.default_rng([seed, index, 1])
     kind = rng.choice(["layout", "board", "pan"], p=[0.5, 0.35, 0.15])
     if kind == "layout":
-        return normalize_scene(_layout(seed, rng), 2.0)
+        depth, largest = rng.uniform(0.4, 1.0), rng.uniform(0.25, 0.6)
+        most = int(rng.integers(3, 13))
+        layout = lay_out(partial(_pool_object, seed), rng, depth=depth, most=most, largest=largest)
+        return normalize_scene(layout, 2.0)
     palette = random_palette(rng)
     pieces = _board(rng, palette) if kind == "board" else _pan(rng, palette)
     return assemble(pieces, yaw(rng.uniform(0, 2 * np.pi)), _TEXELS)
 
 
 @lru_cache(maxsize=_POOL)
-def _pool_object(seed: int, index: int) -> Scene:
+def _object_of_pool(seed: int, index: int) -> Scene:
     return procedural_object(seed, _POOL_START + index)
 
 
-def _layout(seed: int, rng: np.random.Generator) -> Scene:
-    """Several objects side by side on the floor, not overlapping."""
-    width, depth = 1.0, rng.uniform(0.4, 1.0)
+def _pool_object(seed: int, rng: np.random.Generator) -> Scene:
+    return _object_of_pool(seed, int(rng.integers(_POOL)))
+
+
+def lay_out(
+    choose: Callable[[np.random.Generator], Scene],
+    rng: np.random.Generator,
+    *,
+    depth: float,
+    most: int,
+    largest: float,
+) -> Scene:
+    """Up to `most` objects side by side on the floor, not overlapping, each turned as it may be.
+
+    Args:
+        choose: gives an object, z up, its longest side 2.
+        rng: source of randomness.
+        depth: half the depth of the floor, which is 2 wide.
+        most: how many are tried to be placed.
+        largest: half of the longest side of the largest.
+    """
     placed: list[tuple[np.ndarray, float]] = []
     parts: list[ScenePart] = []
-    largest = rng.uniform(0.25, 0.6)
-    for _ in range(int(rng.integers(3, 13))):
-        scene = _pool_object(seed, int(rng.integers(_POOL)))
+    for _ in range(most):
+        scene = choose(rng)
         size = largest * rng.uniform(0.35, 1.0)  # half of the longest side
         lower, upper = scene.bounds
         radius = size * float(np.linalg.norm((upper - lower)[:2])) / 2.0 * 0.8
         for _ in range(12):
-            spot = rng.uniform([-width, -depth], [width, depth])
+            spot = rng.uniform([-1.0, -depth], [1.0, depth])
             if all(np.linalg.norm(spot - other) > radius + reach for other, reach in placed):
                 break
         else:

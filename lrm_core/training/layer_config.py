@@ -72,6 +72,8 @@ class ObjectStreamConfig:
     """Wide, low objects of many parts (`procedural/sets.py`)."""
     num_household: int = 0
     """Everyday things (`procedural/household.py`)."""
+    num_groups: int = 0
+    """Two to seven of all these objects side by side, scanned as one in many collections."""
     seed: int = 0
     """Seed of the procedural objects."""
     views: ViewSampling = field(default_factory=ViewSampling)

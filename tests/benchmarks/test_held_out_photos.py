@@ -62,7 +62,7 @@ def test_scores_are_mean_absolute_errors_over_pixels_then_photos(
 def test_views_are_the_canonical_camera_s_and_of_another_seed(held_out: ModuleType):
     assert held_out.SEED != 0
     assert {kind: count for kind, (_, count) in held_out.KINDS.items()} == {
-        "procedural": 24, "household": 12, "sets": 8,
+        "procedural": 24, "household": 12, "sets": 8, "groups": 8,
     }  # fmt: skip
     photos = held_out._photos(ball())
     assert photos.albedo.shape == (2, 128, 128, 4)

@@ -88,7 +88,12 @@ def test_loading_of_layers_counts_photographing_once_per_use(
     recipe = tmp_path / "recipe.yaml"
     text = bundled_presets("training")["lrm-mini"].read_text()
     values = yaml.safe_load(text)
-    values["layers"]["data"] |= {"num_procedural": 0, "num_sets": 0, "num_household": 0}
+    values["layers"]["data"] |= {
+        "num_procedural": 0,
+        "num_sets": 0,
+        "num_household": 0,
+        "num_groups": 0,
+    }
     values["layers"]["data"]["views"] = {"num_views": 2, "size": 16}
     recipe.write_text(yaml.safe_dump(values))
     # a photo costs 10 s, drawing from it 1 s

@@ -24,7 +24,7 @@ from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
 from lrm_core.parallel import JobFailed, run_job
 from lrm_core.procedural.household import procedural_household
 from lrm_core.procedural.objects import procedural_object
-from lrm_core.procedural.sets import procedural_set
+from lrm_core.procedural.sets import lay_out, procedural_set
 from lrm_core.structures.scene import Scene
 from lrm_core.training.data.training_photos import LayeredPhotos, take_photos
 from lrm_core.training.layer_config import ObjectStreamConfig, ViewSampling
@@ -81,7 +81,31 @@ def training_objects(config: ObjectStreamConfig) -> list[TrainingObject]:
             objects.append(TrainingObject(name, partial(make, config.seed, index)))
     if not objects:
         raise TrainingError("no training object was found", hint="check layers.data")
-    return objects
+    groups = [
+        TrainingObject(
+            f"group-{config.seed}-{index:06d}", partial(_group, tuple(objects), config.seed, index)
+        )
+        for index in range(config.num_groups)
+    ]
+    return objects + groups
+
+
+def _group(objects: Sequence[TrainingObject], seed: int, index: int) -> Scene:
+    """Some of the objects side by side, z up."""
+    rng = np.random.default_rng([seed, index, 2])
+    shares = _shares_of(objects)
+
+    def choose(rng: np.random.Generator) -> Scene:
+        return normalize_scene(objects[int(rng.choice(len(objects), p=shares))].load(), 2.0)
+
+    depth, largest = rng.uniform(0.3, 1.0), rng.uniform(0.35, 0.9)
+    return lay_out(choose, rng, depth=depth, most=int(rng.integers(2, 8)), largest=largest)
+
+
+def _shares_of(objects: Sequence[TrainingObject]) -> np.ndarray:
+    weights = np.array([item.weight for item in objects])
+    shares: np.ndarray = weights / weights.sum()
+    return shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,9 +161,7 @@ class ObjectStream:
 
     @cached_property
     def _shares(self) -> np.ndarray:
-        weights = np.array([item.weight for item in self.objects])
-        shares: np.ndarray = weights / weights.sum()
-        return shares
+        return _shares_of(self.objects)
 
     def _any(self, rng: np.random.Generator) -> int:
         return int(rng.choice(len(self.objects), p=self._shares))

@@ -1,5 +1,6 @@
 """Photos by position: the same from anyone, in any order, with files or without."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -208,6 +209,33 @@ def test_objects_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     # y is up in the file, z in the world
     low, high = some[0].load().bounds
     np.testing.assert_allclose(high - low, [1.0, 3.0, 2.0], atol=1e-5)
+
+
+def test_groups_stand_side_by_side_on_one_floor(tmp_path: Path):
+    for number, extents in enumerate([(1.0, 1.0, 1.0), (1.0, 0.6, 0.8), (0.7, 1.0, 0.9)]):
+        trimesh.creation.box(extents=extents).export(tmp_path / f"{number}.glb")
+    config = ObjectStreamConfig(meshes=(MeshFolder(folder=str(tmp_path)),), num_groups=12, seed=3)
+    groups = training_objects(config)[3:]
+    assert [one.name for one in groups] == [f"group-3-{index:06d}" for index in range(12)]
+    counts = set()
+    for one in groups:
+        parts = one.load().parts
+        counts.add(len(parts))
+        floors = [part.vertices[:, 2].min() for part in parts]
+        np.testing.assert_allclose(floors, floors[0], atol=1e-6)
+        # a box turned about z: its inner circle reaches as far as its nearest side
+        centers = [part.vertices[:, :2].mean(axis=0) for part in parts]
+        reach = []
+        for part in parts:
+            sides = trimesh.bounds.oriented_bounds_2D(part.vertices[:, :2])[1]
+            reach.append(min(sides) / 2.0)
+        for i, j in itertools.combinations(range(len(parts)), 2):
+            assert np.linalg.norm(centers[i] - centers[j]) > reach[i] + reach[j]
+    assert min(counts) <= 2
+    assert 4 <= max(counts) <= 7
+    again = training_objects(config)[3].load()
+    for part, same_part in zip(groups[0].load().parts, again.parts, strict=True):
+        np.testing.assert_array_equal(part.vertices, same_part.vertices)
 
 
 def test_no_objects_and_missing_folders_are_clear_errors(tmp_path: Path):

@@ -1,0 +1,69 @@
+"""Mean scores of a run on scans, by kind of object: where a model is weak.
+
+    python benchmarks/errors_by_kind.py reports/runs/gso-v1/lrm-mini [RUN...]
+
+The kinds are ours, given by eye to the 61 scans of `LRM_GSO_DIR`; groups are several objects that
+were scanned as one, flat things are low where the photo is level. Writes a Markdown table per run,
+worst kind first.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+METRICS = ("psnr", "chamfer_distance", "f_score@0.1", "silhouette_iou", "depth_error")
+KINDS = {
+    "shoes": "DRAGON_W FYW_DIVISION REEF_BANTU",
+    "packages and vessels": "3D_Dollhouse_Refrigerator FemDophilus Sleep_Optimizer Womens_Multi_13 "
+    "BIA_Cordon_Bleu_White_Porcelain_Utensil_Holder_900028",
+    "figures and animals": "3D_Dollhouse_Happy_Brother Animal_Planet_Foam_2Headed_Dragon Dino_3 "
+    "Nintendo_Mario_Action_Figure Schleich_Bald_Eagle Schleich_Hereford_Bull "
+    "Schleich_S_Bayala_Unicorn_70432 SpiderMan_Titan_Hero_12Inch_Action_Figure_oo1qph4wwiW",
+    "vehicles": "BABY_CAR BUNNY_RACER CAR_CARRIER_TRAIN CHICKEN_RACER FIRE_TRUCK MINI_EXCAVATOR "
+    "MINI_ROLLER SCHOOL_BUS Sonny_School_Bus TURBOPROP_AIRPLANE_WITH_PILOT "
+    "Thomas_Friends_Wooden_Railway_Porter_5JzRhMm3a9o",
+    "groups": "BATHROOM_CLASSIC BATHROOM_FURNITURE_SET_1 BEDROOM_CLASSIC FISHING_GAME "
+    "FOOD_BEVERAGE_SET HAMMER_BALL HAMMER_PEG HAPPY_ENGINE MIRACLE_POUNDING MOSAIC NUTS_BOLTS "
+    "PUNCH_DROP ROAD_CONSTRUCTION_SET SHAPE_SORTER SPEED_BOAT TOOL_BELT TOWER_TUMBLING",
+    "flat and thin things": "BAGEL_WITH_CHEESE Chefmate_8_Frypan OVAL_XYLOPHONE "
+    "Granimals_20_Wooden_ABC_Blocks_Wagon Kingston_DT4000MR_G2_Management_Ready_USB_64GB "
+    "Room_Essentials_Salad_Plate_Turquoise Rubbermaid_Large_Drainer "
+    "Thomas_Friends_Wooden_Railway_Ascending_Track_Riser_Pack",
+    "other things": "3D_Dollhouse_Lamp 3D_Dollhouse_Swing BALANCING_CACTUS BUILD_A_ZOO "
+    "BUNNY_RATTLE Cole_Hardware_School_Bell_Solid_Brass_38 LADYBUG_BEAD PEEKABOO_ROLLER "
+    "Razer_Kraken_Pro_headset_Full_size_Black_with_cable",
+}
+
+
+def errors_by_kind(scores: pd.DataFrame) -> pd.DataFrame:
+    """Means by kind, the number of objects first; the worst Chamfer distance on top."""
+    kind_of = {name: kind for kind, names in KINDS.items() for name in names.split()}
+    kinds = scores["object"].map(kind_of).fillna("not in the list")
+    grouped = scores.groupby(kinds)
+    means = grouped[[metric for metric in METRICS if metric in scores]].mean()
+    means.insert(0, "objects", grouped.size())
+    means.index.name = "kind"
+    return means.sort_values("chamfer_distance", ascending=False)
+
+
+def main() -> None:
+    """Print the tables of the runs on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", type=Path)
+    for run in parser.parse_args().runs:
+        table = errors_by_kind(pd.read_parquet(run / "scores.parquet"))
+        print(f"\n{run.name}\n\n| {' | '.join([table.index.name, *table])} |")
+        print("|---" * (table.shape[1] + 1) + "|")
+        for kind, row in table.iterrows():
+            print(
+                "|",
+                " | ".join([str(kind), f"{row.iloc[0]:.0f}", *(f"{x:.3f}" for x in row[1:])]),
+                "|",
+            )
+
+
+if __name__ == "__main__":
+    main()
