@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lrm_core.reconstruction.stored_field import load_field, save_field
     from lrm_core.structures.cameras import Cameras
     from lrm_core.structures.mesh import Mesh
+    from lrm_core.structures.photo_camera import PhotoCamera
     from lrm_core.structures.triplane import Triplane
 
 _HOMES = {
@@ -38,6 +39,7 @@ _HOMES = {
     "StageClock": "lrm_core.reconstruction.stages",
     "Cameras": "lrm_core.structures.cameras",
     "Mesh": "lrm_core.structures.mesh",
+    "PhotoCamera": "lrm_core.structures.photo_camera",
     "Triplane": "lrm_core.structures.triplane",
 }
 
@@ -46,6 +48,7 @@ __all__ = [
     "LrmError",
     "Mesh",
     "MeshOptions",
+    "PhotoCamera",
     "Reconstruction",
     "ReconstructionModel",
     "StageClock",

@@ -42,6 +42,7 @@ from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.view_directions import Direction
 from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.photo import CutOut
+from lrm_core.structures.photo_camera import PhotoCamera
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,7 @@ class LrmPredictor:
         cut = CutOut(rgba, "alpha")
         if not self._is_told_the_camera:
             return self.model.reconstruct_framed(self.model.frame(cut))
-        photo = self.model.frame(cut, framing="as_is")
+        photo = self.model.frame(cut, PhotoCamera(framing="as_is"))
         return self.model.reconstruct_framed(photo, canonical_camera(photo.rgba.shape[-1]))
 
     @property

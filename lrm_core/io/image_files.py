@@ -11,6 +11,7 @@ from PIL import Image
 
 from lrm_core.errors import InputError, first_line
 from lrm_core.imaging.color_management import eight_bits_of_sixteen
+from lrm_core.io.exif_lens import read_lens
 from lrm_core.io.image_decoding import decode_image
 from lrm_core.io.image_formats import MAX_PIXELS, open_image, too_large
 from lrm_core.structures.photo import Photo
@@ -41,6 +42,7 @@ def read_image(source: ImageSource) -> Photo:
         MissingDependencyError: HEIC without the extra `heic`.
     """
     image, name, data = _open(source)
+    lens = read_lens(image)
     image, note = decode_image(image, name, data)
     rgba = np.asarray(image.convert("RGBA"))
     if min(rgba.shape[:2]) < MIN_SIDE:
@@ -51,11 +53,11 @@ def read_image(source: ImageSource) -> Photo:
         )
     transparent = np.mean(rgba[..., 3] < 128)
     if transparent >= REAL_ALPHA_FRACTION:
-        return Photo(rgba, has_alpha=True, note=note)
+        return Photo(rgba, has_alpha=True, note=note, lens=lens)
     if rgba[..., 3].min() < 255:
         white = Image.new("RGBA", image.size, "white")
         rgba = np.asarray(Image.alpha_composite(white, image.convert("RGBA")))
-    return Photo(rgba, has_alpha=False, note=note)
+    return Photo(rgba, has_alpha=False, note=note, lens=lens)
 
 
 def read_mask(source: ImageSource) -> UInt8[np.ndarray, "H W"]:

@@ -87,6 +87,7 @@ class LRM(nn.Module):
         source_camera: Cameras | None = None,
         *,
         detail: Float[Tensor, "B 4 D D"] | None = None,
+        tell_camera: bool = True,
     ) -> Triplane:
         """Reconstruct the objects of B images.
 
@@ -99,6 +100,8 @@ class LRM(nn.Module):
                 Models without a camera feature (TripoSR) always assume the canonical one.
             detail: finer copies of the images, straight-alpha RGBA, `config.input.detail_size`
                 wide; outline and colors of models that follow the rays of the photo come from them.
+            tell_camera: whether the network is told of the source camera; if not, it is told the
+                canonical one, as lrm-mini was trained on crops.
 
         Returns:
             B triplanes in float32, queried with points of the world frame.
@@ -113,7 +116,7 @@ class LRM(nn.Module):
                 hint="pass one camera per image, one for all, or none",
             )
         image = image.to(self.decoder.triplane_tokens.device)
-        decoded = self(image, source_camera)
+        decoded = self(image, source_camera if tell_camera else None)
         return self.triplane_of(decoded, image if detail is None else detail, source_camera)
 
     def forward(

@@ -37,11 +37,13 @@ from lrm_core.reconstruction.stages import StageClock
 from lrm_core.reconstruction.stored_field import save_field
 from lrm_core.structures.framed_photo import FramedPhoto
 from lrm_core.structures.photo import CutOut
+from lrm_core.structures.photo_camera import PhotoCamera
 
 Result = TypeVar("Result")
 
 # Each holds a mesh in the making: about half a gigabyte at 256 grid points per axis.
 _MOST_WORKERS = 4
+_NO_SIDE = "--ground: it would rest on no side near the floor, so it was shifted, not turned"
 # decimation may end with a few faces more than it aims for
 _NEAR_ENOUGH = 1.05
 
@@ -53,6 +55,7 @@ class FileOptions:
     Attributes:
         up: up axis of the mesh file; None for the format's own.
         size_mm: longest side in millimeters, for formats that have a unit of length.
+        ground: put the mesh on the flat side that it stands on, the floor at height 0.
         overwrite: replace older files.
         field: also write the radiance field here.
         video: also write a turntable here.
@@ -60,6 +63,7 @@ class FileOptions:
 
     up: UpAxis | None = None
     size_mm: float | None = None
+    ground: bool = False
     overwrite: bool = False
     field: Path | None = None
     video: Path | None = None
@@ -135,6 +139,7 @@ def reconstruct_photos(
     options: MeshOptions | None = None,
     *,
     files: FileOptions | None = None,
+    camera: PhotoCamera | None = None,
     workers: int | None = None,
 ) -> Generator[PhotoDone | PhotoFailed, None, None]:
     """Reconstruct photos and write their meshes.
@@ -148,6 +153,7 @@ def reconstruct_photos(
         cut_outs: the clocks and objects of these photos, from `cut_out_ahead`.
         options: how meshes are made.
         files: which files are written.
+        camera: what is known of the camera of all photos.
         workers: threads that finish photos; 0 does one photo after the other in the caller's
             thread; None for what is fastest here.
 
@@ -178,7 +184,7 @@ def reconstruct_photos(
     def next_job(paths: tuple[Path, Path]) -> _Job:
         clock, cut = next(cut_outs)
         begun.append(clock)
-        return _Job(*paths, clock, ahead.submit(_frame, model, clock, cut))
+        return _Job(*paths, clock, ahead.submit(_frame, model, clock, cut, camera))
 
     under_way: deque[tuple[_Job, Future[PhotoDone]]] = deque()
     paths = iter(jobs)
@@ -211,8 +217,13 @@ def default_workers(num_photos: int) -> int:
     return 0 if num_photos == 1 else min(_MOST_WORKERS, torch.get_num_threads())
 
 
-def _frame(model: ReconstructionModel, clock: StageClock, cut_out: Future[CutOut]) -> FramedPhoto:
-    return model.frame(cut_out.result(), clock=clock)
+def _frame(
+    model: ReconstructionModel,
+    clock: StageClock,
+    cut_out: Future[CutOut],
+    camera: PhotoCamera | None,
+) -> FramedPhoto:
+    return model.frame(cut_out.result(), camera, clock=clock)
 
 
 def _reconstruct(model: ReconstructionModel, job: _Job) -> _Reconstructed:
@@ -260,6 +271,7 @@ def finish_photo(
     """
     with _own_stream(reconstruction.triplane.planes.device):
         mesh = reconstruction.extract_mesh(options=options, clock=clock)
+        mesh, standing = reconstruction.stand(mesh, ground=files.ground)
         written, record = write_result(
             mesh_file,
             reconstruction,
@@ -270,16 +282,21 @@ def finish_photo(
             overwrite=files.overwrite,
             clock=clock,
             notes=notes,
+            standing=standing,
         )
         if files.field is not None:
             with clock.stage("save field"):
                 save_field(files.field, reconstruction)
             written.append(files.field)
         if files.video is not None:
-            camera = reconstruction.source_camera
+            camera = standing.move_cameras(reconstruction.source_camera)
             write_turntable(files.video, mesh, camera, overwrite=files.overwrite, clock=clock)
             written.append(files.video)
-    photo_warning = None if reconstruction.photo is None else reconstruction.photo.warning
+    warnings = [
+        None if reconstruction.photo is None else reconstruction.photo.warning,
+        _too_many_faces(record, options),
+        _NO_SIDE if files.ground and not standing.found_side else None,
+    ]
     return PhotoDone(
         photo=photo,
         files=written,
@@ -287,7 +304,7 @@ def finish_photo(
         seconds=clock.seconds,
         overlapped=frozenset(),
         waited=0.0,
-        warning="; ".join(filter(None, [photo_warning, _too_many_faces(record, options)])) or None,
+        warning="; ".join(filter(None, warnings)) or None,
     )
 
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lrm_core.errors import InputError
+from lrm_core.geometry.standing import up_seen_from
 from lrm_core.models.fused_field import PosedField, fused_field, posed_field
 from lrm_core.models.lrm import frustum_of
 from lrm_core.reconstruction.grid_query import raw_density_level
@@ -40,17 +40,19 @@ class FusedView:
         reconstruction: what was made of it alone, in the frame of its own camera.
         direction: from where it was taken.
         scale: size of the object in its own frame over that in the world.
+        front: from where the first photo was taken, whose frame is the world.
     """
 
     reconstruction: Reconstruction
     direction: Direction
     scale: float = 1.0
+    front: Direction = Direction(0.0)
 
     @property
     def to_own_frame(self) -> Float[Tensor, "4 4"]:
         """From the world to the frame of the photo."""
         matrix = torch.eye(4)
-        matrix[:3, :3] = self.direction.rotation * self.scale
+        matrix[:3, :3] = self.direction.rotation @ self.front.rotation.T * self.scale
         return matrix
 
     @property
@@ -72,6 +74,11 @@ class FusedReconstruction(Reconstruction):
     """
 
     views: tuple[FusedView, ...] = ()
+
+    @property
+    def up(self) -> Float[np.ndarray, "3"]:
+        """See `Reconstruction.up`."""
+        return up_seen_from(self.views[0].direction.elevation)
 
     def lay_photos(
         self, vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
@@ -101,21 +108,19 @@ def fuse_photos(
             center in the middle, and not cropped; sizes are then left as they are.
 
     Raises:
-        InputError: a photo shows no object, or the first is not level.
+        InputError: a photo shows no object.
     """
     first = single[0]
     if len(single) == 1:
         return first
-    if directions[0].elevation != 0.0:
-        raise InputError(
-            "the first of several photos must be taken at elevation 0: it says what is upright",
-            hint="name a photo from the front or from a side first",
-        )
     turned = [Direction(d.azimuth - directions[0].azimuth, d.elevation) for d in directions]
     scales = [1.0] * len(single)
     if not same_scale:
         scales = relative_scales(turned, [_extent(alone) for alone in single])
-    views = tuple(map(FusedView, single, turned, scales))
+    views = tuple(
+        FusedView(alone, direction, scale, turned[0])
+        for alone, direction, scale in zip(single, turned, scales, strict=True)
+    )
     tolerance = _EXACT_TOLERANCE if same_scale else _CROP_TOLERANCE
     parts = tuple(_posed(view, tolerance) for view in views)
     fused = fused_field(parts, first.field.triplane, first.field.nerf_mlp)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,8 @@ def cut_out(
     with clock.stage("read", on_device=False):
         image = read_image(photo)
     with clock.stage("background", on_device=False):
-        return remove_background(image, method=background_removal, mask=mask, keep=keep)
+        cut = remove_background(image, method=background_removal, mask=mask, keep=keep)
+    return replace(cut, lens=image.lens)
 
 
 @contextmanager

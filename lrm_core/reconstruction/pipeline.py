@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,14 +17,16 @@ from lrm_core.imaging.framing import frame_as_is, frame_for_model
 from lrm_core.io.image_files import ImageSource
 from lrm_core.models.loading import load_lrm
 from lrm_core.models.lrm import LRM
+from lrm_core.reconstruction.assumed_camera import assume_camera
 from lrm_core.reconstruction.fusion import fuse_photos
 from lrm_core.reconstruction.photo_reading import cut_out
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import StageClock
-from lrm_core.reconstruction.view_directions import parse_direction
-from lrm_core.structures.cameras import Cameras
+from lrm_core.reconstruction.view_directions import LEVEL_NAMES, Direction, parse_direction
+from lrm_core.structures.cameras import Cameras, canonical_camera
 from lrm_core.structures.framed_photo import FramedPhoto
 from lrm_core.structures.photo import CutOut
+from lrm_core.structures.photo_camera import Framing, PhotoCamera
 
 
 class ReconstructionModel(LRM):
@@ -37,7 +39,7 @@ class ReconstructionModel(LRM):
         background_removal: BackgroundRemoval = "auto",
         mask: Shaped[np.ndarray, "h w"] | None = None,
         keep: KeepObjects = "largest",
-        framing: Literal["crop", "as_is"] = "crop",
+        camera: PhotoCamera | None = None,
         source_camera: Cameras | None = None,
         clock: StageClock | None = None,
     ) -> Reconstruction:
@@ -50,18 +52,19 @@ class ReconstructionModel(LRM):
             background_removal: how the object is separated from its background.
             mask: the object's own mask, uint8, bool or [0, 1], of the photo's shape.
             keep: which of several objects, see `remove_background`.
-            framing: `crop` centers the object at the size that the model was trained with; `as_is`
-                takes the image as the view of `source_camera`.
-            source_camera: the camera of the photo; None for the canonical one.
+            camera: what is known of the camera: field of view, elevation, framing. Of several
+                photos it holds for all, its elevation for front, right, back and left.
+            source_camera: the camera of the framed photo, in the world frame; None for the one that
+                follows from `camera` and EXIF, or else the canonical one.
             clock: see `StageClock`.
 
         Raises:
             InputError: the photo cannot be read, or a mask is given for several photos.
             EmptyForegroundError: no object is left in it.
-            ConfigError: a key that is not a direction.
+            ConfigError: a key that is not a direction, or a camera that the model cannot follow.
             StoppedError: the clock was stopped.
         """
-        clock = clock or StageClock()
+        clock, camera = clock or StageClock(), camera or PhotoCamera()
         if isinstance(photo, Mapping):
             if mask is not None:
                 raise InputError(
@@ -71,40 +74,41 @@ class ReconstructionModel(LRM):
                 photo,
                 background_removal=background_removal,
                 keep=keep,
-                framing=framing,
+                camera=camera,
                 source_camera=source_camera,
                 clock=clock,
             )
         cut = cut_out(
             photo, background_removal=background_removal, mask=mask, keep=keep, clock=clock
         )
-        framed = self.frame(cut, framing=framing, clock=clock)
+        framed = self.frame(cut, camera, clock=clock)
         return self.reconstruct_framed(framed, source_camera, clock=clock)
 
     def frame(
-        self,
-        cut: CutOut,
-        *,
-        framing: Literal["crop", "as_is"] = "crop",
-        clock: StageClock | None = None,
+        self, cut: CutOut, camera: PhotoCamera | None = None, *, clock: StageClock | None = None
     ) -> FramedPhoto:
-        """The images of a cut-out object that the model and its mesh need.
+        """The images of a cut-out object that the model and its mesh need, and their camera.
 
         Args:
             cut: the object of a photo.
-            framing: see `reconstruct`.
+            camera: see `reconstruct`.
             clock: see `StageClock`.
 
         Raises:
             EmptyForegroundError: alpha is zero everywhere.
+            ConfigError: a camera that the model cannot follow.
         """
+        camera = camera or PhotoCamera()
         with (clock or StageClock()).stage("framing"):
-            rgba = self._frame(cut.rgba, framing, self.config.encoder.image_size)
+            cut, assumed = assume_camera(self.config, cut, camera)
+            ratio = camera.foreground_ratio or self.config.input.foreground_ratio
+            rgba = self._frame(cut.rgba, camera.framing, ratio, self.config.encoder.image_size)
             detail_size = self.config.input.detail_size
             detail: Tensor | None = None
             if detail_size is not None:
-                detail = self._frame(cut.rgba, framing, detail_size)
-        return FramedPhoto(rgba, detail, cut.method, cut.warning)
+                detail = self._frame(cut.rgba, camera.framing, ratio, detail_size)
+        warning = "; ".join(filter(None, [cut.warning, assumed.warning])) or None
+        return FramedPhoto(rgba, detail, cut.method, warning, assumed)
 
     @torch.inference_mode()
     def reconstruct_framed(
@@ -121,8 +125,18 @@ class ReconstructionModel(LRM):
             source_camera: see `reconstruct`.
             clock: see `StageClock`.
         """
+        tell, assumed = True, photo.camera
+        if source_camera is None and assumed is not None:
+            source_camera, tell = (
+                canonical_camera(
+                    photo.rgba.shape[-1], distance=assumed.distance, focal=assumed.focal
+                ),
+                assumed.told,
+            )
         with (clock or StageClock()).stage("encode and decode"):
-            triplane = self.predict_triplane(photo.rgba, source_camera, detail=photo.detail)
+            triplane = self.predict_triplane(
+                photo.rgba, source_camera, detail=photo.detail, tell_camera=tell
+            )
         return Reconstruction(
             field=self.field(triplane),
             config=self.config,
@@ -136,23 +150,30 @@ class ReconstructionModel(LRM):
         *,
         background_removal: BackgroundRemoval,
         keep: KeepObjects,
-        framing: Literal["crop", "as_is"],
+        camera: PhotoCamera,
         source_camera: Cameras | None,
         clock: StageClock,
     ) -> Reconstruction:
         if not photos:
             raise InputError("no photo is given")
-        directions = [parse_direction(name) for name in photos]
+        directions = [self._direction(name, camera) for name in photos]
         single = []
         for photo in photos.values():
             cut = cut_out(photo, background_removal=background_removal, keep=keep, clock=clock)
-            framed = self.frame(cut, framing=framing, clock=clock)
+            framed = self.frame(cut, camera, clock=clock)
             single.append(self.reconstruct_framed(framed, source_camera, clock=clock))
         with clock.stage("fusion"):
-            return fuse_photos(single, directions, same_scale=framing == "as_is")
+            return fuse_photos(single, directions, same_scale=camera.framing == "as_is")
+
+    @staticmethod
+    def _direction(name: str, camera: PhotoCamera) -> Direction:
+        direction = parse_direction(name)
+        if camera.elevation is None or name not in LEVEL_NAMES:
+            return direction
+        return replace(direction, elevation=camera.elevation)
 
     def _frame(
-        self, rgba: UInt8[np.ndarray, "H W 4"], framing: Literal["crop", "as_is"], size: int
+        self, rgba: UInt8[np.ndarray, "H W 4"], framing: Framing, ratio: float, size: int
     ) -> Float[Tensor, "1 4 S S"]:
         demands = self.config.input
         background, resize = demands.background, demands.resize
@@ -161,7 +182,7 @@ class ReconstructionModel(LRM):
         return frame_for_model(
             rgba,
             size=size,
-            foreground_ratio=demands.foreground_ratio,
+            foreground_ratio=ratio,
             background=background,
             resize=resize,
         )

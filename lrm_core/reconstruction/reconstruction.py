@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 
 from lrm_core.config import ModelConfig
+from lrm_core.geometry.standing import Standing, stand, up_seen_from
 from lrm_core.meshes.mesh_placement import UpAxis
 from lrm_core.meshes.mesh_writing import write_mesh
 from lrm_core.models.folded_field import fold
@@ -110,6 +111,12 @@ class Reconstruction:
     photo: FramedPhoto | None = None
 
     @property
+    def up(self) -> Float[np.ndarray, "3"]:
+        """The object's vertical, a unit vector, as far as the camera's elevation is known."""
+        camera = None if self.photo is None else self.photo.camera
+        return up_seen_from(0.0 if camera is None else camera.elevation)
+
+    @property
     def triplane(self) -> Triplane:
         """The feature planes."""
         return self.field.triplane
@@ -191,6 +198,17 @@ class Reconstruction:
                 clock=clock,
             )
         return ExtractedMesh(vertices, atlas.faces, texture=Texture(image, atlas.uv))
+
+    def stand(self, mesh: Mesh, *, ground: bool = False) -> tuple[ExtractedMesh, Standing]:
+        """A mesh of this object, upright as the camera's elevation says, and how it was moved.
+
+        Args:
+            mesh: from `extract_mesh`.
+            ground: turn it further, onto the flat side that it stands on, and shift it so that the
+                floor is z = 0.
+        """
+        motion = stand(mesh.vertices, mesh.faces, up=self.up, ground=ground)
+        return ExtractedMesh(**vars(motion.move_mesh(mesh))), motion
 
     def lay_photos(
         self, vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lrm_core.geometry.scene_conversion import scene_from_mesh
+from lrm_core.geometry.standing import Standing
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.io.atomic_write import check_replaceable, write_together
 from lrm_core.io.file_hash import sha256_of
@@ -33,16 +34,14 @@ from lrm_core.version import __version__
 FRAME_WORDS = {"y": "y up, front +z (glTF)", "z": "z up, front -y (lrm world)"}
 
 
-def source_camera_in_file(
-    reconstruction: Reconstruction, placement: MeshPlacement
-) -> dict[str, Any]:
+def source_camera_in_file(source_camera: Cameras, placement: MeshPlacement) -> dict[str, Any]:
     """The source camera as `mesh.json` holds it.
 
     Returns:
         `c2w` (4 x 4, OpenGL axes, in the frame of the mesh file) and `fx fy cx cy` divided by
         the image's width (x) and height (y).
     """
-    camera = reconstruction.source_camera[0]
+    camera = source_camera[0]
     c2w = camera.c2w[0].double().cpu().numpy()
     c2w[:3, 3:] = placement.apply(c2w[:3, 3:].T).T
     c2w[:3, :3] = placement.rotation @ c2w[:3, :3]
@@ -55,9 +54,14 @@ def describe_result(
     mesh: Mesh,
     placement: MeshPlacement,
     seconds: Mapping[str, float],
+    standing: Standing | None = None,
 ) -> dict[str, Any]:
     """Everything `mesh.json` says about a result."""
     config, photo = reconstruction.config, reconstruction.photo
+    assumed = None if photo is None else photo.camera
+    camera = reconstruction.source_camera
+    if standing is not None:
+        camera = standing.move_cameras(camera)
     in_file = placement.apply(mesh.vertices.astype(np.float64))
     up, unit = placement.up, placement.unit
     return {
@@ -67,7 +71,9 @@ def describe_result(
         "commercial_use": config.commercial_use,
         "background_removal": photo.background_removal if photo else "",
         "frame": {"up": up, "words": FRAME_WORDS[up]} | ({"unit": unit} if unit else {}),
-        "source_camera": source_camera_in_file(reconstruction, placement),
+        "source_camera": source_camera_in_file(camera, placement),
+        "camera": {} if assumed is None else assumed.as_record(),
+        "turned_degrees": 0.0 if standing is None else round(standing.turned_degrees, 2),
         "num_vertices": len(mesh.vertices),
         "num_faces": len(mesh.faces),
         "bounds": (in_file.min(axis=0).tolist(), in_file.max(axis=0).tolist()),
@@ -87,19 +93,21 @@ def write_result(
     overwrite: bool = False,
     clock: StageClock | None = None,
     notes: Mapping[str, Any] | None = None,
+    standing: Standing | None = None,
 ) -> tuple[list[Path], dict[str, Any]]:
     """Write a mesh with `NAME.input.png` and `NAME.json` beside it, all of them or none.
 
     Args:
         path: the mesh file; its suffix chooses the format.
         reconstruction: what the mesh came from.
-        mesh: in the world frame.
+        mesh: in the world frame, or moved from it.
         photo: the file that the mesh was made from; the record names it with its hash.
         up: up axis of the file; None for the format's own.
         size_mm: longest side in millimeters, for formats that have a unit of length.
         overwrite: replace older files, and remove those of an older result that are none of this.
         clock: the whole job's; the record holds its seconds.
         notes: further entries of the record.
+        standing: how the mesh was moved; the source camera of the record moves along.
 
     Returns:
         every file written, and the content of `NAME.json`.
@@ -116,7 +124,7 @@ def write_result(
             rgba = reconstruction.photo.rgba[0].permute(1, 2, 0).cpu().numpy()
             files[image_path] = encode_png(to_uint8(rgba))
     placement = place_mesh(mesh, path.suffix.lower(), up=up, size_mm=size_mm)
-    description = describe_result(reconstruction, mesh, placement, clock.seconds)
+    description = describe_result(reconstruction, mesh, placement, clock.seconds, standing)
     if photo is not None:
         description["photo"] = {"name": photo.name, "sha256": sha256_of(photo)}
     description |= notes or {}

@@ -14,6 +14,7 @@ from lrm_core.reconstruction.fusion import FusedReconstruction
 from lrm_core.reconstruction.pipeline import ReconstructionModel
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.stages import StageClock
+from lrm_core.structures.photo_camera import PhotoCamera
 
 
 def reconstruct_views(
@@ -23,6 +24,7 @@ def reconstruct_views(
     options: MeshOptions,
     *,
     files: FileOptions,
+    camera: PhotoCamera | None = None,
     background_removal: BackgroundRemoval = "auto",
     keep: KeepObjects = "largest",
 ) -> PhotoDone:
@@ -35,11 +37,12 @@ def reconstruct_views(
         mesh_file: the file to be.
         options: how the mesh is made.
         files: which files are written.
+        camera: see `ReconstructionModel.reconstruct`.
         background_removal: how the object of every photo is found.
         keep: which of several objects, see `remove_background`.
 
     Raises:
-        InputError: a photo cannot be read, or the first is not level.
+        InputError: a photo cannot be read.
         EmptyForegroundError: no object is left in one.
         ConfigError: a stored field is asked for, which holds one photo.
     """
@@ -50,7 +53,7 @@ def reconstruct_views(
         )
     clock = StageClock()
     reconstruction = model.reconstruct(
-        photos, background_removal=background_removal, keep=keep, clock=clock
+        photos, background_removal=background_removal, keep=keep, camera=camera, clock=clock
     )
     return finish_photo(
         reconstruction,
@@ -85,6 +88,7 @@ def describe_views(
                 "azimuth": view.direction.azimuth,
                 "elevation": view.direction.elevation,
                 "relative_scale": round(view.scale, 4),
+                "camera": framed.camera.as_record() if framed and framed.camera else {},
             }
         )
     return entries

@@ -58,6 +58,9 @@ DIRECTIONS = {
 }
 """Directions by name; left and right are those of the front photo."""
 
+LEVEL_NAMES = ("front", "right", "back", "left")
+"""Of photos from around the object, all from one height."""
+
 
 def parse_direction(text: str) -> Direction:
     """A direction by name, or as "AZIMUTH,ELEVATION" in degrees.

@@ -47,6 +47,46 @@ def test_json_mode_prints_one_document(run, tmp_path):
     assert Path(document["result"]["files"][0]).exists()
 
 
+def test_the_camera_is_recorded_with_where_it_comes_from(run, tmp_path):
+    """50 mm on film are those of its diagonal, of which a square's width is the root of a half."""
+    photo = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 50
+    with Image.open(EXAMPLE) as image:
+        image.convert("RGB").save(photo, exif=exif)
+    said = ["--elevation", "20", "--foreground-ratio", "0.6", "--vertex-colors"]
+    assert run(photo, "-o", tmp_path / "m.glb", *FAST, *said).exit_code == 0
+    record = json.loads((tmp_path / "m.json").read_text())
+    camera = record["camera"]
+    half = 36**2 + 24**2
+    expected = np.degrees(2 * np.arctan((half / 2) ** 0.5 / 2 / 50))
+    assert camera["field_of_view"]["value"] == pytest.approx(expected, abs=1e-3)
+    assert camera["field_of_view"]["from"] == "EXIF: 50 mm on 35 mm film"
+    assert camera["elevation"] == {"value": 20.0, "from": "option"}
+    assert camera["foreground_ratio"] == {"value": 0.6, "from": "option"}
+    assert camera["framing"] == {"value": "crop", "from": "default"}
+    c2w = np.array(record["source_camera"]["c2w"])
+    elevation = np.degrees(np.arcsin(c2w[1, 3] / np.linalg.norm(c2w[:3, 3])))  # y is up in GLB
+    assert elevation == pytest.approx(20.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("suffix", ["glb", "obj", "ply", "stl", "3mf", "usdz"])
+def test_grounded_meshes_stand_on_the_floor_in_every_format(run, tmp_path, suffix):
+    options = ["--ground", *FAST] + (["--size", "80mm"] if suffix in ("stl", "3mf", "usdz") else [])
+    result = run(EXAMPLE, "-o", tmp_path / f"m.{suffix}", *options)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "m.json").read_text())
+    up = {"y": 1, "z": 2}[record["frame"]["up"]]
+    low, high = np.array(record["bounds"])
+    assert low[up] == pytest.approx(0.0, abs=1e-6)
+    assert 2.0 < record["turned_degrees"] < 40.0, "the photo shows the teapot from above"
+    if suffix in ("stl", "3mf"):
+        assert (high - low).max() == pytest.approx(80.0, abs=1e-3)
+    if suffix != "usdz":
+        vertices = trimesh.load(tmp_path / f"m.{suffix}", force="mesh").vertices
+        assert vertices[:, up].min() == pytest.approx(0.0, abs=1e-4)
+
+
 def test_field_and_video_are_written_beside(run, tmp_path):
     result = run(
         EXAMPLE, "-o", tmp_path / "m.stl", *FAST, "--vertex-colors",
@@ -88,6 +128,9 @@ def test_a_batch_goes_on_after_a_failure_and_ends_with_code_3(run, tmp_path):
         ([EXAMPLE, "-o", "x.obj", *FAST, "--iso-level", "0"], 2, "positive density"),
         ([EXAMPLE, "-o", "x.obj", "--device", "cuda"], 2, "not available"),
         ([EXAMPLE, "-o", "x.obj", "--resolution", "64", "--iso-level", "1e9"], 7, "surface"),
+        ([EXAMPLE, "-o", "x.obj", "--fov", "200"], 2, "1 to 150 degrees"),
+        ([EXAMPLE, "-o", "x.obj", "--fov", "40", "--distance", "3"], 2, "gives the distance"),
+        ([EXAMPLE, "-o", "x.obj", "--framing", "as-is", "--foreground-ratio", "0.5"], 2, "crop"),
     ],
 )
 def test_mistakes_end_in_one_line_and_leave_nothing(

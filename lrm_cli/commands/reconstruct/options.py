@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lrm_core.reconstruction.batch import FileOptions
     from lrm_core.reconstruction.pipeline import ReconstructionModel
     from lrm_core.reconstruction.reconstruction import MeshOptions
+    from lrm_core.structures.photo_camera import PhotoCamera
 
 
 def load_network(options: ModelOptions, output: Output) -> ReconstructionModel:
@@ -49,6 +50,66 @@ class ForegroundOptions:
     mask: Annotated[
         Path | None, typer.Option("--mask", help="Image of the object's mask (white: object).")
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraOptions:
+    """What is known of the camera that took the photo."""
+
+    panel: ClassVar[str] = "Camera"
+
+    fov: Annotated[
+        float | None,
+        typer.Option(
+            "--fov",
+            metavar="DEGREES",
+            help="Field of view across the photo's width [default: EXIF's, else the model's].",
+        ),
+    ] = None
+    elevation: Annotated[
+        float | None,
+        typer.Option(
+            "--elevation",
+            metavar="DEGREES",
+            help="How far above the object's horizon it stood; the mesh is set upright.",
+        ),
+    ] = None
+    framing: Annotated[
+        Literal["crop", "as-is"],
+        typer.Option("--framing", help="Center the object at the model's size, or leave it."),
+    ] = "crop"
+    foreground_ratio: Annotated[
+        float | None,
+        typer.Option(
+            "--foreground-ratio",
+            metavar="R",
+            help="Longer side of the object over that of the crop [default: the model's].",
+        ),
+    ] = None
+    distance: Annotated[
+        float | None,
+        typer.Option(
+            "--distance",
+            metavar="D",
+            help="From the object's center; the object is about 1.9 long [default: from --fov].",
+        ),
+    ] = None
+
+    def photo_camera(self) -> PhotoCamera:
+        """The core's options.
+
+        Raises:
+            ConfigError: a value is out of range, or two contradict one another.
+        """
+        from lrm_core.structures.photo_camera import PhotoCamera
+
+        return PhotoCamera(
+            fov=self.fov,
+            elevation=self.elevation,
+            framing="as_is" if self.framing == "as-is" else "crop",
+            foreground_ratio=self.foreground_ratio,
+            distance=self.distance,
+        )
 
 
 def _side(name: str, where: str) -> OptionInfo:
@@ -179,6 +240,10 @@ class ResultOptions:
             help="Longest side in STL, 3MF and USDZ files: 120mm, 12cm, 4.7in [default: 100mm].",
         ),
     ] = None
+    ground: Annotated[
+        bool,
+        typer.Option("--ground", help="Put the mesh on its lowest flat side, the floor at 0."),
+    ] = False
     save_field: Annotated[
         Path | None,
         typer.Option("--save-field", help="Also write the radiance field (.safetensors)."),
@@ -254,6 +319,7 @@ class ResultOptions:
         return FileOptions(
             up=self.up,
             size_mm=self.size_mm,
+            ground=self.ground,
             overwrite=self.overwrite,
             field=self.field_file,
             video=self.video,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrm_cli.commands.reconstruct.options import (
+    CameraOptions,
     ForegroundOptions,
     ResultOptions,
     SurfaceOptions,
@@ -30,10 +31,12 @@ from lrm_core.io.atomic_write import parse_output
 
 if TYPE_CHECKING:
     from lrm_core.reconstruction.batch import PhotoDone, PhotoFailed
+    from lrm_core.structures.photo_camera import PhotoCamera
 
 _MODEL = ModelOptions()
 _VIEWS = ViewOptions()
 _FOREGROUND = ForegroundOptions()
+_CAMERA = CameraOptions()
 _SURFACE = SurfaceOptions()
 _FILES = ResultOptions()
 
@@ -55,6 +58,7 @@ def reconstruct(
     ],
     views: ViewOptions = _VIEWS,
     foreground: ForegroundOptions = _FOREGROUND,
+    camera: CameraOptions = _CAMERA,
     model: ModelOptions = _MODEL,
     surface: SurfaceOptions = _SURFACE,
     files: ResultOptions = _FILES,
@@ -78,6 +82,7 @@ def reconstruct(
             *named,
             views=views,
             foreground=foreground,
+            camera=camera,
             model=model,
             surface=surface,
             files=replace(files, file_format=None) if to_stdout else files,
@@ -92,6 +97,7 @@ def _reconstruct(
     *,
     views: ViewOptions,
     foreground: ForegroundOptions,
+    camera: CameraOptions,
     model: ModelOptions,
     surface: SurfaceOptions,
     files: ResultOptions,
@@ -109,7 +115,7 @@ def _reconstruct(
         from lrm_core.reconstruction.photo_reading import cut_out_ahead
 
         masks = () if foreground.mask is None else (foreground.mask,)
-        sides = views.photos(photos[0])
+        sides, taken_by = views.photos(photos[0]), camera.photo_camera()
         jobs = files.plan(photos, out, inputs=(*masks, *list(sides.values())[1:]))
     for line in left_out_lines(photos):
         output.warning(line)
@@ -127,7 +133,7 @@ def _reconstruct(
                 "--back, --left, ... and --view go with one PHOTO, which shows the front, and with "
                 "neither --mask nor --save-field"
             )
-        done = _fuse(output, sides, jobs[0][1], foreground, model, surface, files)
+        done = _fuse(output, sides, jobs[0][1], foreground, taken_by, model, surface, files)
         results, _ = _collect(output, iter([done]), 1, startup, profile=profile)
         _conclude(output, results, [], out, profile=profile)
         return
@@ -145,7 +151,12 @@ def _reconstruct(
         with _timed(startup, "load model"):
             network = load_network(model, output)
         outcomes = reconstruct_photos(
-            network, jobs, cut_outs, surface.mesh_options(), files=file_options
+            network,
+            jobs,
+            cut_outs,
+            surface.mesh_options(),
+            files=file_options,
+            camera=taken_by,
         )
         # closed here and now when this is interrupted
         with closing(outcomes):
@@ -158,6 +169,7 @@ def _fuse(
     photos: dict[str, Path],
     mesh: Path,
     foreground: ForegroundOptions,
+    camera: PhotoCamera,
     model: ModelOptions,
     surface: SurfaceOptions,
     files: ResultOptions,
@@ -171,6 +183,7 @@ def _fuse(
         mesh,
         surface.mesh_options(),
         files=files.file_options(),
+        camera=camera,
         background_removal=foreground.background_removal,
         keep=foreground.keep,
     )

@@ -10,6 +10,7 @@ from lrm_core.reconstruction.pipeline import load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.structures.cameras import canonical_camera
+from lrm_core.structures.photo_camera import PhotoCamera
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_foreign_checkpoints_predict_what_they_reconstruct(reference_dir, pictur
     predictor = load_lrm_predictor(reference_dir / name)
     cropped = name == "triposr-tiny"
     framing = "crop" if cropped else "as_is"
-    reconstruction = predictor.model.reconstruct(picture, framing=framing)
+    reconstruction = predictor.model.reconstruct(picture, camera=PhotoCamera(framing=framing))
     line = torch.linspace(-0.8, 0.8, 12)
     density, _ = reconstruction.field(torch.cartesian_prod(line, line, line))
     options = MeshOptions(

@@ -7,7 +7,7 @@ import trimesh
 
 from lrm_core.errors import ConfigError, InputError
 from lrm_core.geometry.scene_conversion import scene_from_mesh
-from lrm_core.reconstruction.fusion import FusedReconstruction, fuse_photos
+from lrm_core.reconstruction.fusion import FusedReconstruction
 from lrm_core.reconstruction.pipeline import load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions
 from lrm_core.reconstruction.view_directions import DIRECTIONS, Direction
@@ -15,6 +15,7 @@ from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.rendering.view_output import channel_image
 from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.mesh import Mesh
+from lrm_core.structures.photo_camera import PhotoCamera
 
 OPTIONS = MeshOptions(resolution=64, appearance="vertex_colors")
 # half sides along x, y and z; color of the faces towards -y, +y, and of all others
@@ -30,19 +31,20 @@ def model():
 @pytest.fixture(scope="module")
 def photos():
     """(512, 512, 4) by name, each from 2 units away with the canonical lens."""
+    return {name: picture_from(direction) for name, direction in DIRECTIONS.items()}
+
+
+def picture_from(direction):
     box = trimesh.creation.box(2 * HALVES)
     vertices = box.vertices[box.faces].reshape(-1, 3)
     normals = np.repeat(box.face_normals, 3, axis=0)
     colors = np.tile(REST, (len(vertices), 1))
     colors[normals[:, 1] < -0.5], colors[normals[:, 1] > 0.5] = FRONT, BACK
     faces = np.arange(len(vertices)).reshape(-1, 3)
-    pictures = {}
-    for name, direction in DIRECTIONS.items():
-        turned = vertices @ direction.rotation.numpy().T
-        mesh = Mesh(turned.astype(np.float32), faces.astype(np.int32), colors.astype(np.float32))
-        view = render_scene(scene_from_mesh(mesh), canonical_camera(512))
-        pictures[name] = channel_image(view, "rgb", None)
-    return pictures
+    turned = vertices @ direction.rotation.numpy().T
+    mesh = Mesh(turned.astype(np.float32), faces.astype(np.int32), colors.astype(np.float32))
+    view = render_scene(scene_from_mesh(mesh), canonical_camera(512))
+    return channel_image(view, "rgb", None)
 
 
 def sides(photos, *names):
@@ -51,7 +53,9 @@ def sides(photos, *names):
 
 def test_a_side_photo_brings_the_true_depth(model, photos):
     """The front says nothing about it; the outline from the right does."""
-    fused = model.reconstruct(sides(photos, "front", "right", "left"), framing="as_is")
+    fused = model.reconstruct(
+        sides(photos, "front", "right", "left"), camera=PhotoCamera(framing="as_is")
+    )
     assert isinstance(fused, FusedReconstruction)
     vertices = fused.extract_mesh(options=OPTIONS).vertices
     low, high = np.percentile(vertices, [1, 99], axis=0)
@@ -60,7 +64,7 @@ def test_a_side_photo_brings_the_true_depth(model, photos):
 
 
 def test_the_back_has_the_color_of_its_photo(model, photos):
-    fused = model.reconstruct(sides(photos, "front", "back"), framing="as_is")
+    fused = model.reconstruct(sides(photos, "front", "back"), camera=PhotoCamera(framing="as_is"))
     mesh = fused.extract_mesh(options=OPTIONS)
     assert mesh.vertex_colors is not None
     inner = (np.abs(mesh.vertices[:, [0, 2]]) < 0.3).all(axis=1)
@@ -83,12 +87,44 @@ def test_photos_of_another_size_and_place_are_brought_together(model, photos):
 
 
 def test_cameras_of_views_see_the_mesh_where_their_photo_shows_it(model, photos):
-    fused = model.reconstruct(sides(photos, "front", "right", "back", "left"), framing="as_is")
+    fused = model.reconstruct(
+        sides(photos, "front", "right", "back", "left"), camera=PhotoCamera(framing="as_is")
+    )
     scene = scene_from_mesh(fused.extract_mesh(options=OPTIONS))
     for view, name in zip(fused.views, ("front", "right", "back", "left"), strict=True):
         seen = render_scene(scene, view.camera.resized(512, 512)).opacity[0].numpy() > 0.5
         shown = photos[name][..., 3] > 127
         assert (seen & shown).sum() / (seen | shown).sum() > 0.93, name
+
+
+def test_photos_from_above_make_an_object_that_stands_upright(model):
+    """All four from 25 degrees above: the first camera is the frame, until the mesh is stood up."""
+    level = ("front", "right", "back", "left")
+    seen_from = {name: Direction(DIRECTIONS[name].azimuth, 25.0) for name in level}
+    pictures = {name: picture_from(direction) for name, direction in seen_from.items()}
+    camera = PhotoCamera(framing="as_is", elevation=25.0)
+    fused = model.reconstruct(pictures, camera=camera)
+    mesh, motion = fused.stand(fused.extract_mesh(options=OPTIONS))
+    assert motion.turned_degrees == pytest.approx(25.0)
+    low, high = np.percentile(mesh.vertices, [1, 99], axis=0)
+    np.testing.assert_allclose((high - low) / 2, HALVES, atol=0.1)
+    scene = scene_from_mesh(mesh)
+    for view, name in zip(fused.views, level, strict=True):
+        placed = motion.move_cameras(view.camera).resized(512, 512)
+        seen = render_scene(scene, placed).opacity[0].numpy() > 0.5
+        shown = pictures[name][..., 3] > 127
+        assert (seen & shown).sum() / (seen | shown).sum() > 0.93, name
+
+
+def test_any_photo_may_come_first(model, photos):
+    """From above first: the front then lies below, until the mesh is stood up."""
+    fused = model.reconstruct(
+        sides(photos, "top", "front", "right", "back", "left"), camera=PhotoCamera(framing="as_is")
+    )
+    np.testing.assert_allclose(fused.up, [0.0, -1.0, 0.0], atol=1e-9)
+    mesh, _ = fused.stand(fused.extract_mesh(options=OPTIONS))
+    low, high = np.percentile(mesh.vertices, [1, 99], axis=0)
+    np.testing.assert_allclose((high - low) / 2, HALVES, atol=0.12)
 
 
 def test_one_photo_by_name_is_one_photo(model, photos):
@@ -105,13 +141,10 @@ def test_what_cannot_be_fused_is_refused(model, photos):
         model.reconstruct({})
     with pytest.raises(InputError, match="mask"):
         model.reconstruct(sides(photos, "front", "back"), mask=photos["front"][..., 3])
-    single = [model.reconstruct(photos["top"]), model.reconstruct(photos["front"])]
-    with pytest.raises(InputError, match="elevation 0"):
-        fuse_photos(single, [Direction(0.0, 90.0), Direction(0.0)])
 
 
 def test_the_field_renders_as_any_other(model, photos):
-    fused = model.reconstruct(sides(photos, "front", "back"), framing="as_is")
+    fused = model.reconstruct(sides(photos, "front", "back"), camera=PhotoCamera(framing="as_is"))
     view = fused.render(canonical_camera(64))
     shown = photos["front"][4::8, 4::8, 3] > 127
     assert float(((view.opacity[0].numpy() > 0.5) == shown).mean()) > 0.95

@@ -26,6 +26,7 @@ from lrm_core.reconstruction.stages import StageClock
 from lrm_core.reconstruction.stored_field import load_field, save_field
 from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.structures.cameras import Cameras
+from lrm_core.structures.photo_camera import PhotoCamera
 
 OPTIONS = MeshOptions(resolution=96, appearance="vertex_colors")
 
@@ -237,7 +238,7 @@ def test_an_empty_surface_and_an_empty_photo_are_named(model, reconstruction):
 def test_as_is_framing_keeps_the_photo_where_it_is(model):
     rgba = np.zeros((64, 64, 4), dtype=np.uint8)
     rgba[20:30, 30:50] = 255
-    framed = model.reconstruct(rgba, framing="as_is").photo
+    framed = model.reconstruct(rgba, camera=PhotoCamera(framing="as_is")).photo
     size = framed.rgba.shape[-1]
     rows = np.nonzero(framed.rgba[0, 3].numpy().max(axis=1) > 0.5)[0]
     assert rows.min() / size == pytest.approx(20 / 64, abs=0.02)
