@@ -9,7 +9,6 @@ length fits too: both are exact, whatever lens took it.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from lrm_core.evaluation.observation import Observation
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.geometry.camera_normalization import normalize_cameras
 from lrm_core.imaging.resampling import resample
-from lrm_core.io.camera_files import read_cameras
+from lrm_core.io.camera_files import read_cameras, view_files
 from lrm_core.io.image_files import read_image
 from lrm_core.structures.cameras import Cameras
 
@@ -64,10 +63,7 @@ def read_posed_images(path: Path) -> tuple[PosedImages, str]:
     """
     cameras = read_cameras(path)
     content = path.read_bytes()
-    files = tuple(
-        _image_file(path.parent, frame.get("file_path"))
-        for frame in json.loads(content.decode("utf-8-sig"))["frames"]
-    )
+    files = tuple(view_files(path))
     if len(files) < 2:
         raise InputError(
             f"{path}: names one image, expected an input and at least one to compare with"
@@ -134,19 +130,6 @@ def observe_images(images: PosedImages, cameras: Cameras, protocol: Protocol) ->
         normals=np.zeros((0, 3), dtype=np.float32),
         triangles=np.zeros((0, 3, 3), dtype=np.float32),
     )
-
-
-def _image_file(folder: Path, named: object) -> Path:
-    if not isinstance(named, str) or not named:
-        raise InputError(f"{folder / TRANSFORMS}: a frame without 'file_path'")
-    file = folder / named
-    if not file.suffix:  # as the NeRF synthetic scenes name them
-        file = file.with_name(f"{file.name}.png")
-    if not file.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{folder / TRANSFORMS}: '{named}' lies outside the folder")
-    if not file.is_file():
-        raise InputError(f"{folder / TRANSFORMS}: there is no image '{named}'")
-    return file
 
 
 def _read_cut_out(file: Path | UInt8[np.ndarray, "H W 4"]) -> UInt8[np.ndarray, "H W 4"]:

@@ -55,14 +55,27 @@ def turned_to_object(
         return rgba, 0.0
     lens = np.array([[focal, 0.0, middle[0] - 0.5], [0.0, focal, middle[1] - 0.5], [0.0, 0.0, 1.0]])
     homography = lens @ turn @ np.linalg.inv(lens)
+    return warp(rgba, homography, (width, height)), angle
+
+
+def warp(
+    rgba: UInt8[np.ndarray, "H W 4"], homography: Float[np.ndarray, "3 3"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "h w 4"]:
+    """A picture under a homography, at about the same scale: nothing is averaged.
+
+    Args:
+        rgba: (H, W, 4) straight alpha; colors are weighted by it, and nothing lies beyond.
+        homography: from its pixels to those of the result, centers at whole numbers.
+        size: width and height of the result.
+    """
     premultiplied = rgba.astype(np.float32) / 255.0
     premultiplied[..., :3] *= premultiplied[..., 3:]
     warped = cv2.warpPerspective(
-        premultiplied, homography, (width, height), flags=cv2.INTER_CUBIC, borderValue=(0, 0, 0, 0)
+        premultiplied, homography, size, flags=cv2.INTER_CUBIC, borderValue=(0, 0, 0, 0)
     ).clip(0.0, 1.0)
     alpha = warped[..., 3:]
     straight = np.concatenate([warped[..., :3] / np.maximum(alpha, 1e-4), alpha], axis=-1)
-    return np.rint(straight.clip(0.0, 1.0) * 255.0).astype(np.uint8), angle
+    return np.rint(straight.clip(0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def _outline(mask: np.ndarray) -> Float[np.ndarray, "P 2"]:

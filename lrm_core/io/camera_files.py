@@ -81,6 +81,32 @@ def read_cameras(path: Path | str, *, size: tuple[int, int] | None = None) -> Ca
     return cameras if size is None else cameras.resized(*size)
 
 
+def view_files(path: Path) -> list[Path]:
+    """The image files that a `transforms.json` names, in the order of its frames.
+
+    Args:
+        path: the file, as `read_cameras` reads it; images lie in its folder or below.
+
+    Raises:
+        InputError: a frame names no image, one that is not there, or one outside the folder.
+    """
+    folder = path.parent
+    files = []
+    for frame in _read_json(path)["frames"]:
+        named = frame.get("file_path")
+        if not isinstance(named, str) or not named:
+            raise InputError(f"{path}: a frame without 'file_path'")
+        file = folder / named
+        if not file.suffix:  # as the NeRF synthetic scenes name them
+            file = file.with_name(f"{file.name}.png")
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{path}: '{named}' lies outside the folder")
+        if not file.is_file():
+            raise InputError(f"{path}: there is no image '{named}'")
+        files.append(file)
+    return files
+
+
 def write_cameras(
     path: Path | str, cameras: Cameras, *, file_paths: list[str] | None = None
 ) -> None:

@@ -7,7 +7,8 @@ distance is proportional to the focal length, and a field of view gives both.
 
 lrm-mini was trained on crops of all distances, and told the canonical camera for each (`framed`
 photos of `ViewSampling`): its depths are those of the world, and the true camera says along which
-rays they lie. Models that are told the camera in training (the paper's, OpenLRM) are told it here.
+rays they lie. Of pictures that are no crops it was told the camera, within limits. Models that are
+always told it in training (the paper's, OpenLRM) are told it here.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from lrm_core.structures.photo_camera import (
 
 NEAREST = 1.6
 """Distance of the nearest cameras that lrm-mini was trained on; nearer ones count as this."""
+
+_TOLD = (1.8, 3.2)
+"""Distances of the cameras that lrm-mini was told of in training, of pictures that are no crops."""
 
 _DEFAULT = "default"
 _OPTION = "option"
@@ -76,7 +80,9 @@ def assume_camera(
         assumptions["foreground_ratio"] = Assumed(
             ratio, "model" if said.foreground_ratio is None else _OPTION
         )
-    told = not (config.nerf.frustum and said.framing == "crop")
+    told = not config.nerf.frustum
+    if said.framing == "as_is":
+        told |= _TOLD[0] <= distance <= _TOLD[1]
     camera = AssumedCamera(distance, focal, said.elevation or 0.0, told, assumptions, warning)
     return cut, camera
 

@@ -6,7 +6,7 @@ Each photo is reconstructed alone; `models/fused_field.py` makes one field of th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -39,21 +39,15 @@ class FusedView:
     Attributes:
         reconstruction: what was made of it alone, in the frame of its own camera.
         direction: from where it was taken.
+        to_own_frame: (4, 4) from the world to the frame of its own camera: rotation, uniform scale
+            and translation.
         scale: size of the object in its own frame over that in the world.
-        front: from where the first photo was taken, whose frame is the world.
     """
 
     reconstruction: Reconstruction
     direction: Direction
+    to_own_frame: Float[Tensor, "4 4"]
     scale: float = 1.0
-    front: Direction = Direction(0.0)
-
-    @property
-    def to_own_frame(self) -> Float[Tensor, "4 4"]:
-        """From the world to the frame of the photo."""
-        matrix = torch.eye(4)
-        matrix[:3, :3] = self.direction.rotation @ self.front.rotation.T * self.scale
-        return matrix
 
     @property
     def camera(self) -> Cameras:
@@ -71,14 +65,16 @@ class FusedReconstruction(Reconstruction):
 
     Attributes:
         views: all photos.
+        vertical: the object's vertical in the frame of the first.
     """
 
     views: tuple[FusedView, ...] = ()
+    vertical: Float[np.ndarray, "3"] = field(default_factory=lambda: up_seen_from(0.0))
 
     @property
     def up(self) -> Float[np.ndarray, "3"]:
         """See `Reconstruction.up`."""
-        return up_seen_from(self.views[0].direction.elevation)
+        return self.vertical
 
     def lay_photos(
         self, vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
@@ -117,19 +113,34 @@ def fuse_photos(
     scales = [1.0] * len(single)
     if not same_scale:
         scales = relative_scales(turned, [_extent(alone) for alone in single])
-    views = tuple(
-        FusedView(alone, direction, scale, turned[0])
-        for alone, direction, scale in zip(single, turned, scales, strict=True)
-    )
-    tolerance = _EXACT_TOLERANCE if same_scale else _CROP_TOLERANCE
+    views = []
+    for alone, direction, scale in zip(single, turned, scales, strict=True):
+        to_own_frame = torch.eye(4)
+        to_own_frame[:3, :3] = direction.rotation @ turned[0].rotation.T * scale
+        views.append(FusedView(alone, direction, to_own_frame, scale))
+    return fuse_views(views, up=up_seen_from(turned[0].elevation), exact=same_scale)
+
+
+def fuse_views(
+    views: Sequence[FusedView], *, up: Float[np.ndarray, "3"], exact: bool
+) -> FusedReconstruction:
+    """One reconstruction of photos whose frames are known.
+
+    Args:
+        views: all photos; the frame of the first is the world.
+        up: the object's vertical in that frame, a unit vector.
+        exact: whether cameras are known, so that what lies outside an outline is carved at once.
+    """
+    first = views[0].reconstruction
+    tolerance = _EXACT_TOLERANCE if exact else _CROP_TOLERANCE
     parts = tuple(_posed(view, tolerance) for view in views)
-    fused = fused_field(parts, first.field.triplane, first.field.nerf_mlp)
     return FusedReconstruction(
-        field=fused,
+        field=fused_field(parts, first.field.triplane, first.field.nerf_mlp),
         config=first.config,
         source_camera=first.source_camera,
         photo=first.photo,
-        views=views,
+        views=tuple(views),
+        vertical=up,
     )
 
 

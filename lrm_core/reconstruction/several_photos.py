@@ -12,8 +12,10 @@ from lrm_core.io.file_hash import sha256_of
 from lrm_core.reconstruction.batch import FileOptions, PhotoDone, finish_photo
 from lrm_core.reconstruction.fusion import FusedReconstruction
 from lrm_core.reconstruction.pipeline import ReconstructionModel
+from lrm_core.reconstruction.posed_views import reconstruct_posed
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.stages import StageClock
+from lrm_core.sources.posed_photos import read_posed_photos
 from lrm_core.structures.photo_camera import PhotoCamera
 
 
@@ -47,10 +49,7 @@ def reconstruct_views(
         ConfigError: a stored field is asked for, which holds one photo.
     """
     if files.field is not None:
-        raise ConfigError(
-            "a stored field holds what was made of one photo, but there are several",
-            hint="leave out --save-field",
-        )
+        raise _one_photo_only()
     clock = StageClock()
     reconstruction = model.reconstruct(
         photos, background_removal=background_removal, keep=keep, camera=camera, clock=clock
@@ -63,6 +62,53 @@ def reconstruct_views(
         files,
         clock=clock,
         notes={"views": describe_views(reconstruction, photos)},
+    )
+
+
+def reconstruct_capture(
+    model: ReconstructionModel,
+    folder: Path,
+    first: Path,
+    mesh_file: Path,
+    options: MeshOptions,
+    *,
+    files: FileOptions,
+    count: int = 8,
+    background_removal: BackgroundRemoval = "auto",
+) -> PhotoDone:
+    """Reconstruct one object from photos with known cameras and write its mesh.
+
+    Args:
+        model: on its device.
+        folder: see `read_posed_photos`.
+        first: the photo of the folder that gives the frame.
+        mesh_file: the file to be.
+        options: how the mesh is made.
+        files: which files are written.
+        count: photos to use.
+        background_removal: how the object is found where there is no mask.
+
+    Raises:
+        InputError: see `read_posed_photos`.
+        ConfigError: a stored field is asked for, or the model is not told cameras.
+    """
+    if files.field is not None:
+        raise _one_photo_only()
+    clock = StageClock()
+    with clock.stage("background"):
+        photos, dropped = read_posed_photos(
+            folder, first=first, count=count, background_removal=background_removal
+        )
+    reconstruction = reconstruct_posed(model, photos, clock=clock)
+    names = {f"{index}": photo.file for index, photo in enumerate(photos)}
+    notes = {"views": describe_views(reconstruction, names), "left_out": dropped}
+    return finish_photo(reconstruction, first, mesh_file, options, files, clock=clock, notes=notes)
+
+
+def _one_photo_only() -> ConfigError:
+    return ConfigError(
+        "a stored field holds what was made of one photo, but there are several",
+        hint="leave out --save-field",
     )
 
 

@@ -133,9 +133,9 @@ class CaptureSource:
         Source: paper, sections 4.1 and 4.2.
         """
         folder = Path(self.root, job.location)
-        model_folder = _model_folder(folder)
-        model_files = [file for file in colmap_model_files(model_folder) if file.is_file()]
-        model = read_colmap_model(model_folder, points=len(model_files) == 3)
+        sparse = model_folder(folder)
+        model_files = [file for file in colmap_model_files(sparse) if file.is_file()]
+        model = read_colmap_model(sparse, points=len(model_files) == 3)
         masks = self._mask_folder(folder, job)
         unknown = _image_names(folder / "images") - {image.name for image in model.images}
         dropped = dict.fromkeys(sorted(unknown), "COLMAP found no pose for it")
@@ -144,7 +144,7 @@ class CaptureSource:
         for image in _evenly_spaced(model.images, self.num_views):
             path = folder / "images" / image.name
             try:
-                mask = None if masks is None else _mask_file(masks, image.name)
+                mask = None if masks is None else mask_file(masks, image.name)
                 frame = cut_out_frame(path, mask, self.background_removal)
                 taken[image.name] = crop_frame(
                     frame,
@@ -242,7 +242,7 @@ def _captures_below(folder: Path, depth: int) -> Iterable[Path]:
                 yield from _captures_below(path, depth - 1)
 
 
-def _model_folder(capture: Path) -> Path:
+def model_folder(capture: Path) -> Path:
     """`sparse/0`, or `sparse` where the model lies in it directly; nerfstudio's lie in `colmap`."""
     places = [capture / place for place in ("sparse", "colmap/sparse")]
     folders = [folder for place in places for folder in (place / "0", place)]
@@ -257,7 +257,7 @@ def _image_names(folder: Path) -> set[str]:
     }
 
 
-def _mask_file(folder: Path, name: str) -> Path:
+def mask_file(folder: Path, name: str) -> Path:
     """The mask of a frame: NAME.jpg.png, as MVImgNet has it, NAME.png, or the frame's own name."""
     for candidate in (folder / f"{name}.png", (folder / name).with_suffix(".png"), folder / name):
         if candidate.is_file():

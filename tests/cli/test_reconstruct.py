@@ -82,9 +82,36 @@ def test_grounded_meshes_stand_on_the_floor_in_every_format(run, tmp_path, suffi
     assert 2.0 < record["turned_degrees"] < 40.0, "the photo shows the teapot from above"
     if suffix in ("stl", "3mf"):
         assert (high - low).max() == pytest.approx(80.0, abs=1e-3)
-    if suffix != "usdz":
+    if suffix not in ("usdz", "3mf"):  # which trimesh reads with further packages only
         vertices = trimesh.load(tmp_path / f"m.{suffix}", force="mesh").vertices
         assert vertices[:, up].min() == pytest.approx(0.0, abs=1e-4)
+
+
+def test_photos_with_known_cameras_make_one_mesh(run, tmp_path):
+    """A cuboid, rendered from six sides by `lrm render`, of which four are used."""
+    solid = trimesh.creation.box((1.0, 0.6, 1.4))
+    solid.export(tmp_path / "box.ply")
+    views = tmp_path / "views"
+    arguments = ["render", tmp_path / "box.ply", "-o", views, "--views", "6", "--size", "256",
+                 "--up", "z", "--background", "transparent"]  # fmt: skip
+    rendered = CliRunner().invoke(app, list(map(str, arguments)))
+    assert rendered.exit_code == 0, rendered.output
+    said = ["--views-from", views, "--num-views", "4", *FAST, "--vertex-colors", "--up", "z"]
+    result = run(views / "000.png", "-o", tmp_path / "m.ply", *said)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "m.json").read_text())
+    assert len(record["views"]) == 4
+    assert record["views"][0]["photo"]["name"] == "000.png"
+    assert record["photo"]["name"] == "000.png"
+    low, high = np.array(record["bounds"])
+    extent = high - low
+    assert extent[2] / extent[0] == pytest.approx(1.4, rel=0.15), "upright, as high as it was"
+    refused = run(views / "000.png", "-o", tmp_path / "n.ply", *said, "--fov", "40")
+    assert refused.exit_code == 4
+    assert "--views-from says where its photos were taken" in refused.stderr
+    other = run(EXAMPLE, "-o", tmp_path / "n.ply", *said)
+    assert other.exit_code == 4
+    assert "is not among the 6 photos" in other.stderr
 
 
 def test_field_and_video_are_written_beside(run, tmp_path):

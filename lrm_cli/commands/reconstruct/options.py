@@ -137,6 +137,18 @@ class ViewOptions:
             "May be given several times.",
         ),
     ] = None
+    views_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--views-from",
+            metavar="FOLDER",
+            help="Photos with known cameras, PHOTO among them: transforms.json, or images/ and "
+            "COLMAP's sparse/0/.",
+        ),
+    ] = None
+    num_views: Annotated[
+        int, typer.Option("--num-views", min=3, max=64, help="How many of FOLDER's photos to use.")
+    ] = 8
 
     def photos(self, front: Path) -> dict[str, Path]:
         """Direction -> photo, the front first.

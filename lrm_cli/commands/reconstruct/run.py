@@ -127,13 +127,18 @@ def _reconstruct(
         raise InputError(
             f"--mask, --save-field and --video name one file each, but there are {len(jobs)} photos"
         )
-    if len(sides) > 1:
+    if len(sides) > 1 or views.views_from:
         if jobs[0][0] != photos[0] or len(photos) > 1 or foreground.mask or files.field_file:
             raise InputError(
-                "--back, --left, ... and --view go with one PHOTO, which shows the front, and with "
-                "neither --mask nor --save-field"
+                "--back, --left, ..., --view and --views-from go with one PHOTO, the first, and "
+                "with neither --mask nor --save-field"
             )
-        done = _fuse(output, sides, jobs[0][1], foreground, taken_by, model, surface, files)
+        if views.views_from and (len(sides) > 1 or camera != CameraOptions()):
+            raise InputError(
+                "--views-from says where its photos were taken: leave out --back, --view, ... and "
+                "--fov, --elevation, --framing, --foreground-ratio and --distance"
+            )
+        done = _fuse(output, sides, jobs[0][1], views, foreground, taken_by, model, surface, files)
         results, _ = _collect(output, iter([done]), 1, startup, profile=profile)
         _conclude(output, results, [], out, profile=profile)
         return
@@ -168,6 +173,7 @@ def _fuse(
     output: Output,
     photos: dict[str, Path],
     mesh: Path,
+    views: ViewOptions,
     foreground: ForegroundOptions,
     camera: PhotoCamera,
     model: ModelOptions,
@@ -175,8 +181,19 @@ def _fuse(
     files: ResultOptions,
 ) -> PhotoDone:
     """Several photos of one object to one mesh file."""
-    from lrm_core.reconstruction.several_photos import reconstruct_views
+    from lrm_core.reconstruction.several_photos import reconstruct_capture, reconstruct_views
 
+    if views.views_from is not None:
+        return reconstruct_capture(
+            load_network(model, output),
+            views.views_from,
+            photos["front"],
+            mesh,
+            surface.mesh_options(),
+            files=files.file_options(),
+            count=views.num_views,
+            background_removal=foreground.background_removal,
+        )
     return reconstruct_views(
         load_network(model, output),
         photos,
