@@ -17,18 +17,26 @@ from jaxtyping import Float, Int, UInt8
 from scipy.spatial.transform import Rotation
 
 from lrm_core.errors import InputError
+from lrm_core.imaging.lens_distortion import LensDistortion
 
 # name -> (id, focal lengths, parameters in all); the lens terms that follow the principal point
-# are those of OpenCV, in its order
+# are those of `LensDistortion`, in its order
 CAMERA_MODELS = {
     "SIMPLE_PINHOLE": (0, 1, 3),
     "PINHOLE": (1, 2, 4),
     "SIMPLE_RADIAL": (2, 1, 4),
     "RADIAL": (3, 1, 5),
     "OPENCV": (4, 2, 8),
+    "OPENCV_FISHEYE": (5, 2, 8),
     "FULL_OPENCV": (6, 2, 12),
+    "SIMPLE_RADIAL_FISHEYE": (8, 1, 4),
+    "RADIAL_FISHEYE": (9, 1, 5),
+    "THIN_PRISM_FISHEYE": (10, 2, 12),
+    "SIMPLE_FISHEYE": (14, 1, 3),
+    "FISHEYE": (15, 2, 4),
 }
-"""Camera models that are understood; COLMAP's fisheye models and FOV are not."""
+"""Camera models that are understood; COLMAP's FOV, RAD_TAN_THIN_PRISM_FISHEYE and the division
+models are not."""
 
 _LARGEST_SIDE = 2**17
 _LONGEST_NAME = 4096
@@ -86,10 +94,15 @@ class ColmapCamera:
         return self.params[0], self.params[focal_lengths - 1], cx, cy
 
     @property
-    def distortion(self) -> tuple[float, ...]:
-        """OpenCV's k1, k2, p1, p2, k3, k4, k5, k6; empty where all are zero."""
+    def distortion(self) -> LensDistortion | None:
+        """How the lens bends the image; None for a pinhole."""
         terms = self.params[CAMERA_MODELS[self.model][1] + 2 :]
-        return (*terms, *(0.0,) * (8 - len(terms))) if any(terms) else ()
+        fisheye = self.model.endswith("FISHEYE")
+        if not fisheye and not any(terms):
+            return None
+        if self.model == "OPENCV_FISHEYE":
+            terms = (*terms[:2], 0.0, 0.0, *terms[2:])  # it has no p1 and p2
+        return LensDistortion((*terms, *(0.0,) * (8 - len(terms))), fisheye)
 
 
 @dataclass(frozen=True)

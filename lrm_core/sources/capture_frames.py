@@ -21,6 +21,7 @@ from lrm_core.errors import InputError
 from lrm_core.foreground.methods import BackgroundRemoval
 from lrm_core.foreground.removal import remove_background
 from lrm_core.imaging.framing import BOX_THRESHOLD
+from lrm_core.imaging.lens_distortion import LensDistortion
 from lrm_core.imaging.resampling import pixels_seen, resample, resample_premultiplied
 from lrm_core.io.colmap_model import ColmapCamera
 from lrm_core.io.image_files import read_image, read_mask
@@ -177,36 +178,35 @@ def _object_mask(alpha: UInt8[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
 def _straight_box(
     mask: Bool[np.ndarray, "H W"],
     intrinsics: Float[np.ndarray, "4"],
-    distortion: tuple[float, ...],
+    lens: LensDistortion | None,
 ) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
     """Smallest and largest x and y of the object in the image as a pinhole would have taken it."""
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3)), borderValue=0)
     rows, columns = np.nonzero(mask & (inner == 0))
     outline = np.stack([columns, rows], axis=-1).astype(np.float64)  # OpenCV's: centers at 0
-    if distortion:
-        outline = _straighten(outline, intrinsics, distortion)
+    if lens is not None:
+        outline = _straighten(outline, intrinsics, lens)
         size = np.array(mask.shape[::-1])
         if not (np.abs(outline - size / 2.0) < _MOST_STRETCH * size).all():
-            raise InputError(f"a lens with the distortion {distortion} cannot be straightened")
+            kind = "fisheye lens" if lens.fisheye else "lens"
+            raise InputError(f"a {kind} with the distortion {lens.terms} cannot be straightened")
     return outline.min(axis=0), outline.max(axis=0) + 1.0
 
 
 def _straighten(
     pixels: Float[np.ndarray, "P 2"],
     intrinsics: Float[np.ndarray, "4"],
-    distortion: tuple[float, ...],
+    lens: LensDistortion,
 ) -> Float[np.ndarray, "P 2"]:
     """Where a pinhole would have seen pixels of a bent image; NaN where it is undetermined.
 
     The inverse of the distortion is found by iteration: bent again, it must end where it began.
     """
-    matrix, terms = _matrix(intrinsics), np.array(distortion)
-    local = cv2.undistortPoints(pixels[:, None], matrix, terms)[:, 0]
-    rays = np.concatenate([local, np.ones((len(local), 1))], axis=1)
-    again, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), matrix, terms)
-    found = (np.abs(again[:, 0] - pixels) < 1.0).all(axis=1, keepdims=True)
-    straight = local * intrinsics[:2] + intrinsics[2:] - 0.5
-    return np.where(found, straight, np.nan).astype(np.float64)
+    focal, center = intrinsics[:2], intrinsics[2:] - 0.5
+    bent = (pixels - center) / focal
+    local = lens.straighten(bent)
+    found = (np.abs(lens.bend(local) - bent) * focal < 1.0).all(axis=1, keepdims=True)
+    return np.where(found, local * focal + center, np.nan)
 
 
 def _crop_square(
@@ -214,7 +214,7 @@ def _crop_square(
     window: tuple[float, float, float],
     size: int,
     intrinsics: Float[np.ndarray, "4"],
-    distortion: tuple[float, ...],
+    lens: LensDistortion | None,
 ) -> UInt8[np.ndarray, "S S 4"]:
     """Resample the square `window` (left, top, side) of the straightened image to size x size.
 
@@ -222,28 +222,18 @@ def _crop_square(
     """
     left, top, side = window
     box, shape = (left, top, left + side, top + side), (size, size)
-    if not distortion:
+    if lens is None:
         return resample(rgba, box, shape)
     x0, y0, x1, y1 = pixels_seen(box, shape)
-    maps = cv2.initUndistortRectifyMap(
-        _matrix(intrinsics),
-        np.array(distortion),
-        None,
-        _matrix(intrinsics - [0.0, 0.0, x0, y0]),
-        (x1 - x0, y1 - y0),
-        cv2.CV_32FC1,
-    )
+    focal, center = intrinsics[:2], intrinsics[2:] - 0.5
+    pixels = np.stack(np.meshgrid(np.arange(x0, x1), np.arange(y0, y1)), axis=-1)
+    seen = lens.bend((pixels.reshape(-1, 2) - center) / focal) * focal + center
+    places = seen.reshape(pixels.shape).astype(np.float32)
     bent = np.asarray(Image.fromarray(rgba).convert("RGBa"))
-    straight = cv2.remap(bent, *maps, cv2.INTER_CUBIC, borderValue=(0, 0, 0, 0))
+    straight = cv2.remap(bent, places, None, cv2.INTER_CUBIC, borderValue=(0, 0, 0, 0))
     straight[..., :3] = np.minimum(straight[..., :3], straight[..., 3:])
     image = Image.frombuffer("RGBa", (x1 - x0, y1 - y0), straight.tobytes(), "raw", "RGBa", 0, 1)
     return resample_premultiplied(image, box, shape)
-
-
-def _matrix(intrinsics: Float[np.ndarray, "4"]) -> Float[np.ndarray, "3 3"]:
-    """OpenCV's camera matrix: its pixel centers lie at whole numbers."""
-    fx, fy, cx, cy = intrinsics
-    return np.array([[fx, 0.0, cx - 0.5], [0.0, fy, cy - 0.5], [0.0, 0.0, 1.0]])
 
 
 def _quarter_turn(view: FrameView) -> FrameView:

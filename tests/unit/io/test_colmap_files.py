@@ -8,6 +8,7 @@ from colmap_writer import write_colmap_model
 from scipy.spatial.transform import Rotation
 
 from lrm_core.errors import InputError
+from lrm_core.imaging.lens_distortion import LensDistortion
 from lrm_core.io.colmap_files import read_colmap_model
 from lrm_core.io.colmap_model import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints
 
@@ -122,13 +123,36 @@ def test_poses_become_camera_to_world_with_opengl_axes():
 def test_lens_terms_follow_opencv():
     camera = ColmapCamera(1, "RADIAL", 64, 48, (50.0, 32.0, 24.0, 0.1, 0.01))
     assert camera.intrinsics == (50.0, 50.0, 32.0, 24.0)
-    assert camera.distortion == (0.1, 0.01, 0, 0, 0, 0, 0, 0)
+    assert camera.distortion == LensDistortion((0.1, 0.01, *(0.0,) * 6))
     full = ColmapCamera(
         1, "FULL_OPENCV", 64, 48, (50.0, 51.0, 32.0, 24.0, *map(float, range(1, 9)))
     )
     assert full.intrinsics == (50.0, 51.0, 32.0, 24.0)
-    assert full.distortion == tuple(range(1, 9))
-    assert ColmapCamera(1, "RADIAL", 64, 48, (50.0, 32.0, 24.0, 0.0, 0.0)).distortion == ()
+    assert full.distortion == LensDistortion(tuple(map(float, range(1, 9))))
+    assert ColmapCamera(1, "RADIAL", 64, 48, (50.0, 32.0, 24.0, 0.0, 0.0)).distortion is None
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "terms"),
+    [
+        ("SIMPLE_FISHEYE", (), (0.0,) * 8),
+        ("FISHEYE", (), (0.0,) * 8),
+        ("SIMPLE_RADIAL_FISHEYE", (1.0,), (1.0, *(0.0,) * 7)),
+        ("RADIAL_FISHEYE", (1.0, 2.0), (1.0, 2.0, *(0.0,) * 6)),
+        ("OPENCV_FISHEYE", (1.0, 2.0, 3.0, 4.0), (1.0, 2.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0)),
+        ("THIN_PRISM_FISHEYE", tuple(map(float, range(1, 9))), tuple(map(float, range(1, 9)))),
+    ],
+)
+def test_fisheye_terms_have_one_order(tmp_path, model, params, terms):
+    focal = (
+        (50.0,)
+        if model in ("SIMPLE_FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE")
+        else (50.0, 51.0)
+    )
+    camera = ColmapCamera(1, model, 64, 48, (*focal, 32.0, 24.0, *params))
+    assert camera.distortion == LensDistortion(terms, fisheye=True)
+    write_colmap_model(tmp_path, ColmapModel({1: camera}, (image(),)))
+    assert read_colmap_model(tmp_path).cameras[1] == camera
 
 
 def test_binary_goes_before_text_and_comments_are_skipped(tmp_path):
@@ -215,7 +239,7 @@ def test_image_names_in_files_stay_in_their_folder(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model": "OPENCV_FISHEYE", "params": (1.0,) * 8}, "not supported"),
+        ({"model": "FOV", "params": (1.0,) * 5}, "not supported"),
         ({"params": (1.0,) * 3}, "3 parameters"),
         ({"params": (0.0, 1.0, 1.0, 1.0)}, "above 0"),
         ({"params": (float("nan"), 1.0, 1.0, 1.0)}, "finite"),
@@ -246,6 +270,6 @@ def test_impossible_poses_and_models_are_refused(tmp_path):
     (tmp_path / "cameras.bin").write_bytes(struct.pack("<Q", 2) + 2 * data[8:])
     with pytest.raises(InputError, match="share one id"):
         read_colmap_model(tmp_path)
-    (tmp_path / "cameras.bin").write_bytes(data[:12] + struct.pack("<i", 5) + data[16:])
-    with pytest.raises(InputError, match="camera model number 5 is not supported"):
+    (tmp_path / "cameras.bin").write_bytes(data[:12] + struct.pack("<i", 7) + data[16:])
+    with pytest.raises(InputError, match="camera model number 7 is not supported"):
         read_colmap_model(tmp_path)

@@ -5,6 +5,7 @@ import pickle
 import shutil
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -112,8 +113,8 @@ def colmap_pose(c2w, frame):
     return (w, x, y, z), tuple(-w2c.as_matrix() @ frame(c2w[None, :3, 3])[0])
 
 
-def bend(image, lens, distortion):
-    """The picture that a lens with k1, k2, p1, p2 takes instead of the pinhole's."""
+def bend(image, lens, distortion, *, fisheye):
+    """The picture that a lens with k1, k2, p1, p2, or a fisheye lens, takes of a pinhole's."""
     fx, fy, cx, cy = lens
     k1, k2, p1, p2 = distortion
     y, x = np.mgrid[: image.shape[0], : image.shape[1]] + 0.5
@@ -126,6 +127,10 @@ def bend(image, lens, distortion):
             bent_x - (u * radial + 2 * p1 * u * v + p2 * (r2 + 2 * u * u)),
             bent_y - (v * radial + 2 * p2 * u * v + p1 * (r2 + 2 * v * v)),
         )
+    if fisheye:
+        bent = np.stack([bent_x, bent_y], axis=-1).reshape(-1, 1, 2)
+        straight = cv2.fisheye.undistortPoints(bent, np.eye(3), np.array(distortion))
+        u, v = np.moveaxis(straight.reshape(*bent_x.shape, 2), -1, 0)
     places = np.stack([v * fy + cy - 0.5, u * fx + cx - 0.5])
     channels = [
         map_coordinates(image[..., i].astype(float), places, order=1, mode="nearest")
@@ -176,7 +181,8 @@ def write_capture(
         picture = np.concatenate([rgb[view] + room * (1.0 - alpha[view]), alpha[view]], axis=-1)
         picture = (picture * 255 + 0.5).astype(np.uint8)
         if any(distortion):
-            picture = bend(picture, cameras.intrinsics[view].tolist(), distortion)
+            lens = cameras.intrinsics[view].tolist()
+            picture = bend(picture, lens, distortion, fisheye="FISHEYE" in model)
         name = f"{view + 1:03d}.png"
         Image.fromarray(picture[..., :3]).save(folder / "images" / name)
         if masks:
@@ -190,6 +196,8 @@ def write_capture(
         "PINHOLE": (fx, fy, cx, cy),
         "SIMPLE_RADIAL": (fx, cx, cy, distortion[0]),
         "OPENCV": (fx, fy, cx, cy, *distortion),
+        "OPENCV_FISHEYE": (fx, fy, cx, cy, *distortion),
+        "RADIAL_FISHEYE": (fx, cx, cy, *distortion[:2]),
     }
     camera = ColmapCamera(7, model, cameras.width, cameras.height, params[model])
     cloud = None
@@ -362,6 +370,8 @@ def test_models_are_found_where_programs_leave_them(capture, few, tmp_path, plac
         ("SIMPLE_RADIAL", (-0.12, 0.0, 0.0, 0.0)),
         ("SIMPLE_RADIAL", (0.2, 0.0, 0.0, 0.0)),
         ("OPENCV", (0.1, -0.05, 0.004, -0.006)),
+        ("OPENCV_FISHEYE", (0.05, -0.02, 0.004, -0.001)),
+        ("RADIAL_FISHEYE", (-0.04, 0.01, 0.0, 0.0)),
     ],
 )
 def test_bent_lenses_are_straightened(tmp_path, model, distortion):
