@@ -7,6 +7,7 @@
 | .ply       | vertex, face colors, textures| vertex colors                                  |
 | .stl       | geometry, face colors        | geometry only, in millimeters                  |
 | .dae       | materials, textures, up axis | -                                              |
+| .zip       | one mesh of those above      | -                                              |
 | .3mf       | -                            | texture or vertex colors, in millimeters       |
 | .usdz      | -                            | texture or vertex colors, in meters            |
 
@@ -33,6 +34,7 @@ from lrm_core.meshes.mesh_assets import MeshAssets
 from lrm_core.meshes.obj_reading import read_obj_parts
 from lrm_core.meshes.ply_reading import read_ply_parts
 from lrm_core.meshes.stl_reading import read_stl_parts
+from lrm_core.meshes.zipped_meshes import ARCHIVE_SUFFIX, unpacked_mesh
 from lrm_core.structures.frames import WORLD_TO_FILE
 from lrm_core.structures.scene import Scene, ScenePart
 
@@ -48,6 +50,9 @@ _READERS: dict[str, Reader] = {
     ".dae": read_collada_parts,
 }
 SCENE_SUFFIXES = tuple(_READERS)
+"""What is taken for a mesh in a folder; archives are read where they are named themselves."""
+
+_ALWAYS_Y_UP = (".glb", ".gltf")
 
 
 def read_scene(path: Path, *, up: UpAxis = "y") -> Scene:
@@ -57,9 +62,9 @@ def read_scene(path: Path, *, up: UpAxis = "y") -> Scene:
     coordinates far from the origin (UTM) keep their digits until the scene is centered.
 
     Args:
-        path: ends in .glb, .gltf, .obj, .ply, .stl or .dae.
+        path: ends in .glb, .gltf, .obj, .ply, .stl or .dae; or a .zip that holds one such file.
         up: the file's up axis: y (front +z) or z (front -y, our world; Google Scanned Objects).
-            A COLLADA file that names its own is read by that.
+            A COLLADA file that names its own is read by that, and glTF in an archive is y-up.
 
     Raises:
         InputError: no such file, unknown suffix, damaged, no faces, vertices that are not finite,
@@ -67,10 +72,12 @@ def read_scene(path: Path, *, up: UpAxis = "y") -> Scene:
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if suffix == ARCHIVE_SUFFIX:
+        return _read_archive(path, up)
     if suffix not in SCENE_SUFFIXES:
         raise InputError(
             f"{path.name}: cannot read meshes from '{path.suffix}'",
-            hint=f"use one of {', '.join(SCENE_SUFFIXES)}",
+            hint=f"use one of {', '.join((*SCENE_SUFFIXES, ARCHIVE_SUFFIX))}",
         )
     try:
         content = path.read_bytes()
@@ -98,6 +105,15 @@ def read_scene(path: Path, *, up: UpAxis = "y") -> Scene:
         raise InputError(f"{path.name}: holds no triangles")
     to_world = WORLD_TO_FILE[own_up or up]  # rows: v_file = R v_world, so v_world = v_file R
     return Scene(tuple(replace(part, vertices=part.vertices @ to_world) for part in parts))
+
+
+def _read_archive(path: Path, up: UpAxis) -> Scene:
+    with unpacked_mesh(path, SCENE_SUFFIXES) as mesh:
+        is_gltf = mesh.suffix.lower() in _ALWAYS_Y_UP
+        try:
+            return read_scene(mesh, up="y" if is_gltf else up)
+        except InputError as error:
+            raise InputError(f"{path.name}: {error.message}", hint=error.hint) from error
 
 
 def _checked(part: ScenePart) -> ScenePart:

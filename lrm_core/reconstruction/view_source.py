@@ -15,6 +15,7 @@ from jaxtyping import Float
 from lrm_core.errors import InputError
 from lrm_core.geometry.scene_conversion import fit_scene, needs_fitting
 from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
+from lrm_core.meshes.zipped_meshes import ARCHIVE_SUFFIX
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS, UNLIT
 from lrm_core.structures.cameras import Cameras
@@ -75,13 +76,15 @@ def open_view_source(
         corner = np.full(3, reconstruction.triplane.extent)
         return ViewSource(
             kind="field",
-            render=partial(reconstruction.render, want_normals=want_normals),
+            render=lambda cameras: reconstruction.render(
+                cameras.float(), want_normals=want_normals
+            ),
             bounds=np.stack([-corner, corner]),
         )
-    if suffix not in SCENE_SUFFIXES:
+    if suffix not in (*SCENE_SUFFIXES, ARCHIVE_SUFFIX):
         raise InputError(
             f"{path.name}: cannot render '{path.suffix}' files",
-            hint=f"use one of {', '.join((*SCENE_SUFFIXES, FIELD_SUFFIX))}",
+            hint=f"use one of {', '.join((*SCENE_SUFFIXES, ARCHIVE_SUFFIX, FIELD_SUFFIX))}",
         )
     scene = read_scene(path, up=up)
     fitted = needs_fitting(scene) if fit is None else fit
