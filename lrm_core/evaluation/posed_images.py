@@ -97,7 +97,8 @@ def reference_cameras(images: PosedImages, protocol: Protocol) -> Cameras:
     scale = protocol.reference_views.size / max(cameras.width, cameras.height)
     size = [max(1, round(side * scale)) for side in (cameras.width, cameras.height)]
     cameras, chosen = cameras.resized(*size), list(images.references)
-    return replace(cameras, c2w=cameras.c2w[chosen], intrinsics=cameras.intrinsics[chosen])
+    cameras = replace(cameras, c2w=cameras.c2w[chosen], intrinsics=cameras.intrinsics[chosen])
+    return cameras.float()
 
 
 def observe_images(images: PosedImages, cameras: Cameras, protocol: Protocol) -> Observation:

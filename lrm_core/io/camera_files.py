@@ -41,7 +41,7 @@ def read_cameras(path: Path | str, *, size: tuple[int, int] | None = None) -> Ca
             where the file names none, as in the NeRF synthetic scenes.
 
     Returns:
-        N >= 1 cameras.
+        N >= 1 cameras in double precision: far from the origin (UTM) they keep their digits.
 
     Raises:
         InputError: not readable, not such a file, no frame, a matrix that is not rigid, lens
@@ -70,7 +70,8 @@ def read_cameras(path: Path | str, *, size: tuple[int, int] | None = None) -> Ca
             hint="put views of one size into one file",
         )
     width, height = sizes.pop()
-    cameras = Cameras(torch.stack(matrices), torch.tensor(intrinsics), width, height)
+    lenses = torch.tensor(intrinsics, dtype=torch.float64)
+    cameras = Cameras(torch.stack(matrices), lenses, width, height)
     wrong = (~cameras.is_rigid(_ROTATION_TOLERANCE)).nonzero()
     if len(wrong):
         raise InputError(
@@ -240,6 +241,6 @@ def _read_matrix(values: Mapping[str, Any], where: str) -> torch.Tensor:
         raise InputError(
             f"{where}: 'transform_matrix' must be 4 rows of 4 finite numbers", hint=_HINT
         )
-    c2w = torch.eye(4)
-    c2w[:3] = matrix[:3].float()
+    c2w = torch.eye(4, dtype=torch.float64)
+    c2w[:3] = matrix[:3]
     return c2w

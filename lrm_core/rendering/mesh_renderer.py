@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -41,6 +41,7 @@ _OPAQUE = 1.0 - 1.0 / 512.0  # what an 8-bit image shows as opaque
 _RAYS_AT_ONCE = 2**18  # bounds the memory of a view of any size
 _SUBPIXELS = 4  # per side, on edges
 _EDGE_CONTRAST = 1.0 / 128.0
+_FAR = 64.0  # diagonals of a scene
 _EDGE_COSINE = float(np.cos(np.radians(20.0)))
 
 
@@ -122,9 +123,24 @@ class SceneTracer:
     scene: Scene
 
     @cached_property
+    def origin(self) -> Float[np.ndarray, "3"]:
+        """The point of the world that `surface`, `bounds` and rays are relative to, float64.
+
+        The world's own, unless the scene is so far from it that single precision, in which rays
+        are cast, would lose digits of its shape.
+        """
+        low, high = self.scene.bounds.astype(np.float64)
+        center: Float[np.ndarray, "3"] = (low + high) / 2.0
+        is_far = np.abs(center).max() > _FAR * np.linalg.norm(high - low)
+        return center if is_far else np.zeros(3)
+
+    @cached_property
     def surface(self) -> SceneSurface:
         """Joined geometry and materials."""
-        return build_surface(self.scene)
+        if not self.origin.any():
+            return build_surface(self.scene)
+        parts = (replace(part, vertices=part.vertices - self.origin) for part in self.scene.parts)
+        return build_surface(Scene(tuple(parts)))
 
     @cached_property
     def caster(self) -> RayCaster:
@@ -134,7 +150,7 @@ class SceneTracer:
     @cached_property
     def bounds(self) -> Float[np.ndarray, "2 3"]:
         """Lowest and highest coordinates."""
-        return self.scene.bounds
+        return self.scene.bounds - self.origin
 
     @cached_property
     def diagonal(self) -> float:
@@ -171,6 +187,7 @@ def render_scene(
     """
     tracer = scene if isinstance(scene, SceneTracer) else SceneTracer(scene)
     matrices = cameras.c2w.detach().cpu().numpy().astype(np.float64)
+    matrices[:, :3, 3] -= tracer.origin
     intrinsics = cameras.intrinsics.detach().cpu().numpy().astype(np.float64)
     views = [_View(c2w, *row.tolist()) for c2w, row in zip(matrices, intrinsics, strict=True)]
     size = (cameras.width, cameras.height)

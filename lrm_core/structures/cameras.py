@@ -49,6 +49,10 @@ class Cameras:
         """The same cameras on another device."""
         return Cameras(self.c2w.to(device), self.intrinsics.to(device), self.width, self.height)
 
+    def float(self) -> Cameras:
+        """The same cameras in single precision."""
+        return Cameras(self.c2w.float(), self.intrinsics.float(), self.width, self.height)
+
     def resized(self, width: int, height: int) -> Cameras:
         """The same views at another image size; intrinsics scale with it."""
         scale = self.intrinsics.new_tensor(

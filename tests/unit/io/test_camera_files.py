@@ -27,7 +27,7 @@ def test_nerf_synthetic_layout_needs_a_size(tmp_path):
     }
     path = write(tmp_path, content)
     cameras = read_cameras(path, size=(800, 800))
-    assert torch.allclose(cameras.c2w, canonical_camera(8).c2w)
+    assert torch.allclose(cameras.float().c2w, canonical_camera(8).c2w)
     # 1111.11 px: the focal length that every NeRF of this scene uses
     expected = [1111.1110, 1111.1110, 400.0, 400.0]
     assert cameras.intrinsics[0].tolist() == pytest.approx(expected, abs=1e-3)
@@ -153,3 +153,15 @@ def test_binary_files_are_named(tmp_path):
     path.write_bytes(b"\x89PNG\r\n\xff\xfe")
     with pytest.raises(InputError, match="not JSON"):
         read_cameras(path)
+
+
+def test_positions_far_from_the_origin_keep_their_digits(tmp_path):
+    frames = []
+    for step in (0.0, 0.001):
+        matrix = [[1, 0, 0, 389512.0 + step], [0, 1, 0, 5819012.25], [0, 0, 1, 41.5], [0, 0, 0, 1]]
+        frames.append({"transform_matrix": matrix})
+    content = {"w": 64, "h": 48, "fl_x": 70.0, "frames": frames}
+    origins = read_cameras(write(tmp_path, content)).origins
+    assert origins.dtype == torch.float64
+    assert (origins[1] - origins[0]).tolist() == pytest.approx([0.001, 0.0, 0.0], abs=1e-9)
+    assert origins[0].tolist() == [389512.0, 5819012.25, 41.5]

@@ -255,6 +255,23 @@ def test_nothing_is_lost_where_only_the_window_of_the_object_is_rendered(monkeyp
         assert torch.equal(getattr(found, field.name), getattr(expected, field.name))
 
 
+def test_a_scene_far_from_the_origin_looks_like_one_at_it():
+    place = np.array([389512.0, 5819012.0, 40.0])  # UTM, meters
+    near, (c2w, intrinsics) = sphere_scene(radius=0.5), views_around(3)
+    moved = [
+        replace(part, vertices=part.vertices.astype(np.float64) + place) for part in near.parts
+    ]
+    expected = render_scene(near, Cameras(c2w, intrinsics, 32, 32))
+    far = c2w.double()
+    far[:, :3, 3] += torch.from_numpy(place)
+    found = render_scene(Scene(tuple(moved)), Cameras(far, intrinsics, 32, 32))
+    torch.testing.assert_close(found.opacity, expected.opacity, atol=0.07, rtol=0.0)
+    assert float((found.opacity - expected.opacity).abs().mean()) < 1e-4
+    seen = expected.depth.isfinite() & found.depth.isfinite()
+    assert float((found.depth - expected.depth)[seen].abs().max()) < 1e-4
+    torch.testing.assert_close(found.normals[seen], expected.normals[seen], atol=1e-3, rtol=0.0)
+
+
 def test_the_window_of_a_small_object_is_small():
     view = mesh_renderer._View(
         canonical_camera(100).c2w[0].double().numpy(), 75.0, 75.0, 50.0, 50.0
