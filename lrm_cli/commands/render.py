@@ -193,6 +193,8 @@ def render(
     inputs = [source] if views.cameras is None else [source, views.cameras]
     check_output(*(path for path, _ in jobs), overwrite=overwrite, inputs=inputs)
     subject = _open(output, source, channels, mesh, device, given_cameras=views.cameras is not None)
+    inputs += subject.files
+    check_output(*(path for path, _ in jobs), overwrite=overwrite, inputs=inputs)
     files = []
     for path, cameras in jobs:
         files += write_views(
@@ -204,6 +206,7 @@ def render(
             bounds=subject.bounds,
             fps=images.fps,
             overwrite=overwrite,
+            inputs=inputs,
         )
         output.success(f"{path}  {len(cameras)} views, {cameras.width} x {cameras.height}")
     output.result(

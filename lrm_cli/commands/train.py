@@ -66,7 +66,7 @@ def train(
         return
     config_path, overrides = _recipe_and_overrides(arguments or [], preset, init)
     from lrm_core.device import choose_device
-    from lrm_core.training.run.start import finish_run, is_main_process, release, start_run
+    from lrm_core.training.run.start import MODEL, finish_run, is_main_process, release, start_run
 
     if not is_main_process():
         output = Output(quiet=True)  # warnings about its own share of the data
@@ -74,17 +74,15 @@ def train(
     run = start_run(config, out, device=choose_device(device), data=data)
     finished_before = _announce(output, run)
     progress = _run_with_progress(output, run.trainer)
-    release(run.trainer, out / "model")
+    release(run.trainer, out / MODEL)
     is_main = run.trainer.is_main
     finish_run(run.trainer)
     if not is_main:
         return
-    output.success(
-        f"model written to {out / 'model'}: lrm reconstruct PHOTO --model {out / 'model'}"
-    )
+    output.success(f"model written to {out / MODEL}: lrm reconstruct PHOTO --model {out / MODEL}")
     output.result(
         {
-            "model": str(out / "model"),
+            "model": str(out / MODEL),
             "finished_before": finished_before,
             "metrics": progress.values,
             "validation": progress.scores,

@@ -98,7 +98,7 @@ def reference_cameras(images: PosedImages, protocol: Protocol) -> Cameras:
     size = [max(1, round(side * scale)) for side in (cameras.width, cameras.height)]
     cameras, chosen = cameras.resized(*size), list(images.references)
     cameras = replace(cameras, c2w=cameras.c2w[chosen], intrinsics=cameras.intrinsics[chosen])
-    return cameras.float()
+    return cameras.single_precision()
 
 
 def observe_images(images: PosedImages, cameras: Cameras, protocol: Protocol) -> Observation:

@@ -24,8 +24,9 @@ from lrm_core.evaluation.setups import Setup, setups_of
 from lrm_core.metrics.metric_weights import WeightsFile
 from lrm_core.metrics.registry import find_metric
 from lrm_core.parallel import Engine, one_per_core
-from lrm_core.reporting.metric_report import MetricReport, report_folder, write_report
+from lrm_core.reporting.metric_report import MetricReport, report_folder, run_files, write_report
 from lrm_core.reporting.provenance import provenance
+from lrm_core.reporting.tables import table_files
 
 _DEFAULT_PROTOCOLS = {
     "gso": "gso-v1",
@@ -122,6 +123,12 @@ class EvaluationSession:
             self.networks,
         )
         return evaluate(scorer, workers=one_per_core(workers), engine=engine, on_object=on_object)
+
+    def output_files(self, out: Path) -> list[Path]:
+        """Every report and table that will lie in the folder `out`."""
+        labels = (setup.label for setup in self.setups)
+        runs = [file for label in labels for file in run_files(out, self.protocol.name, label)]
+        return [*runs, *table_files(out, self.protocol.name).values()]
 
     def write_reports(self, result: EvaluationResult, out: Path) -> dict[str, MetricReport]:
         """Build and write the report of every setup.

@@ -61,7 +61,8 @@ class LensDistortion:
         began.
         """
         if not self.fisheye:
-            return np.asarray(cv2.undistortPoints(points[:, None], np.eye(3), self.terms)[:, 0])
+            terms = np.array(self.terms)
+            return np.asarray(cv2.undistortPoints(points[:, None], np.eye(3), terms)[:, 0])
         angles = points.copy()
         with np.errstate(all="ignore"):  # what does not converge ends as NaN
             for _ in range(_STEPS):  # Newton's

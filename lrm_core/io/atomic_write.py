@@ -23,6 +23,14 @@ def parse_output(text: str) -> Path:
     return FolderPath(text) if text.endswith(ends) else Path(text)
 
 
+def local_files(place: str) -> list[Path]:
+    """The file, or all files of the folder, at a place; none where that is a URL or not there."""
+    path = Path(place)
+    if path.is_dir():
+        return [file for file in path.rglob("*") if file.is_file()]
+    return [path] if path.is_file() else []
+
+
 def check_replaceable(
     *paths: Path,
     overwrite: bool,

@@ -31,6 +31,7 @@ class MeshAssets:
 
     def __init__(self, mesh_file: Path) -> None:
         self.folder = mesh_file.parent
+        self.found: set[Path] = set()
         self._textures: dict[Path, Texels] = {}
 
     def find(self, name: str) -> Path | None:
@@ -41,6 +42,7 @@ class MeshAssets:
             for place in relative:
                 file = look(self.folder, place)
                 if file is not None and file.resolve().is_relative_to(limit):
+                    self.found.add(file.resolve())
                     return file.resolve()
         return None
 

@@ -55,7 +55,7 @@ SCENE_SUFFIXES = tuple(_READERS)
 _ALWAYS_Y_UP = (".glb", ".gltf")
 
 
-def read_scene(path: Path, *, up: UpAxis = "y") -> Scene:
+def read_scene(path: Path, *, up: UpAxis = "y", read_files: set[Path] | None = None) -> Scene:
     """Read a mesh file with all parts, node transforms, textures and colors.
 
     Parts that have neither material nor colors become mid gray. Vertices are in double precision:
@@ -65,6 +65,7 @@ def read_scene(path: Path, *, up: UpAxis = "y") -> Scene:
         path: ends in .glb, .gltf, .obj, .ply, .stl or .dae; or a .zip that holds one such file.
         up: the file's up axis: y (front +z) or z (front -y, our world; Google Scanned Objects).
             A COLLADA file that names its own is read by that, and glTF in an archive is y-up.
+        read_files: where given, it gets the files that the mesh names (textures, buffers, ...).
 
     Raises:
         InputError: no such file, unknown suffix, damaged, no faces, vertices that are not finite,
@@ -90,7 +91,8 @@ def read_scene(path: Path, *, up: UpAxis = "y") -> Scene:
         raise InputError(f"{path.name}: is empty (0 bytes)")
     try:
         with np.errstate(all="ignore"):  # numbers out of range are found by _checked
-            read, own_up = _READERS[suffix](content, MeshAssets(path))
+            assets = MeshAssets(path)
+            read, own_up = _READERS[suffix](content, assets)
             parts = [_checked(part) for part in read if len(part.faces) > 0]
     except LrmError as error:
         raise InputError(f"{path.name}: {error.message}", hint=error.hint) from error
@@ -103,6 +105,8 @@ def read_scene(path: Path, *, up: UpAxis = "y") -> Scene:
         ) from error
     if not parts:
         raise InputError(f"{path.name}: holds no triangles")
+    if read_files is not None:
+        read_files |= assets.found
     to_world = WORLD_TO_FILE[own_up or up]  # rows: v_file = R v_world, so v_world = v_file R
     return Scene(tuple(replace(part, vertices=part.vertices @ to_world) for part in parts))
 

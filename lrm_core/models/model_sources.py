@@ -95,6 +95,21 @@ def bundled_folder(name: str) -> Path | None:
     return folder if (folder / "config.json").is_file() else None
 
 
+def local_model_files(source: str) -> list[Path]:
+    """The user's own files that loading a model reads; none of one that ships or is downloaded.
+
+    Args:
+        source: see `load_lrm`.
+    """
+    path = Path(source).expanduser()
+    if bundled_folder(source) is not None or not path.exists():
+        return []
+    if path.is_file():
+        return [path, path.parent / "config.json"]
+    suffixes = (*_WEIGHT_SUFFIXES, ".json")
+    return [file for file in path.iterdir() if file.suffix in suffixes]
+
+
 def weights_in(folder: Path) -> Path:
     """The file of weights in a folder.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,8 @@ def write_result(
     clock = clock or StageClock()
     image_path, json_path = input_image_path(path), record_path(path)
     stale = files_of_record(path)
+    # without its mesh, which is written last, a result is what a killed run has left
+    unfinished = set() if os.path.lexists(path) else stale
     with clock.stage("write"):
         files = encode_mesh(path, mesh, up=up, size_mm=size_mm)
         if reconstruction.photo is not None:
@@ -130,7 +133,7 @@ def write_result(
     description |= notes or {}
     description["files"] = [file.name for file in files]
     files[json_path] = (json.dumps(description, indent=2) + "\n").encode()
-    check_replaceable(*files, overwrite=overwrite)
+    check_replaceable(*(files.keys() - unfinished), overwrite=overwrite)
     write_together(files)
     for file in stale - set(files):
         file.unlink(missing_ok=True)

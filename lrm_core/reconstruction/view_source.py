@@ -33,12 +33,14 @@ class ViewSource:
         render: cameras to views on white, with normals if requested.
         bounds: (2, 3) corners of the box that holds it, in the world frame.
         fitted: whether a mesh was centered and scaled into view.
+        files: what was read: the file itself, and those that a mesh names.
     """
 
     kind: Literal["mesh", "field"]
     render: Callable[[Cameras], RenderOutput]
     bounds: Float[np.ndarray, "2 3"]
     fitted: bool = False
+    files: tuple[Path, ...] = ()
 
 
 def open_view_source(
@@ -77,7 +79,7 @@ def open_view_source(
         return ViewSource(
             kind="field",
             render=lambda cameras: reconstruction.render(
-                cameras.float(), want_normals=want_normals
+                cameras.single_precision(), want_normals=want_normals
             ),
             bounds=np.stack([-corner, corner]),
         )
@@ -86,7 +88,8 @@ def open_view_source(
             f"{path.name}: cannot render '{path.suffix}' files",
             hint=f"use one of {', '.join((*SCENE_SUFFIXES, ARCHIVE_SUFFIX, FIELD_SUFFIX))}",
         )
-    scene = read_scene(path, up=up)
+    files = {path}
+    scene = read_scene(path, up=up, read_files=files)
     fitted = needs_fitting(scene) if fit is None else fit
     if fitted:
         scene = fit_scene(scene)
@@ -100,4 +103,5 @@ def open_view_source(
         ),
         bounds=scene.bounds,
         fitted=fitted,
+        files=tuple(files),
     )

@@ -150,7 +150,8 @@ class SceneTracer:
     @cached_property
     def bounds(self) -> Float[np.ndarray, "2 3"]:
         """Lowest and highest coordinates."""
-        return self.scene.bounds - self.origin
+        bounds: Float[np.ndarray, "2 3"] = self.scene.bounds - self.origin
+        return bounds
 
     @cached_property
     def diagonal(self) -> float:

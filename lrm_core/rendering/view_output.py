@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -113,6 +114,7 @@ def write_views(
     bounds: Float[np.ndarray, "2 3"] | None = None,
     fps: float = 24.0,
     overwrite: bool = False,
+    inputs: Sequence[Path] = (),
 ) -> list[Path]:
     """Write views as what the path asks for: .mp4 and .gif a video, .png a sheet, else a folder.
 
@@ -126,6 +128,7 @@ def write_views(
         bounds: (2, 3) corners of what was rendered, [-1, 1]^3 by default; they bound the depth.
         fps: frames per second of a video.
         overwrite: replace older files.
+        inputs: files that were read, which are never replaced.
 
     Returns:
         every file written.
@@ -133,10 +136,11 @@ def write_views(
     Raises:
         OutputError: see `check_output`, or it cannot be written.
     """
-    check_output(path, overwrite=overwrite)
+    check_output(path, overwrite=overwrite, inputs=inputs)
     if _is_folder(path):
         folder = Path(path)
-        return _write_folder(folder, views, cameras, channels, background, bounds, overwrite)
+        check = partial(check_replaceable, overwrite=overwrite, inputs=inputs)
+        return _write_folder(folder, views, cameras, channels, background, bounds, check)
     if path.suffix.lower() == _SHEET_SUFFIX:
         _write_sheet(path, views, cameras, channels, background)
     else:
@@ -161,7 +165,7 @@ def _write_folder(
     channels: Sequence[Channel],
     background: RGB | None,
     bounds: Float[np.ndarray, "2 3"] | None,
-    overwrite: bool,
+    check: Callable[..., None],
 ) -> list[Path]:
     """Every channel of every view as a PNG, the cameras, and a contact sheet.
 
@@ -172,11 +176,11 @@ def _write_folder(
     unit = depth_unit(_farthest(cameras, bounds))
     width = max(3, len(str(len(cameras) - 1)))
     names = [f"{index:0{width}d}" for index in range(len(cameras))]
-    older = _views_in(folder)
     sheet, transforms = folder / f"{_SHEET}.png", folder / _CAMERAS
     planned = [folder / _view_name(name, channel) for name in names for channel in channels]
     planned += [sheet, transforms, folder / _DESCRIPTION]
-    check_replaceable(*planned, overwrite=overwrite)
+    stale = _views_in(folder) - set(planned)
+    check(*planned)
     new = [file for file in planned if not file.exists()]
 
     def written() -> Iterator[RenderOutput]:
@@ -202,7 +206,7 @@ def _write_folder(
             with suppress(OSError):
                 file.unlink(missing_ok=True)
         raise
-    for file in older - set(planned):
+    for file in stale:
         file.unlink(missing_ok=True)
     return planned
 

@@ -132,8 +132,23 @@ class MetricReport:
 
 def report_folder(reports: Path, report: MetricReport) -> Path:
     """Where a report belongs; characters that a file name should not have become `_`."""
-    names = (report.protocol["name"], report.method["name"])
-    return reports.joinpath("runs", *(re.sub(r"[^A-Za-z0-9._-]+", "_", name) for name in names))
+    return _run_folder(reports, report.protocol["name"], report.method["name"])
+
+
+def run_files(reports: Path, protocol: str, method: str) -> tuple[Path, Path]:
+    """Report and scores of a method under a protocol, written or not."""
+    return report_files(_run_folder(reports, protocol, method))
+
+
+def report_files(path: Path) -> tuple[Path, Path]:
+    """Report and scores: of the report's own path, or that of its folder."""
+    report = path if path.suffix == ".json" and not path.is_dir() else path / REPORT
+    return report, report.parent / SCORES
+
+
+def _run_folder(reports: Path, protocol: str, method: str) -> Path:
+    names = (re.sub(r"[^A-Za-z0-9._-]+", "_", name) for name in (protocol, method))
+    return reports.joinpath("runs", *names)
 
 
 def write_report(folder: Path, report: MetricReport, scores: pd.DataFrame) -> None:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lrm_core.errors import ConfigError, InputError
-from lrm_core.io.atomic_write import replacing
+from lrm_core.errors import ConfigError, InputError, OutputError
+from lrm_core.io.atomic_write import check_replaceable, replacing
 from lrm_core.reporting.metric_report import MetricReport, MetricSummary
 
 Status = Literal["unchanged", "improved", "regressed", "missing", "not comparable"]
@@ -216,13 +216,34 @@ def read_accepted(path: Path) -> AcceptedReport:
         ) from error
 
 
+_SUMMARY_HEADER = "| metric | accepted | measured | band | verdict |"
+
+
+def check_summary(path: Path, *, inputs: Sequence[Path]) -> None:
+    """Find out before the work whether a summary can be written: over an earlier one, or nothing.
+
+    Args:
+        path: the file.
+        inputs: files that are read, which are never replaced.
+
+    Raises:
+        OutputError: it is an input, or holds something else.
+    """
+    try:
+        older = path.read_text("utf-8", errors="replace") if path.is_file() else ""
+    except OSError as error:
+        raise OutputError(f"{path} cannot be read ({error.strerror})") from error
+    ours = not older.strip() or _SUMMARY_HEADER in older
+    check_replaceable(path, overwrite=ours, hint="name another file", inputs=inputs)
+
+
 def markdown_summary(verdicts: list[Verdict], accepted: AcceptedReport) -> str:
     """The check as a Markdown table, for a pull request."""
     lines = [
         f"**{accepted.method}** on {accepted.protocol['name']} (version "
         f"{accepted.protocol['version']}), n = {len(accepted.objects)}: **{overall(verdicts)}**",
         "",
-        "| metric | accepted | measured | band | verdict |",
+        _SUMMARY_HEADER,
         "|---|---|---|---|---|",
     ]
     for verdict in verdicts:

@@ -182,6 +182,14 @@ def _floor_note(reports: Sequence[MetricReport]) -> str:
     return f"\nSampling floor, the references against themselves with other points: {values}.\n"
 
 
+_SUFFIXES = ("csv", "md", "tex", "published.csv", "published.tex")
+
+
+def table_files(reports: Path, protocol: str) -> dict[str, Path]:
+    """Where the tables of a protocol belong, by what they are."""
+    return {suffix: reports / "tables" / f"{protocol}.{suffix}" for suffix in _SUFFIXES}
+
+
 def write_tables(reports: Path, protocol: str) -> list[Path]:
     """Write `reports/tables/PROTOCOL.{csv,md,tex}` from all reports of a protocol.
 
@@ -213,7 +221,7 @@ def write_tables(reports: Path, protocol: str) -> list[Path]:
         contents["published.tex"] = published_latex(published)
     written = []
     for suffix, content in contents.items():
-        path = reports / "tables" / f"{protocol}.{suffix}"
+        path = table_files(reports, protocol)[suffix]
         with replacing(path) as temporary:
             temporary.write_text(content, "utf-8")
         written.append(path)

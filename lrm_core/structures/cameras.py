@@ -49,8 +49,8 @@ class Cameras:
         """The same cameras on another device."""
         return Cameras(self.c2w.to(device), self.intrinsics.to(device), self.width, self.height)
 
-    def float(self) -> Cameras:
-        """The same cameras in single precision."""
+    def single_precision(self) -> Cameras:
+        """The same cameras in float32."""
         return Cameras(self.c2w.float(), self.intrinsics.float(), self.width, self.height)
 
     def resized(self, width: int, height: int) -> Cameras:

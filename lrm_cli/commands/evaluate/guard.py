@@ -100,14 +100,18 @@ def check_against(
         NotComparableError: the report measured something else.
     """
     from lrm_core.io.atomic_write import replacing
-    from lrm_core.reporting.metric_report import read_report
+    from lrm_core.reporting.metric_report import read_report, report_files
     from lrm_core.reporting.regression import (
         check_regression,
+        check_summary,
         markdown_summary,
         method_change,
         overall,
         read_accepted,
     )
+
+    if summary is not None:
+        check_summary(summary, inputs=[*report_files(report), against])
 
     accepted, measured = read_accepted(against), read_report(report)
     verdicts = check_regression(measured, accepted)
@@ -171,11 +175,11 @@ def accept(
 ) -> None:
     """Make the values of a report the ones that later reports are checked against."""
     output = Output(as_json=as_json, quiet=quiet)
-    check_replaceable(out, overwrite=overwrite)
-    from lrm_core.reporting.metric_report import read_report
+    from lrm_core.reporting.metric_report import read_report, report_files
     from lrm_core.reporting.regression import Band, write_accepted
     from lrm_core.reporting.regression import accept as accept_report
 
+    check_replaceable(out, overwrite=overwrite, inputs=report_files(report))
     bands = {}
     for text in band:
         name, _, rest = text.partition("=")

@@ -79,12 +79,13 @@ def page(
     `lrm evaluate page reports/runs/gso-v1/* -o page.html`
     """
     output = Output(as_json=as_json, quiet=quiet)
-    check_replaceable(out, overwrite=overwrite)
     from lrm_core.metrics.registry import find_metric
     from lrm_core.reporting.html_report import require_one_protocol, write_page
-    from lrm_core.reporting.metric_report import read_report, read_scores
+    from lrm_core.reporting.metric_report import read_report, read_scores, report_files
     from lrm_core.reporting.published import published_on
 
+    inputs = [file for path in paths for file in report_files(path)]
+    check_replaceable(out, overwrite=overwrite, inputs=inputs)
     find_metric(options.metric)
     reports = [read_report(path) for path in paths]
     scores = [read_scores(path) for path in paths]

@@ -12,7 +12,7 @@ from lrm_cli.commands.preprocess.shared import WorkersOption
 from lrm_cli.options import JsonOption, OverwriteOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import InputError, OutputError
-from lrm_core.io.atomic_write import check_replaceable
+from lrm_core.io.atomic_write import check_replaceable, local_files
 
 _SHOWN = 40
 _PAGE_OBJECTS = 12
@@ -43,7 +43,7 @@ def check(
     if page is not None:
         if page.suffix.lower() != ".png":
             raise OutputError(f"{page} is not the name of a page", hint="end it with .png")
-        check_replaceable(page, overwrite=overwrite)
+        check_replaceable(page, overwrite=overwrite, inputs=local_files(dataset))
     from lrm_core.datasets.check import check_dataset
     from lrm_core.datasets.page import choose_objects, dataset_page
     from lrm_core.io.image_writing import write_png

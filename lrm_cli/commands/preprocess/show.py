@@ -16,7 +16,7 @@ from lrm_cli.options import (
 )
 from lrm_cli.output import Output
 from lrm_core.errors import OutputError
-from lrm_core.io.atomic_write import check_replaceable
+from lrm_core.io.atomic_write import check_replaceable, local_files
 
 
 def show(
@@ -43,7 +43,7 @@ def show(
     wanted = parse_channels(channels)
     if out.suffix.lower() != ".png":
         raise OutputError(f"{out} is not the name of a page", hint="end it with .png")
-    check_replaceable(out, overwrite=overwrite)
+    check_replaceable(out, overwrite=overwrite, inputs=local_files(dataset))
     from lrm_core.datasets.page import choose_objects, dataset_page
     from lrm_core.io.image_writing import write_png
     from lrm_core.io.view_dataset_files import open_view_dataset

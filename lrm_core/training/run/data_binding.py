@@ -22,7 +22,7 @@ from lrm_core.io.atomic_write import replacing
 Contents = Sequence[tuple[str, str]]
 """Name and content of each object and file, in the order that samples are drawn by."""
 
-_LISTING = "objects.csv"
+LISTING = "objects.csv"
 _HEADER = ("name", "content")
 _MOST_NAMES = 3  # of a kind in a message
 
@@ -36,7 +36,7 @@ def summarize(contents: Contents) -> dict[str, Any]:
 def write_listing(folder: Path, contents: Contents) -> None:
     """Write `objects.csv` into the folder of a run."""
     with (
-        replacing(folder / _LISTING) as temporary,
+        replacing(folder / LISTING) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         csv.writer(file, lineterminator="\n").writerows([_HEADER, *contents])
@@ -76,7 +76,7 @@ def require_same_data(
 def _read_listing(folder: Path) -> list[tuple[str, str]] | None:
     """The listing in the folder of a run, or None where there is none that can be read."""
     try:
-        with (folder / _LISTING).open(encoding="utf-8", newline="") as file:
+        with (folder / LISTING).open(encoding="utf-8", newline="") as file:
             return [(name, content) for name, content in csv.reader(file)][1:]
     except (OSError, ValueError):  # absent, not text, or rows of another length
         return None

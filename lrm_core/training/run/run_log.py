@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from lrm_core.io.atomic_write import replacing
 from lrm_core.optional import require
 
-_METRICS = "metrics.jsonl"
+METRICS = "metrics.jsonl"
 _TENSORBOARD = "tensorboard"
 _WANDB_ID = "wandb-id.txt"
 
@@ -47,7 +47,7 @@ class RunLog:
         wandb: bool,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / _METRICS
+        self._path = folder / METRICS
         _forget_after(self._path, step)
         self._tensorboard: SummaryWriter | None = None
         if tensorboard:
@@ -97,7 +97,7 @@ class RunLog:
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """The lines of a run's `metrics.jsonl`; a line that a crash cut off is left out."""
-    path = folder / _METRICS
+    path = folder / METRICS
     if not path.is_file():
         return []
     entries = []

@@ -14,21 +14,29 @@ from accelerate import Accelerator
 
 from lrm_core.config import ModelConfig, config_to_dict, parse_config
 from lrm_core.device import fast_precision
-from lrm_core.errors import TrainingError
-from lrm_core.io.atomic_write import replacing
+from lrm_core.errors import LrmError, TrainingError
+from lrm_core.io.atomic_write import check_replaceable, replacing
 from lrm_core.models.encoder_weights import load_encoder_weights
 from lrm_core.models.loading import load_lrm, save_lrm
 from lrm_core.models.lrm import LRM
-from lrm_core.training.config import TrainingConfig, model_config
+from lrm_core.models.model_sources import local_model_files
+from lrm_core.training.config import TrainingConfig, model_config, read_training_config
 from lrm_core.training.run.checkpoints import (
     TrainingState,
     checkpoint_path,
     compare_configurations,
     newest_state,
 )
-from lrm_core.training.run.data_binding import require_same_data, write_listing
+from lrm_core.training.run.data_binding import LISTING, require_same_data, write_listing
 from lrm_core.training.run.loop import Trainer
+from lrm_core.training.run.run_log import METRICS
 from lrm_core.training.run.tasks import Task, build_task
+
+MODEL = "model"
+"""Where the released model lies in the folder of a run."""
+
+_CONFIG = "config.yaml"
+_ANOTHER_FOLDER = "name another folder with -o, or move the file"
 
 
 @dataclass(frozen=True)
@@ -67,11 +75,14 @@ def start_run(
         ConfigError: the configuration does not fit the model or the processes.
         TrainingError: no data, no perceptual network, or checkpoints of another configuration or
             of other data.
+        OutputError: the folder holds files that no run wrote, or the model to start from.
         CheckpointError: the weights to start from cannot be loaded.
     """
     accelerator = Accelerator(cpu=device == "cpu")
     state, warnings = newest_state(folder)
     _require_same_step(state, accelerator)
+    if accelerator.is_main_process:
+        _check_folder(folder, config, resumed=state is not None)
     model, encoder = _build_model(config, state)
     task = build_task(config, model, data or folder / "data", accelerator.device)
     contents = task.samples.contents()
@@ -100,8 +111,9 @@ def start_run(
         require_same_data(state.configuration.get("data"), contents, folder, checkpoint)
         trainer.restore(state)
     if trainer.is_main:
+        if not _holds(folder / _CONFIG, config):  # before all else: it marks the folder as a run's
+            write_config(config, folder / _CONFIG)
         write_listing(folder, contents)
-        write_config(config, folder / "config.yaml")
     facts = {
         "model": f"{model.config.name}, {model.num_parameters:,} parameters; {encoder}",
         "loss": task.loss,
@@ -144,9 +156,40 @@ def is_main_process() -> bool:
 def write_config(config: TrainingConfig, path: Path) -> None:
     """Write a configuration as a recipe that `read_training_config` reads."""
     with replacing(path) as temporary:
-        temporary.write_text(
-            yaml.safe_dump(config_to_dict(config), sort_keys=False), encoding="utf-8"
-        )
+        temporary.write_text(_as_text(config), encoding="utf-8")
+
+
+def _as_text(config: TrainingConfig) -> str:
+    text: str = yaml.safe_dump(config_to_dict(config), sort_keys=False)
+    return text
+
+
+def _check_folder(folder: Path, config: TrainingConfig, *, resumed: bool) -> None:
+    """Refuse, before the work, to write over what no run of this folder has written."""
+    weights = [folder / MODEL / name for name in ("model.safetensors", "config.json")]
+    if config.init is not None and not resumed:
+        check_replaceable(*weights, overwrite=True, inputs=local_model_files(config.init))
+    recipe = folder / _CONFIG
+    if not _is_of_run(recipe) and not _holds(recipe, config):
+        check_replaceable(recipe, overwrite=False, hint=_ANOTHER_FOLDER)
+    if not resumed and not recipe.exists():
+        others = [folder / name for name in (LISTING, METRICS)]
+        check_replaceable(*others, *weights, overwrite=False, hint=_ANOTHER_FOLDER)
+
+
+def _is_of_run(path: Path) -> bool:
+    """Whether a configuration stands as `write_config` writes it, not as people do."""
+    try:
+        return path.read_text(encoding="utf-8") == _as_text(read_training_config(str(path), {}))
+    except (LrmError, OSError, UnicodeDecodeError):
+        return False
+
+
+def _holds(path: Path, config: TrainingConfig) -> bool:
+    try:
+        return path.is_file() and read_training_config(str(path), {}) == config
+    except LrmError:
+        return False
 
 
 def _build_model(config: TrainingConfig, state: TrainingState | None) -> tuple[LRM, str]:

@@ -27,7 +27,7 @@ def test_nerf_synthetic_layout_needs_a_size(tmp_path):
     }
     path = write(tmp_path, content)
     cameras = read_cameras(path, size=(800, 800))
-    assert torch.allclose(cameras.float().c2w, canonical_camera(8).c2w)
+    assert torch.allclose(cameras.single_precision().c2w, canonical_camera(8).c2w)
     # 1111.11 px: the focal length that every NeRF of this scene uses
     expected = [1111.1110, 1111.1110, 400.0, 400.0]
     assert cameras.intrinsics[0].tolist() == pytest.approx(expected, abs=1e-3)

@@ -244,6 +244,17 @@ def test_as_is_framing_keeps_the_photo_where_it_is(model):
     assert rows.min() / size == pytest.approx(20 / 64, abs=0.02)
 
 
+def test_a_result_that_was_killed_before_its_mesh_is_finished(reconstruction, tmp_path):
+    mesh = reconstruction.extract_mesh(options=OPTIONS)
+    files, _ = write_result(tmp_path / "a.obj", reconstruction, mesh)
+    for count in range(1, len(files)):  # the record is written first, the mesh last
+        for file in files[:count]:
+            file.unlink()
+        again, _ = write_result(tmp_path / "a.obj", reconstruction, mesh)
+        assert {file.name for file in again} == {file.name for file in files}
+        assert all(file.is_file() for file in again)
+
+
 def test_outputs_are_never_replaced_unasked(reconstruction, tmp_path):
     mesh = reconstruction.extract_mesh(options=OPTIONS)
     write_result(tmp_path / "a.ply", reconstruction, mesh)
