@@ -143,7 +143,7 @@ def _lrm(folder: Path, *arguments: str) -> ForkServerProcess:
 
 def _run_program(folder: Path, arguments: tuple[str, ...]) -> None:
     """In the process that was forked: what `lrm ARGUMENTS` does in a folder."""
-    from lrm_cli.app import main as run_lrm
+    from lrm_cli.__main__ import main as run_lrm
 
     os.chdir(folder)
     log = os.open("stderr.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

@@ -22,7 +22,7 @@ from lrm_cli.commands.reconstruct import reconstruct
 from lrm_cli.commands.render import render
 from lrm_cli.commands.serve import serve
 from lrm_cli.commands.train import train
-from lrm_cli.errors import EXIT_CODES, Terminated, describe, flush_stdout, report
+from lrm_cli.errors import EXIT_CODES, TERMINATED, Terminated, describe, flush_stdout, report
 from lrm_cli.options import JSON_MODE
 from lrm_core.version import __version__
 
@@ -91,6 +91,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="lrm")
+    except Terminated:  # before the command, which has its own words for it, or after
+        raise SystemExit(TERMINATED) from None
     finally:
         # what torch has made need not be searched for garbage once more before the process ends,
         # unless triton (which torchvision imports, for LPIPS) would complain of what is left over

@@ -21,6 +21,7 @@ from lrm_core.evaluation.network_metrics import (
 from lrm_core.evaluation.protocol import Protocol, load_protocol
 from lrm_core.evaluation.runner import EvaluationResult, ScoreObject, evaluate
 from lrm_core.evaluation.setups import Setup, setups_of
+from lrm_core.io.atomic_write import check_replaceable
 from lrm_core.metrics.metric_weights import WeightsFile
 from lrm_core.metrics.registry import find_metric
 from lrm_core.parallel import Engine, one_per_core
@@ -124,11 +125,21 @@ class EvaluationSession:
         )
         return evaluate(scorer, workers=one_per_core(workers), engine=engine, on_object=on_object)
 
-    def output_files(self, out: Path) -> list[Path]:
-        """Every report and table that will lie in the folder `out`."""
+    def check_outputs(self, out: Path, *, read: Sequence[Path | str | None]) -> None:
+        """Find out before the work that no report or table takes the place of what is read.
+
+        Args:
+            out: folder of reports.
+            read: files, or names of what is no file.
+
+        Raises:
+            OutputError: one would.
+        """
         labels = (setup.label for setup in self.setups)
         runs = [file for label in labels for file in run_files(out, self.protocol.name, label)]
-        return [*runs, *table_files(out, self.protocol.name).values()]
+        tables = table_files(out, self.protocol.name).values()
+        inputs = [Path(name) for name in read if name is not None]
+        check_replaceable(*runs, *tables, overwrite=True, inputs=inputs)
 
     def write_reports(self, result: EvaluationResult, out: Path) -> dict[str, MetricReport]:
         """Build and write the report of every setup.

@@ -13,6 +13,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from lrm_cli import app as program
+from lrm_cli import errors as errors_of_cli
 from lrm_cli.app import LrmGroup, main
 from lrm_cli.errors import EXIT_CODES
 from lrm_cli.options import JsonOption
@@ -179,3 +181,15 @@ def test_what_triton_left_over_is_collected_before_the_end(
         monkeypatch.setitem(sys.modules, "triton", pytest)
     main()
     assert frozen == ([] if triton else [True])
+
+
+def test_a_signal_before_the_command_ends_like_one_in_it(monkeypatch, capsys):
+    def interrupted(**_: object) -> None:
+        raise errors_of_cli.Terminated
+
+    monkeypatch.setattr(program, "app", interrupted)
+    monkeypatch.setattr(program, "_end_on_signals", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == errors_of_cli.TERMINATED
+    assert capsys.readouterr().err == ""

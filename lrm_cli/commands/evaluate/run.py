@@ -15,7 +15,6 @@ from lrm_cli.option_groups import expand_options
 from lrm_cli.options import Device, DType, JsonOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
-from lrm_core.io.atomic_write import check_replaceable
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -233,8 +232,7 @@ def run(
     methods = tuple(dict.fromkeys(method or ["lrm-mini"]))
     guarded = _guarded(against, methods)
     session = _open(output, data, measured, work, single, methods)
-    given = [Path(name) for name in (data.objects, data.protocol, against) if name is not None]
-    check_replaceable(*session.output_files(out), overwrite=True, inputs=given)
+    session.check_outputs(out, read=(data.objects, data.protocol, against))
     with output.progress("evaluating", total=len(session.collection.names)) as task:
         result = session.run(
             workers=work.workers,

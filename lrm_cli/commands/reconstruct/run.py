@@ -110,18 +110,13 @@ def _reconstruct(
     """
     startup: dict[str, float] = {}  # seconds of what only the first photo waits for
     with _timed(startup, "imports"), _large_imports():  # without torch
-        from lrm_core.io.atomic_write import local_files
         from lrm_core.io.image_files import read_mask
         from lrm_core.io.photo_listing import left_out_lines
-        from lrm_core.models.model_sources import local_model_files
         from lrm_core.reconstruction.photo_reading import cut_out_ahead
 
-        masks = () if foreground.mask is None else (foreground.mask,)
         sides, taken_by = views.photos(photos[0]), camera.photo_camera()
-        read = [*masks, *local_model_files(model.model), *list(sides.values())[1:]]
-        if views.views_from is not None:
-            read += local_files(str(views.views_from))
-        jobs = files.plan(photos, out, inputs=tuple(read))
+        also_read = _also_read(list(sides.values())[1:], views, foreground, model)
+        jobs = files.plan(photos, out, inputs=also_read)
     for line in left_out_lines(photos):
         output.warning(line)
     if not jobs:
@@ -172,6 +167,18 @@ def _reconstruct(
         with closing(outcomes):
             results, failures = _collect(output, outcomes, len(jobs), startup, profile=profile)
     _conclude(output, results, failures, out, profile=profile)
+
+
+def _also_read(
+    sides: list[Path], views: ViewOptions, foreground: ForegroundOptions, model: ModelOptions
+) -> tuple[Path, ...]:
+    """What is read beside the photos, and must not be replaced."""
+    from lrm_core.io.atomic_write import local_files
+    from lrm_core.models.model_sources import local_model_files
+
+    masks = [] if foreground.mask is None else [foreground.mask]
+    posed = [] if views.views_from is None else local_files(str(views.views_from))
+    return (*sides, *masks, *posed, *local_model_files(model.model))
 
 
 def _fuse(
