@@ -26,7 +26,7 @@ from lrm_cli.server.schemas import (
     job_document,
 )
 from lrm_cli.server.service import Service
-from lrm_cli.server.uploads import check_image
+from lrm_cli.server.uploads import check_upload
 from lrm_core.version import __version__
 
 router = APIRouter(
@@ -48,7 +48,9 @@ def service_of(request: Request) -> Service:
 
 
 ServiceOf = Annotated[Service, Depends(service_of)]
-Photo = Annotated[UploadFile, File(description="A photo: PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF.")]
+Photo = Annotated[
+    UploadFile, File(description="A photo: PNG, JPEG, HEIC, AVIF, WebP, TIFF, BMP, GIF, TGA.")
+]
 Mask = Annotated[
     UploadFile | None,
     File(description="Image of the object's mask, white or opaque on the object."),
@@ -332,7 +334,8 @@ def _known(service: Service, job_id: str) -> Status:
 
 async def _content(upload: UploadFile, name: str) -> bytes:
     content = await upload.read()
-    check_image(content, name)
+    # a header may be long: other requests are answered meanwhile
+    await run_in_threadpool(check_upload, content, name, upload.filename or "")
     return content
 
 

@@ -10,12 +10,13 @@ from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from lrm_cli.server.api import ServiceOf, check_resolution, reconstruct_now
 from lrm_cli.server.errors import Problem, RequestError
 from lrm_cli.server.jobs import Order
 from lrm_cli.server.schemas import ErrorAnswer
-from lrm_cli.server.uploads import check_image, decode_base64
+from lrm_cli.server.uploads import check_upload, decode_base64
 
 router = APIRouter(responses={code: {"model": ErrorAnswer} for code in ("4XX", "5XX")})
 
@@ -46,7 +47,7 @@ async def generate(body: GenerateRequest, service: ServiceOf, request: Request) 
         raise RequestError(problem)
     check_resolution(service, body.octree_resolution)
     photo = decode_base64(body.image)
-    check_image(photo, "photo")
+    await run_in_threadpool(check_upload, photo, "photo")
     order = Order(
         photo=photo,
         mesh={

@@ -4,51 +4,41 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
-import warnings
+from pathlib import PurePath
 
 from lrm_cli.server.errors import Problem, RequestError
+from lrm_core.errors import MissingDependencyError
 
 MAX_MEGAPIXELS = 64
-"""A photo of so many pixels takes about 0.6 GB while it is read."""
+MAX_JPEG_MEGAPIXELS = 200
+"""Either takes up to 0.6 GB while it is read; JPEGs are decoded at a fraction of their size."""
 
-_READABLE = "send a PNG, JPEG, WebP, TIFF, BMP, GIF or AVIF file"
 
-
-def check_image(content: bytes, name: str) -> None:
-    """Look at the header of an image, and nothing more.
+def check_upload(content: bytes, name: str, file_name: str = "") -> None:
+    """Look at the header of an image, and nothing more, with the reader that jobs use.
 
     Args:
         content: the file.
         name: what to call it in an error.
+        file_name: the client's; its ending tells camera raw files from TIFF, the rest is not used.
 
     Raises:
-        RequestError: empty, not an image that is read, or too many pixels.
+        InputError: empty, not an image that is read, or too many pixels.
+        RequestError: of a kind that this server lacks a package for.
     """
-    from PIL import Image
+    from lrm_core.io.image_formats import RAW_SUFFIXES, check_image
 
-    from lrm_core.io.image_formats import IMAGE_FORMATS
-
-    if not content:
-        raise RequestError(Problem("InputError", f"the {name} is empty (0 bytes)", _READABLE))
+    ending = PurePath(file_name).suffix.lower()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own limit is above ours
-            with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
-                width, height = image.size
-    except Image.DecompressionBombError:
-        width = height = 1_000_000
-    except Exception as error:  # parsers meet hostile bytes and raise whatever they raise
-        problem = Problem("InputError", f"the {name} is not an image that can be read", _READABLE)
-        raise RequestError(problem) from error
-    if width * height > MAX_MEGAPIXELS * 1_000_000:
-        raise RequestError(
-            Problem(
-                "InputError",
-                f"the {name} has more than {MAX_MEGAPIXELS} megapixels",
-                "scale it down first: no model sees more than a few megapixels",
-            )
+        check_image(
+            content,
+            f"the {name}{ending}" if ending in RAW_SUFFIXES else f"the {name}",
+            max_pixels=MAX_MEGAPIXELS * 10**6,
+            max_jpeg_pixels=MAX_JPEG_MEGAPIXELS * 10**6,
         )
+    except MissingDependencyError as error:
+        hint = "convert the file to JPEG, or ask the operator to install what is missing"
+        raise RequestError(Problem("MissingDependencyError", error.message, hint, 501)) from error
 
 
 def decode_base64(text: str) -> bytes:

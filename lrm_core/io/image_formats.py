@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from typing import Any
 
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError, features
 
@@ -84,6 +85,43 @@ def open_image(data: bytes, name: str) -> Image.Image:
         InputError: not an image, or of a kind that is not read, damaged, or too large.
         MissingDependencyError: HEIC without the extra `heic`, AVIF without Pillow's support.
     """
+    opened = _open_header(data, name)
+    if not isinstance(opened, Image.Image):
+        try:
+            image: Image.Image = opened.to_pillow()  # upright: libheif turns it
+        except Exception as error:  # libheif's many kinds
+            raise InputError(
+                f"{name} is truncated or damaged ({first_line(error)})", hint=READABLE
+            ) from error
+        return image
+    if opened.format == "TGA" and opened.mode == "RGBA" and not data[17] & 0x0F:
+        # 32 bits per pixel, none of them alpha (TGA 2.0, image descriptor): the rest is padding
+        return opened.convert("RGB")
+    return opened
+
+
+def check_image(data: bytes, name: str, *, max_pixels: int, max_jpeg_pixels: int) -> None:
+    """Refuse what `open_image` refuses, and large images, by the header: nothing is decoded.
+
+    Args:
+        data: the whole file.
+        name: for messages.
+        max_pixels: most pixels of an image.
+        max_jpeg_pixels: most pixels of a JPEG, which is decoded at a fraction of its size.
+
+    Raises:
+        InputError: as `open_image`, or more pixels than these.
+        MissingDependencyError: as `open_image`.
+    """
+    opened = _open_header(data, name)
+    limit = max_jpeg_pixels if _is_jpeg(opened) else max_pixels
+    width, height = opened.size
+    if width * height > limit:
+        raise too_large(name, limit)
+
+
+def _open_header(data: bytes, name: str) -> Any:
+    """A Pillow image, or pi_heif's file with `size` and `to_pillow`; neither is decoded yet."""
     if not data:
         raise InputError(f"{name} is empty (0 bytes), expected an image", hint=READABLE)
     _refuse_by_name(data, name)
@@ -112,13 +150,14 @@ def open_image(data: bytes, name: str) -> Image.Image:
         raise InputError(f"{name} is damaged ({first_line(error)})", hint=READABLE) from error
     if image.format == "TIFF" and _is_raw(image):
         raise _raw(name, "DNG or the like")
-    limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
+    limit = MAX_JPEG_PIXELS if _is_jpeg(image) else MAX_PIXELS
     if image.width * image.height > limit:
         raise too_large(name, limit)
-    if image.format == "TGA" and image.mode == "RGBA" and not data[17] & 0x0F:
-        # 32 bits per pixel, none of them alpha (TGA 2.0, image descriptor): the rest is padding
-        return image.convert("RGB")
     return image
+
+
+def _is_jpeg(image: Any) -> bool:
+    return isinstance(image, Image.Image) and image.format in ("JPEG", "MPO")
 
 
 def too_large(name: str, limit: int) -> InputError:
@@ -173,7 +212,7 @@ def _brands(data: bytes) -> frozenset[bytes]:
     return frozenset(box[i : i + 4] for i in range(0, len(box), 4) if i != 4)
 
 
-def _open_heif(data: bytes, name: str) -> Image.Image:
+def _open_heif(data: bytes, name: str) -> Any:
     try:
         pi_heif = require("pi_heif", extra="heic", purpose=f"the HEIC image {name}")
     except MissingDependencyError as error:
@@ -188,10 +227,4 @@ def _open_heif(data: bytes, name: str) -> Image.Image:
         raise InputError(f"{name} is damaged ({first_line(error)})", hint=READABLE) from error
     if width * height > MAX_HEIF_PIXELS:
         raise too_large(name, MAX_HEIF_PIXELS)
-    try:
-        image: Image.Image = opened.to_pillow()  # upright: libheif turns it
-    except Exception as error:
-        raise InputError(
-            f"{name} is truncated or damaged ({first_line(error)})", hint=READABLE
-        ) from error
-    return image
+    return opened

@@ -160,6 +160,27 @@ def test_photos_that_cannot_be_used_are_said_in_words(
     assert not page.is_visible("#problem")
 
 
+def test_photos_that_the_browser_cannot_show_are_shown_by_the_server(
+    open_page: Callable[..., Any],
+) -> None:
+    """TIFF here, HEIC of phones elsewhere; also where no object is found in them."""
+    page = open_page()
+    choose(page, ball_photo("TIFF"), "ball.tif")
+    page.wait_for_selector("#make:enabled")
+    page.locator("#cutout").get_by_text("Add").click()
+    page.click("#board", position={"x": 8, "y": 8})
+    read = """board => [...board.getContext("2d").getImageData(0, 0, 400, 400).data]"""
+    shown = np.reshape(page.eval_on_selector("#board", read), (400, 400, 4))
+    assert tuple(shown[200, 200]) == (*COLOR, 255)
+    assert tuple(shown[4, 4]) == (255, 255, 255, 255), "the photo's own white, not nothing"
+    page.click("#another")
+    target = io.BytesIO()
+    Image.new("RGB", (200, 200), "white").save(target, "TIFF")
+    choose(page, target.getvalue(), "white.tif")
+    page.wait_for_selector("#problem:visible")
+    assert page.is_visible("#board"), "another method or the brush may find it"
+
+
 def test_two_tabs_a_full_queue_and_a_stop(
     open_page: Callable[..., Any], start_server: Callable[..., Any]
 ) -> None:

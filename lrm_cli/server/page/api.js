@@ -4,8 +4,9 @@ const ROOT = "api/v1/";
 
 // An error in words, for people: message and hint.
 export class Problem extends Error {
-  constructor({ message, hint = "" }) {
+  constructor({ type, message, hint = "" }) {
     super(message);
+    this.type = type; // as the API names it; undefined where the page itself complains
     this.hint = hint;
   }
 }
@@ -25,7 +26,7 @@ const ask = async (path, settings) => {
 const form = (fields) => {
   const data = new FormData();
   for (const [name, value] of Object.entries(fields)) {
-    if (value instanceof Blob) data.append(name, value, name);
+    if (value instanceof Blob) data.append(name, value, value.name ?? name);
     else if (value !== null && value !== "") data.append(name, value);
   }
   return data;

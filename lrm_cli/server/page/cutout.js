@@ -7,7 +7,7 @@ const newCanvas = (width, height) => Object.assign(document.createElement("canva
 
 export class CutoutEditor {
   #board;
-  #photo = null; // the whole photo, or null where this browser cannot read it
+  #photo = null; // the whole photo
   #cutout = null; // as the server made it
   #mask = null; // canvas whose alpha is the object
   #past = [];
@@ -27,7 +27,7 @@ export class CutoutEditor {
     board.addEventListener("keydown", (event) => this.#press(event));
   }
 
-  // photo: ImageBitmap or null; cutout: ImageBitmap with alpha
+  // photo: ImageBitmap; cutout: ImageBitmap with alpha
   show(photo, cutout) {
     const { width, height } = cutout;
     this.#photo = photo;
@@ -142,7 +142,7 @@ export class CutoutEditor {
   #draw() {
     if (!this.#cutout) return;
     const pen = this.#board.getContext("2d"), { width, height } = this.#board;
-    const photo = this.#photo ?? this.#cutout;
+    const photo = this.#photo;
     pen.clearRect(0, 0, width, height);
     pen.globalAlpha = 0.35;
     if (this.#tool !== "look") pen.drawImage(photo, 0, 0, width, height);

@@ -65,21 +65,19 @@ const makeCutout = async () => {
   const mine = cutting = new AbortController();
   refresh();
   try {
-    const [whole, found] = await Promise.all([
-      createImageBitmap(photo).catch(() => null),
-      cutOut(photo, $("#method").value, mine.signal),
-    ]);
-    const cutout = await createImageBitmap(found.image);
+    const found = await cutOut(photo, $("#method").value, mine.signal);
+    const [whole, cutout] = await Promise.all([readWhole(mine.signal), createImageBitmap(found.image)]);
     if (mine !== cutting) return;
     editor.show(whole, cutout);
     $("#found").textContent = found.warning ? "Look at the cut-out: parts may be missing. Fix it with the brush." : foundBy(found.method);
     show("#board");
   } catch (error) {
     if (mine !== cutting) return;
-    // a photo that cannot be read at all is let go; one without an object may need another method
-    const unreadable = (await createImageBitmap(photo).catch(() => null)) === null;
-    if (unreadable) photo = null;
-    else await showUncut(error);
+    // a photo that cannot be read is let go; one without an object may need another method
+    const empty = error.type === "EmptyForegroundError";
+    const shown = error.type !== "InputError" && await createImageBitmap(photo).catch(() => null);
+    if (empty || shown) await showUncut(mine.signal);
+    else photo = null;
     throw error;
   } finally {
     if (mine === cutting) cutting = null;
@@ -87,8 +85,12 @@ const makeCutout = async () => {
   }
 };
 
-const showUncut = async () => {
-  const whole = await createImageBitmap(photo);
+// HEIC, TIFF and others that this browser does not know are read by the server
+const readWhole = async (signal) =>
+  createImageBitmap(photo).catch(async () => createImageBitmap((await cutOut(photo, "none", signal)).image));
+
+const showUncut = async (signal) => {
+  const whole = await readWhole(signal);
   editor.show(whole, whole);
   $("#found").textContent = "Nothing was cut out. Try another method, or the brush.";
 };
