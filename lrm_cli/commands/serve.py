@@ -60,6 +60,10 @@ class LimitOptions:
     keep_minutes: Annotated[
         float, typer.Option("--keep-minutes", min=0.1, help="How long results are kept.")
     ] = 60.0
+    max_keep_minutes: Annotated[
+        float,
+        typer.Option("--max-keep-minutes", min=0.1, help="How long a client may have them kept."),
+    ] = 1440.0
 
 
 _MODEL = ModelOptions()
@@ -106,6 +110,7 @@ def serve(
         max_waiting=limits.max_waiting,
         max_resolution=limits.max_resolution,
         keep_seconds=60.0 * limits.keep_minutes,
+        max_keep_seconds=60.0 * limits.max_keep_minutes,
         page=page,
     ).with_token()
 

@@ -6,10 +6,9 @@ Needs the extra `serve`. Only the command `serve` imports this package.
 |------------------|------------------------------------------------------------------------|
 | `settings`       | what an operator chooses                                               |
 | `jobs`           | the queue: who waits, who runs, what became of a job, who watches      |
-| `progress`       | how far a job is                                                       |
 | `results`        | the folder of finished meshes, with a time to live; other formats on demand |
 | `reconstruction` | the thread that owns the model and works through the queue             |
-| `cutouts`        | the object of a photo without its background                           |
+| `orders`         | a form as an order: photos, mask, options                              |
 | `uploads`        | photos and masks as they arrive, checked before they are decoded       |
 | `schemas`        | what goes in and out, as OpenAPI shows it                              |
 | `safety`         | who may ask: hosts, origins, tokens, sizes; headers of every answer   |

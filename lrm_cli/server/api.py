@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from lrm_cli.server.cutouts import make_cutout
 from lrm_cli.server.errors import Problem, RequestError
 from lrm_cli.server.jobs import ENDED, Order, QueueFullError, Status
+from lrm_cli.server.orders import (
+    Keep,
+    Mask,
+    Photo,
+    Removal,
+    ServiceOf,
+    order_of,
+    read_upload,
+)
 from lrm_cli.server.results import MEDIA_TYPES, MESH, SIZED
 from lrm_cli.server.schemas import (
-    BackgroundRemoval,
     ErrorAnswer,
     FileName,
     InfoDocument,
@@ -26,8 +33,10 @@ from lrm_cli.server.schemas import (
     job_document,
 )
 from lrm_cli.server.service import Service
-from lrm_cli.server.uploads import check_upload
 from lrm_core.version import __version__
+
+if TYPE_CHECKING:
+    from lrm_core.foreground.cutout_picture import CutoutImage
 
 router = APIRouter(
     prefix="/api/v1",
@@ -39,57 +48,6 @@ UNKNOWN = Problem(
     "JobError", "there is no such job", "results are kept for a while only: send the photo again",
     404,
 )  # fmt: skip
-
-
-def service_of(request: Request) -> Service:
-    """The state behind the application that a request came to."""
-    service: Service = request.app.state.service
-    return service
-
-
-ServiceOf = Annotated[Service, Depends(service_of)]
-Photo = Annotated[
-    UploadFile, File(description="A photo: PNG, JPEG, HEIC, AVIF, WebP, TIFF, BMP, GIF, TGA.")
-]
-Mask = Annotated[
-    UploadFile | None,
-    File(description="Image of the object's mask, white or opaque on the object."),
-]
-Removal = Annotated[
-    BackgroundRemoval, Form(description="How the background is removed where there is no mask.")
-]
-
-
-async def order_of(
-    service: ServiceOf,
-    photo: Photo,
-    mask: Mask = None,
-    background_removal: Removal = "auto",
-    resolution: Annotated[int, Form(ge=16, description="Grid points per axis.")] = 256,
-    texture: Annotated[bool, Form(description="Bake a texture, or color the vertices.")] = True,
-    texture_size: Annotated[int, Form(ge=64, le=4096, description="Side in pixels.")] = 1024,
-    photo_colors: Annotated[bool, Form(description="Use the photo's own colors.")] = True,
-    target_faces: Annotated[
-        int | None, Form(ge=4, description="Simplify to this number of faces.")
-    ] = None,
-    iso_level: Annotated[float | None, Form(description="Density of the surface.")] = None,
-) -> Order:
-    """The order in a form; its images are looked at, not decoded."""
-    check_resolution(service, resolution)
-    content = await _content(photo, "photo")
-    return Order(
-        photo=content,
-        mask=None if mask is None else await _content(mask, "mask"),
-        background_removal=background_removal,
-        mesh={
-            "resolution": resolution,
-            "appearance": "texture" if texture else "vertex_colors",
-            "texture_size": texture_size,
-            "photo_colors": photo_colors,
-            "target_faces": target_faces,
-            "iso_level": iso_level,
-        },
-    )
 
 
 OrderOf = Annotated[Order, Depends(order_of)]
@@ -123,6 +81,7 @@ def info(service: ServiceOf) -> InfoDocument:
         max_upload_bytes=settings.max_upload_bytes,
         max_resolution=settings.max_resolution,
         keep_minutes=settings.keep_seconds / 60,
+        max_keep_minutes=settings.longest_keep_seconds / 60,
         background_removal=methods,
         formats=list(get_args(MeshFormat)),
     )  # fmt: skip
@@ -184,18 +143,19 @@ async def cut_out(
     photo: Photo,
     mask: Mask = None,
     background_removal: Removal = "auto",
+    keep: Keep = "largest",
     max_side: Annotated[int, Form(ge=64, le=2048, description="Longer side of the answer.")] = 1024,
 ) -> Response:
     """The object of a photo as a PNG with alpha, at once, beside the queue."""
-    content = await _content(photo, "photo")
-    mask_content = None if mask is None else await _content(mask, "mask")
+    content = await read_upload(photo, "photo")
+    mask_content = None if mask is None else await read_upload(mask, "mask")
     if service.cutouts_full:
         raise _busy(2)
     service.cutouts_wanted += 1
     try:
         async with service.cutouts:
             cutout = await run_in_threadpool(
-                make_cutout, content, mask_content, background_removal, max_side
+                _make_cutout, content, mask_content, background_removal, keep, max_side
             )
     finally:
         service.cutouts_wanted -= 1
@@ -265,18 +225,6 @@ def submit(service: Service, order: Order) -> Status:
         raise _busy(error.retry_seconds) from error
 
 
-def check_resolution(service: Service, resolution: int) -> None:
-    """Refuse grids that this server does not allow.
-
-    Raises:
-        RequestError: the grid is too fine.
-    """
-    most = service.settings.max_resolution
-    if resolution > most:
-        problem = Problem("ConfigError", f"resolution {resolution}, at most {most} here")
-        raise RequestError(problem)
-
-
 async def file_answer(service: Service, job_id: str, name: str, size: str | None) -> Response:
     """A file of a finished job.
 
@@ -320,6 +268,13 @@ def error_answer(problem: Problem, headers: dict[str, str] | None = None) -> JSO
     return JSONResponse({"error": problem.document()}, problem.status, headers)
 
 
+def _make_cutout(*arguments: Any) -> CutoutImage:
+    # what it imports takes seconds, in which other requests are answered
+    from lrm_core.foreground.cutout_picture import make_cutout
+
+    return make_cutout(*arguments)
+
+
 def _busy(seconds: int) -> RequestError:
     problem = Problem("QueueFullError", "too many are waiting", f"try again in {seconds} s", 503)
     return RequestError(problem, {"Retry-After": str(seconds)})
@@ -330,13 +285,6 @@ def _known(service: Service, job_id: str) -> Status:
     if status is None:
         raise RequestError(UNKNOWN)
     return status
-
-
-async def _content(upload: UploadFile, name: str) -> bytes:
-    content = await upload.read()
-    # a header may be long: other requests are answered meanwhile
-    await run_in_threadpool(check_upload, content, name, upload.filename or "")
-    return content
 
 
 def _root(request: Request) -> str:

@@ -12,9 +12,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from lrm_cli.server.api import ServiceOf, check_resolution, reconstruct_now
+from lrm_cli.server.api import reconstruct_now
 from lrm_cli.server.errors import Problem, RequestError
-from lrm_cli.server.jobs import Order
+from lrm_cli.server.jobs import FRONT, Order
+from lrm_cli.server.orders import ServiceOf, check_resolution
 from lrm_cli.server.schemas import ErrorAnswer
 from lrm_cli.server.uploads import check_upload, decode_base64
 
@@ -49,7 +50,7 @@ async def generate(body: GenerateRequest, service: ServiceOf, request: Request) 
     photo = decode_base64(body.image)
     await run_in_threadpool(check_upload, photo, "photo")
     order = Order(
-        photo=photo,
+        photos={FRONT: photo},
         mesh={
             "resolution": body.octree_resolution,
             "appearance": "texture" if body.texture else "vertex_colors",

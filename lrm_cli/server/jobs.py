@@ -16,10 +16,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from lrm_cli.server.errors import Problem
-from lrm_cli.server.progress import ProgressEstimate
+from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
+from lrm_core.reconstruction.progress_estimate import ProgressEstimate
 from lrm_core.reconstruction.stages import StageClock
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
+FRONT = "front"
+"""The direction of the photo whose frame the mesh has."""
 ENDED: frozenset[State] = frozenset(("done", "failed", "cancelled"))
 
 _EXPECTED_SECONDS = 5.0
@@ -33,15 +36,19 @@ class Order:
     """What a client asks for.
 
     Attributes:
-        photo: the file as it came.
-        mask: image of the object's mask as it came, or None.
+        photos: direction -> file as it came, the front first.
+        mask: image of the mask of the front as it came, or None.
         background_removal: how the background is removed.
+        keep: which of several objects.
+        keep_seconds: how long the result is kept; None for the server's own time.
         mesh: keyword arguments of `MeshOptions`.
     """
 
-    photo: bytes = field(repr=False)
+    photos: dict[str, bytes] = field(repr=False)
     mask: bytes | None = field(repr=False, default=None)
-    background_removal: str = "auto"
+    background_removal: BackgroundRemoval = "auto"
+    keep: KeepObjects = "largest"
+    keep_seconds: float | None = None
     mesh: dict[str, Any] = field(default_factory=dict)
 
 
@@ -58,6 +65,7 @@ class Status:
         seconds: since it was started, until it ended.
         created: seconds since the epoch.
         started: seconds since the epoch, or None.
+        expires: when an ended job is forgotten, in seconds since the epoch, or None.
         record: what is known about the result.
         warning: what to look at in the result, or None.
         problem: why it failed, or None.
@@ -71,6 +79,7 @@ class Status:
     seconds: float = 0.0
     created: float = field(default_factory=time.time)
     started: float | None = None
+    expires: float | None = None
     record: dict[str, Any] | None = None
     warning: str | None = None
     problem: Problem | None = None
@@ -79,12 +88,15 @@ class Status:
 class Job:
     """One order, its status, and the clock that publishes and stops it; `JobQueue` changes them."""
 
-    def __init__(self, order: Order, report: Callable[[Job, str, float | None], None]) -> None:
+    def __init__(
+        self, order: Order, keep_seconds: float, report: Callable[[Job, str, float | None], None]
+    ) -> None:
         self.order: Order | None = order
         self.status = Status(secrets.token_hex(16))
         self.clock = StageClock(lambda stage, done: report(self, stage, done))
         self.started = 0.0
         self.ended = 0.0
+        self.keep_seconds = keep_seconds
 
 
 class QueueFullError(Exception):
@@ -104,7 +116,7 @@ class JobQueue:
 
     Args:
         max_waiting: jobs that may wait.
-        keep_seconds: how long a job is remembered after its end.
+        keep_seconds: how long a job is remembered after its end, unless its order says otherwise.
     """
 
     def __init__(self, *, max_waiting: int, keep_seconds: float) -> None:
@@ -130,7 +142,8 @@ class JobQueue:
             if self._closed or len(self._waiting) >= self.max_waiting:
                 ahead = len(self._waiting) + (self._running is not None)
                 raise QueueFullError(max(1, round(self._mean_seconds * max(1, ahead / 2))))
-            job = Job(order, self._report)
+            keep = self.keep_seconds if order.keep_seconds is None else order.keep_seconds
+            job = Job(order, keep, self._report)
             self._jobs[job.status.job_id] = job
             self._waiting.append(job)
             self._number_places()
@@ -176,12 +189,12 @@ class JobQueue:
 
     def expired(self) -> list[str]:
         """Jobs that ended longer ago than they are kept."""
-        latest = time.monotonic() - self.keep_seconds
+        now = time.monotonic()
         with self._lock:
             return [
                 job_id
                 for job_id, job in self._jobs.items()
-                if job.status.state in ENDED and job.ended < latest
+                if job.status.state in ENDED and job.ended + job.keep_seconds < now
             ]
 
     def take(self) -> Job | None:
@@ -252,7 +265,13 @@ class JobQueue:
         job.ended = time.monotonic()
         seconds = job.ended - job.started if job.started else 0.0
         job.status = replace(
-            job.status, state=state, position=0, stage="", seconds=seconds, **changes
+            job.status,
+            state=state,
+            position=0,
+            stage="",
+            seconds=seconds,
+            expires=time.time() + job.keep_seconds,
+            **changes,
         )
         if self._running is job:
             self._running = None

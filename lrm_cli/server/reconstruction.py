@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lrm_cli.server.errors import describe
-from lrm_cli.server.jobs import Job, JobQueue
+from lrm_cli.server.jobs import FRONT, Job, JobQueue
 from lrm_cli.server.results import MESH, ResultFolder
 from lrm_cli.server.settings import ServerSettings
 from lrm_core.errors import StoppedError
@@ -88,21 +88,25 @@ class Reconstructor:
 
     def _reconstruct(self, job: Job) -> tuple[dict[str, Any], str | None]:
         from lrm_core.io.image_files import read_mask
-        from lrm_core.reconstruction.photo_reading import cut_out
         from lrm_core.reconstruction.reconstruction import MeshOptions
         from lrm_core.reconstruction.result_files import write_result
+        from lrm_core.reconstruction.several_photos import describe_views
 
         order, model, clock = job.order, self.model, job.clock
         assert order is not None, "a running job has its photo"
         assert model is not None, "jobs are taken when the model is loaded"
-        method: Any = order.background_removal
-        mask = None if order.mask is None else read_mask(order.mask)
-        found = cut_out(order.photo, background_removal=method, mask=mask, clock=clock)
-        framed = model.frame(found, clock=clock)
-        reconstruction = model.reconstruct_framed(framed, clock=clock)
+        reconstruction = model.reconstruct(
+            order.photos,
+            mask=None if order.mask is None else {FRONT: read_mask(order.mask)},
+            background_removal=order.background_removal,
+            keep=order.keep,
+            clock=clock,
+        )
         mesh = reconstruction.extract_mesh(options=MeshOptions(**order.mesh), clock=clock)
+        views = describe_views(reconstruction, order.photos)
+        notes = {"views": views} if views else None
 
         def write(folder: Path) -> dict[str, Any]:
-            return write_result(folder / MESH, reconstruction, mesh, clock=clock)[1]
+            return write_result(folder / MESH, reconstruction, mesh, clock=clock, notes=notes)[1]
 
-        return self._results.add(job.status.job_id, write), found.warning
+        return self._results.add(job.status.job_id, write), reconstruction.warning

@@ -51,6 +51,7 @@ class JobDocument(BaseModel):
     seconds: float = Field(description="Since it was started, until it ended.")
     created: float = Field(description="Seconds since the epoch.")
     started: float | None = Field(None, description="Seconds since the epoch.")
+    expires: float | None = Field(None, description="When it is forgotten with its files.")
     error: ErrorDocument | None = None
     warning: str | None = Field(None, description="What to look at in the result.")
     files: list[FileDocument] = Field(default_factory=list)
@@ -77,6 +78,7 @@ class InfoDocument(BaseModel):
     max_upload_bytes: int
     max_resolution: int
     keep_minutes: float
+    max_keep_minutes: float
     background_removal: list[str]
     formats: list[str]
 
@@ -103,9 +105,14 @@ def job_document(status: Status, root_path: str) -> JobDocument:
         progress=round(status.progress, 3),
         seconds=round(status.seconds, 3),
         created=round(status.created, 3),
-        started=None if status.started is None else round(status.started, 3),
+        started=_rounded(status.started),
+        expires=_rounded(status.expires),
         error=None if problem is None else ErrorDocument(**problem.document()),
         warning=status.warning,
         files=files,
         record=status.record,
     )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

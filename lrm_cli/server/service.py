@@ -12,6 +12,7 @@ from lrm_cli.server.results import ResultFolder
 from lrm_cli.server.settings import ServerSettings
 
 _HEARTBEAT_SECONDS = 15.0
+_SWEEP_SECONDS = 10.0
 _MAX_CUTOUTS = 4
 """Cut-outs that are made or wait; each holds a decoded photo."""
 
@@ -55,7 +56,7 @@ class Service:
         """Forget jobs whose time is over, again and again."""
         while True:
             self.sweep()
-            await asyncio.sleep(min(60.0, max(0.5, self.settings.keep_seconds / 4)))
+            await asyncio.sleep(min(_SWEEP_SECONDS, max(0.5, self.settings.keep_seconds / 4)))
 
     def sweep(self) -> None:
         """Forget jobs whose time is over, with their files."""

@@ -26,7 +26,8 @@ class ServerSettings:
         max_upload_bytes: size of the body of one request.
         max_waiting: jobs that may wait; more are refused.
         max_resolution: most grid points per axis that a job may ask for.
-        keep_seconds: how long results are kept.
+        keep_seconds: how long results are kept where a client says nothing.
+        max_keep_seconds: how long a client may have them kept.
         page: serve the page, not only the API.
         root_path: path prefix that a reverse proxy strips, such as `/lrm`.
     """
@@ -42,8 +43,14 @@ class ServerSettings:
     max_waiting: int = 8
     max_resolution: int = 512
     keep_seconds: float = 3600.0
+    max_keep_seconds: float = 86400.0
     page: bool = True
     root_path: str = ""
+
+    @property
+    def longest_keep_seconds(self) -> float:
+        """How long results may be kept at all."""
+        return max(self.keep_seconds, self.max_keep_seconds)
 
     def with_token(self) -> ServerSettings:
         """These settings with a token drawn where other machines can reach the server."""

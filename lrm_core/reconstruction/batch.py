@@ -293,7 +293,7 @@ def finish_photo(
             write_turntable(files.video, mesh, camera, overwrite=files.overwrite, clock=clock)
             written.append(files.video)
     warnings = [
-        None if reconstruction.photo is None else reconstruction.photo.warning,
+        reconstruction.warning,
         _too_many_faces(record, options),
         _NO_SIDE if files.ground and not standing.found_side else None,
     ]

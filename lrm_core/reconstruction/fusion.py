@@ -76,6 +76,11 @@ class FusedReconstruction(Reconstruction):
         """See `Reconstruction.up`."""
         return self.vertical
 
+    @property
+    def warning(self) -> str | None:
+        """What the user should look at in any of the photos, in one line."""
+        return "; ".join(filter(None, (view.reconstruction.warning for view in self.views))) or None
+
     def lay_photos(
         self, vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
     ) -> LaidPhotos | None:

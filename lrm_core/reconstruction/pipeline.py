@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from lrm_core.errors import InputError
+from lrm_core.errors import ConfigError, InputError
 from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
 from lrm_core.imaging.framing import frame_as_is, frame_for_model
 from lrm_core.io.image_files import ImageSource
@@ -37,7 +37,7 @@ class ReconstructionModel(LRM):
         photo: ImageSource | Mapping[str, ImageSource],
         *,
         background_removal: BackgroundRemoval = "auto",
-        mask: Shaped[np.ndarray, "h w"] | None = None,
+        mask: Shaped[np.ndarray, "h w"] | Mapping[str, Shaped[np.ndarray, "h w"]] | None = None,
         keep: KeepObjects = "largest",
         camera: PhotoCamera | None = None,
         source_camera: Cameras | None = None,
@@ -50,7 +50,8 @@ class ReconstructionModel(LRM):
                 {"front": ..., "back": ...}: keys are front, right, back, left, top, bottom or
                 "AZIMUTH,ELEVATION" in degrees, and the first one gives the frame.
             background_removal: how the object is separated from its background.
-            mask: the object's own mask, uint8, bool or [0, 1], of the photo's shape.
+            mask: the object's own mask, uint8, bool or [0, 1], of the photo's shape. For several
+                photos {"front": ...}: those without one are cut out by `background_removal`.
             keep: which of several objects, see `remove_background`.
             camera: what is known of the camera: field of view, elevation, framing. Of several
                 photos it holds for all, its elevation for front, right, back and left.
@@ -59,25 +60,29 @@ class ReconstructionModel(LRM):
             clock: see `StageClock`.
 
         Raises:
-            InputError: the photo cannot be read, or a mask is given for several photos.
+            InputError: a photo cannot be read, or one mask is given for several photos.
             EmptyForegroundError: no object is left in it.
-            ConfigError: a key that is not a direction, or a camera that the model cannot follow.
+            ConfigError: a key that is not a direction, a mask of a photo that is not given, or a
+                camera that the model cannot follow.
             StoppedError: the clock was stopped.
         """
         clock, camera = clock or StageClock(), camera or PhotoCamera()
         if isinstance(photo, Mapping):
-            if mask is not None:
+            if isinstance(mask, np.ndarray):
                 raise InputError(
-                    "one mask cannot serve several photos", hint="give photos with alpha instead"
+                    "one mask cannot serve several photos", hint='name its photo: {"front": mask}'
                 )
             return self._reconstruct_views(
                 photo,
+                mask or {},
                 background_removal=background_removal,
                 keep=keep,
                 camera=camera,
                 source_camera=source_camera,
                 clock=clock,
             )
+        if isinstance(mask, Mapping):
+            raise InputError("masks are named, but the photo is not")
         cut = cut_out(
             photo, background_removal=background_removal, mask=mask, keep=keep, clock=clock
         )
@@ -147,6 +152,7 @@ class ReconstructionModel(LRM):
     def _reconstruct_views(
         self,
         photos: Mapping[str, ImageSource],
+        masks: Mapping[str, Shaped[np.ndarray, "h w"]],
         *,
         background_removal: BackgroundRemoval,
         keep: KeepObjects,
@@ -157,9 +163,25 @@ class ReconstructionModel(LRM):
         if not photos:
             raise InputError("no photo is given")
         directions = [self._direction(name, camera) for name in photos]
+        if strangers := masks.keys() - photos.keys():
+            raise ConfigError(f"there is a mask, but no photo, of '{min(strangers)}'")
         single = []
-        for photo in photos.values():
-            cut = cut_out(photo, background_removal=background_removal, keep=keep, clock=clock)
+        for name, photo in photos.items():
+            try:
+                cut = cut_out(
+                    photo,
+                    background_removal=background_removal,
+                    mask=masks.get(name),
+                    keep=keep,
+                    clock=clock,
+                )
+            except InputError as error:
+                if len(photos) > 1:
+                    error.message = f"{name}: {error.message}"
+                    error.args = (error.message,)
+                raise
+            if len(photos) > 1 and cut.warning:
+                cut = replace(cut, warning=f"{name}: {cut.warning}")
             framed = self.frame(cut, camera, clock=clock)
             single.append(self.reconstruct_framed(framed, source_camera, clock=clock))
         with clock.stage("fusion"):

@@ -121,6 +121,11 @@ class Reconstruction:
         """The feature planes."""
         return self.field.triplane
 
+    @property
+    def warning(self) -> str | None:
+        """What the user should look at in the photo, in one line."""
+        return None if self.photo is None else self.photo.warning
+
     @cached_property
     @torch.inference_mode()
     def occupancy_grid(self) -> OccupancyGrid:

@@ -113,23 +113,25 @@ def _one_photo_only() -> ConfigError:
 
 
 def describe_views(
-    reconstruction: Reconstruction, photos: Mapping[str, Path]
+    reconstruction: Reconstruction, photos: Mapping[str, Path | bytes]
 ) -> list[dict[str, Any]]:
     """What the record says of every photo of an object.
 
     Args:
         reconstruction: what was made of them.
-        photos: direction -> file, in the order in which they were reconstructed.
+        photos: direction -> file, which is named with its hash, or its bytes, in the order in
+            which they were reconstructed.
     """
     if not isinstance(reconstruction, FusedReconstruction):
         return []
     entries = []
     for (name, file), view in zip(photos.items(), reconstruction.views, strict=True):
         framed = view.reconstruction.photo
+        named = isinstance(file, Path)
         entries.append(
             {
                 "direction": name,
-                "photo": {"name": file.name, "sha256": sha256_of(file)},
+                **({"photo": {"name": file.name, "sha256": sha256_of(file)}} if named else {}),
                 "background_removal": framed.background_removal if framed else "",
                 "azimuth": view.direction.azimuth,
                 "elevation": view.direction.elevation,

@@ -243,6 +243,49 @@ def test_the_brush_decides_what_the_object_is(open_page: Callable[..., Any]) -> 
         assert json.load(answer)["background_removal"] == "mask"
 
 
+def test_a_photo_of_the_back(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    choose(page, ball_photo())
+    blue = io.BytesIO()
+    picture = Image.new("RGB", (400, 400), "white")
+    ImageDraw.Draw(picture).ellipse((80, 80, 320, 320), fill=(40, 60, 160))
+    picture.save(blue, "PNG")
+    side = page.locator("[data-side=back] input")
+    side.set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": b"no photo"})
+    page.wait_for_selector("#problem:visible")
+    assert page.locator("[data-side=back] img").count() == 0
+    side.set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": blue.getvalue()})
+    page.wait_for_selector("[data-side=back] img")
+    assert not page.is_visible("#problem")
+    top = page.locator("[data-side=top] input")
+    top.set_input_files({"name": "t.png", "mimeType": "image/png", "buffer": blue.getvalue()})
+    page.get_by_role("button", name="Remove the photo: top").click()
+    assert page.locator("[data-side=top] img").count() == 0
+    page.evaluate("document.querySelector('#options').open = true")
+    page.select_option("[name=resolution]", "128")
+    page.select_option("[name=keep_minutes]", "480")
+    page.wait_for_selector("#make:enabled")
+    page.click("#make")
+    wait_for_mesh(page)
+    assert np.abs(center_color(page) - COLOR).max() <= 12
+    page.locator("#viewer").focus()
+    for _ in range(18):  # half a turn
+        page.keyboard.press("ArrowRight")
+    red, _, blue_there = center_color(page)
+    assert blue_there > red + 50, "the color that the photo of the back has"
+    job_id = page.url.partition("#job=")[2]
+    with urllib.request.urlopen(f"{page.url.partition('#')[0]}api/v1/jobs/{job_id}") as answer:
+        job = json.load(answer)
+    assert [view["direction"] for view in job["record"]["views"]] == ["front", "back"]
+    assert job["expires"] - job["started"] - job["seconds"] == pytest.approx(8 * 3600, abs=60)
+    until = page.evaluate("s => new Date(s * 1000).toTimeString().slice(0, 5)", job["expires"])
+    assert until.lstrip("0") in page.inner_text("#until") or "M" in page.inner_text("#until")
+    page.click("#another")
+    choose(page, ball_photo())
+    page.wait_for_selector("#make:enabled")
+    assert page.locator("#sides img").count() == 0, "it was of the other object"
+
+
 def test_the_keyboard_alone(open_page: Callable[..., Any]) -> None:
     page = open_page()
 

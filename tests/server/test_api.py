@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
-from PIL import Image
+from PIL import Image, ImageDraw
 from starlette.testclient import TestClient
 
 JOBS = "/api/v1/jobs"
@@ -140,6 +140,88 @@ def test_a_mask_decides_what_the_object_is(
     np.testing.assert_array_equal(alpha > 127, mask > 127)
     job_id = submit(client, photo, quick, mask=("mask.png", target.getvalue())).json()["id"]
     assert wait(client, job_id)["record"]["background_removal"] == "mask"
+
+
+def disk(color: str, *centers: int) -> bytes:
+    """Disks in a row on white."""
+    image = Image.new("RGB", (400, 200), "white")
+    for number, x in enumerate(centers):
+        radius = 50 - 15 * number
+        ImageDraw.Draw(image).ellipse((x - radius, 100 - radius, x + radius, 100 + radius), color)
+    target = io.BytesIO()
+    image.save(target, "PNG")
+    return target.getvalue()
+
+
+def test_several_photos_of_one_object(client: TestClient, quick: dict[str, str]) -> None:
+    """Red in front, blue behind; of two disks in front the mask takes the smaller one."""
+    mask = Image.new("L", (400, 200))
+    ImageDraw.Draw(mask).ellipse((265, 65, 335, 135), 255)
+    target = io.BytesIO()
+    mask.save(target, "PNG")
+    back = {"back": ("b.png", disk("blue", 200)), "top": ("t.png", disk("red", 200))}
+    options, files = quick | {"texture": "false"}, back | {"mask": ("m.png", target.getvalue())}
+    job_id = submit(client, disk("red", 100, 300), options, **files).json()["id"]
+    job = wait(client, job_id)
+    assert job["state"] == "done", job["error"]
+    views = job["record"]["views"]
+    assert [view["direction"] for view in views] == ["front", "back", "top"]
+    assert [view["background_removal"] for view in views] == ["mask", "border", "border"]
+    glb = client.get(f"{JOBS}/{job_id}/files/mesh.glb").content
+    (mesh,) = trimesh.load_scene(io.BytesIO(glb), file_type="glb").geometry.values()
+    red, _, blue = mesh.visual.vertex_attributes["color"][:, :3].astype(float).T
+    depth = mesh.vertices[:, 2]  # glTF: the front looks along +z
+    assert (red > blue)[depth > np.quantile(depth, 0.9)].mean() > 0.9
+    assert (blue > red)[depth < np.quantile(depth, 0.1)].mean() > 0.9
+
+
+def test_errors_name_the_photo_that_they_are_about(
+    client: TestClient, photo: bytes, quick: dict[str, str]
+) -> None:
+    answer = submit(client, photo, quick, left=("left.jpg", b"%PDF-1.7"))
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"].startswith("the photo of the left is a PDF")
+    empty = io.BytesIO()
+    Image.new("RGB", (64, 64), "white").save(empty, "PNG")
+    job = wait(client, submit(client, photo, quick, back=("b.png", empty.getvalue())).json()["id"])
+    assert job["error"]["type"] == "EmptyForegroundError"
+    assert job["error"]["message"].startswith("back: ")
+
+
+def test_which_of_several_objects_are_kept(client: TestClient, quick: dict[str, str]) -> None:
+    files = {"photo": disk("red", 100, 300)}
+    for keep, right in ((None, False), ("largest", False), ("all", True)):
+        options = {"background_removal": "border"} | ({"keep": keep} if keep else {})
+        answer = client.post("/api/v1/cutout", files=files, data=options)
+        alpha = np.asarray(Image.open(io.BytesIO(answer.content)))[..., 3]
+        assert alpha[100, 100] == 255
+        assert (alpha[100, 300] == 255) == right
+    jobs = [submit(client, files["photo"], quick | {"keep": keep}) for keep in ("largest", "all")]
+    shapes = []
+    for answer in jobs:
+        job_id = wait(client, answer.json()["id"])["id"]
+        seen = client.get(f"{JOBS}/{job_id}/files/mesh.input.png").content
+        alpha = np.asarray(Image.open(io.BytesIO(seen)))[..., 3] > 127
+        rows, columns = (np.ptp(np.flatnonzero(alpha.any(axis=axis))) for axis in (1, 0))
+        shapes.append(columns / rows)
+    assert shapes == pytest.approx([1.0, (300 + 35 - 50) / 100], rel=0.05)
+
+
+def test_files_are_kept_as_long_as_a_client_asks(
+    open_client: Callable[..., TestClient], photo: bytes, quick: dict[str, str]
+) -> None:
+    client = open_client(keep_seconds=0.2, max_keep_seconds=120.0)
+    info = client.get("/api/v1/info").json()
+    assert info["max_keep_minutes"] == 2.0
+    for minutes in ("2.01", "-1", "nan", "inf"):
+        answer = submit(client, photo, quick | {"keep_minutes": minutes})
+        assert answer.status_code == 422, minutes
+        assert "keep_minutes" in answer.json()["error"]["message"]
+    job_id = submit(client, photo, quick | {"keep_minutes": "2"}).json()["id"]
+    expires = wait(client, job_id)["expires"]
+    assert expires - time.time() == pytest.approx(120.0, abs=5.0)
+    time.sleep(1.5)
+    assert client.get(f"{JOBS}/{job_id}/files/mesh.glb").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from lrm_cli.server.errors import Problem
 from lrm_cli.server.jobs import JobQueue, Order, QueueFullError
 from lrm_core.errors import StoppedError
 
-ORDER = Order(photo=b"photo")
+ORDER = Order(photos={"front": b"photo"})
 PROBLEM = Problem("InputError", "not a photo")
 
 
@@ -98,6 +99,19 @@ def test_only_ended_jobs_are_forgotten_and_only_when_their_time_is_over() -> Non
     assert queue.expired() == [job_id]
     assert queue.forget(job_id)
     assert queue.status(job_id) is None
+
+
+def test_an_order_may_be_kept_longer_or_shorter_than_others() -> None:
+    queue = make_queue(keep_seconds=0.05)
+    orders = [replace(ORDER, keep_seconds=seconds) for seconds in (60.0, None, 0.01)]
+    ids = [queue.submit(order).job_id for order in orders]
+    assert queue.status(ids[0]).expires is None, "it has not ended"
+    for _ in ids:
+        queue.fail(queue.take(), PROBLEM)
+    left = [queue.status(job_id).expires - time.time() for job_id in ids]
+    assert left == pytest.approx([60.0, 0.05, 0.01], abs=0.5)
+    time.sleep(0.1)
+    assert queue.expired() == ids[1:]
 
 
 def test_watchers_hear_of_every_change_until_they_leave() -> None:

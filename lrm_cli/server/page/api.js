@@ -37,8 +37,8 @@ export const readInfo = async () => (await ask(`${ROOT}info`)).json();
 export const readExample = async (name) => (await ask(`static/${name}`)).blob();
 
 // The object of a photo, how it was found, and what to look at.
-export const cutOut = async (photo, method, signal) => {
-  const body = form({ photo, background_removal: method });
+export const cutOut = async (photo, options, signal) => {
+  const body = form({ photo, ...options });
   const response = await ask(`${ROOT}cutout`, { method: "POST", body, signal });
   return {
     image: await response.blob(),

@@ -5,7 +5,8 @@ import {
   Problem, createJob, cutOut, fileUrl, followJob, readExample, readInfo, readJob, stopJob,
 } from "./api.js";
 import { CutoutEditor } from "./cutout.js";
-import { METHODS, STAGES, foundBy, ordinal, stemOf } from "./words.js";
+import { SidePhotos } from "./sides.js";
+import { METHODS, STAGES, durationOf, foundBy, ordinal, stemOf, timeOf } from "./words.js";
 
 const $ = (selector) => document.querySelector(selector);
 const $$ = (selector) => [...document.querySelectorAll(selector)];
@@ -39,8 +40,20 @@ const attempt = (action) => async (...values) => {
   }
 };
 
+const cutOutOf = (file, settings = {}) =>
+  cutOut(file, { background_removal: $("#method").value, keep: $("#keep").value, ...settings.fields }, settings.signal);
+
+const sides = new SidePhotos($("#sides"), {
+  cut: async (file) => {
+    checkSize({ ...sides.photos, photo });
+    return (await cutOutOf(file, { fields: { max_side: 256 } })).image;
+  },
+  complain,
+  changed: () => refresh(),
+});
+
 const refresh = () => {
-  $("#make").disabled = busy || cutting !== null || photo === null;
+  $("#make").disabled = busy || cutting !== null || photo === null || sides.busy;
   show("#choose", photo === null);
   show("#cutout", photo !== null);
   show("#cutting", cutting !== null);
@@ -48,12 +61,19 @@ const refresh = () => {
 
 // ---- the photo and its cut-out
 
+const checkSize = (files) => {
+  const sizes = Object.values(files).map((file) => file.size);
+  const size = sizes.reduce((sum, each) => sum + each, 0);
+  if (!info || size <= info.max_upload_bytes) return;
+  const [have, most] = [size, info.max_upload_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
+  const what = sizes.length > 1 ? "The photos have" : "This file has";
+  throw new Problem({ message: `${what} ${have} MB, at most ${most} MB are taken.`, hint: "Save the photo smaller." });
+};
+
 const choosePhoto = attempt(async (file) => {
   if (!file) return;
-  if (info && file.size > info.max_upload_bytes) {
-    const [size, most] = [file.size, info.max_upload_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
-    throw new Problem({ message: `This file has ${size} MB, at most ${most} MB are taken.`, hint: "Save the photo smaller." });
-  }
+  checkSize({ file });
+  sides.clear(); // of another object
   photo = file;
   stem = stemOf(file.name);
   $("#method").value = "auto";
@@ -65,7 +85,7 @@ const makeCutout = async () => {
   const mine = cutting = new AbortController();
   refresh();
   try {
-    const found = await cutOut(photo, $("#method").value, mine.signal);
+    const found = await cutOutOf(photo, { signal: mine.signal });
     const [whole, cutout] = await Promise.all([readWhole(mine.signal), createImageBitmap(found.image)]);
     if (mine !== cutting) return;
     editor.show(whole, cutout);
@@ -87,7 +107,7 @@ const makeCutout = async () => {
 
 // HEIC, TIFF and others that this browser does not know are read by the server
 const readWhole = async (signal) =>
-  createImageBitmap(photo).catch(async () => createImageBitmap((await cutOut(photo, "none", signal)).image));
+  createImageBitmap(photo).catch(async () => createImageBitmap((await cutOutOf(photo, { fields: { background_removal: "none" }, signal })).image));
 
 const showUncut = async (signal) => {
   const whole = await readWhole(signal);
@@ -98,6 +118,7 @@ const showUncut = async (signal) => {
 const letGo = () => {
   cutting?.abort();
   cutting = photo = null;
+  sides.clear();
   complain(null);
   for (const input of $$("input[type=file]")) input.value = "";
   $("input[name=tool][value=look]").click();
@@ -108,7 +129,7 @@ const letGo = () => {
 // ---- the job
 
 const makeMesh = attempt(async () => {
-  const fields = { photo, background_removal: $("#method").value };
+  const fields = { photo, ...sides.photos, background_removal: $("#method").value, keep: $("#keep").value };
   for (const { name, type, value, checked } of $$("#options [name]")) {
     fields[name] = type === "checkbox" ? checked : value;
   }
@@ -153,7 +174,7 @@ const stop = attempt(async () => {
 
 // ---- the mesh
 
-const showMesh = async ({ id, record, warning, seconds }) => {
+const showMesh = async ({ id, record, warning, seconds, expires }) => {
   const viewer = $("#viewer");
   show("#viewer");
   show("#empty", false);
@@ -166,6 +187,7 @@ const showMesh = async ({ id, record, warning, seconds }) => {
     `${record.num_faces.toLocaleString("en")} faces`, `${seconds.toFixed(1)} s`,
   ].join(" · ");
   $("#facts").title = warning ?? "";
+  $("#until").textContent = `Kept until ${timeOf(expires)}.`;
   nameDownloads(id);
   if (matchMedia("(max-width: 46rem)").matches) {
     $("#result").scrollIntoView({ behavior: "smooth", block: "start" });
@@ -194,6 +216,12 @@ const showInfo = async () => {
   for (const option of $$("[name=resolution] option")) {
     option.hidden = option.disabled = Number(option.value) > info.max_resolution;
   }
+  const keep = $("[name=keep_minutes]");
+  if (keep.options.length === 1) {
+    keep.options[0].text = durationOf(info.keep_minutes);
+    const longer = [480, 1440].filter((minutes) => minutes > info.keep_minutes && minutes <= info.max_keep_minutes);
+    keep.append(...longer.map((minutes) => new Option(durationOf(minutes), minutes)));
+  }
   if (!$("#method").options.length) {
     $("#method").append(...info.background_removal.map((name) => new Option(METHODS[name], name)));
   }
@@ -215,7 +243,7 @@ const resume = attempt(async () => {
 });
 
 const listen = () => {
-  for (const input of $$("input[type=file]")) {
+  for (const input of $$("#choose input")) {
     input.addEventListener("change", () => choosePhoto(input.files[0]));
   }
   const drags = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
@@ -231,7 +259,9 @@ const listen = () => {
     document.body.classList.remove("dragging");
     if (!drags(event)) return;
     event.preventDefault();
-    choosePhoto(event.dataTransfer.files[0]);
+    const [file] = event.dataTransfer.files, slot = event.target.closest?.("[data-side]");
+    if (slot) sides.add(slot.dataset.side, file);
+    else choosePhoto(file);
   });
   addEventListener("paste", (event) => choosePhoto(event.clipboardData?.files[0]));
   for (const button of $$("[data-example]")) {
@@ -248,7 +278,12 @@ const listen = () => {
   }
   $("#brush").addEventListener("input", () => { editor.brush = Number($("#brush").value); });
   $("#undo").addEventListener("click", () => editor.undo());
-  $("#method").addEventListener("change", attempt(makeCutout));
+  for (const choice of ["#method", "#keep"]) {
+    $(choice).addEventListener("change", attempt(async () => {
+      sides.renew();
+      await makeCutout();
+    }));
+  }
   $("#another").addEventListener("click", letGo);
   $("#make").addEventListener("click", makeMesh);
   $("#stop").addEventListener("click", stop);

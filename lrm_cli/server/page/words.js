@@ -6,6 +6,7 @@ export const STAGES = {
   background: "Removing the background",
   framing: "Framing the object",
   "encode and decode": "Looking at the photo",
+  fusion: "Joining the photos",
   "grid query": "Sampling the shape",
   "marching cubes": "Extracting the surface",
   cleaning: "Simplifying the surface",
@@ -43,6 +44,19 @@ export const foundBy = (method) =>
 export const ordinal = (number) => {
   const ending = { one: "st", two: "nd", few: "rd", other: "th" };
   return number + ending[new Intl.PluralRules("en", { type: "ordinal" }).select(number)];
+};
+
+// 90 -> "90 minutes", 480 -> "8 hours"
+export const durationOf = (minutes) => {
+  const hours = minutes / 60, whole = minutes >= 60 && Number.isInteger(hours);
+  const [count, unit] = whole ? [hours, "hour"] : [minutes, "minute"];
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+};
+
+// seconds since the epoch -> "14:05", with the day where it is not today
+export const timeOf = (seconds) => {
+  const when = new Date(seconds * 1000), today = when.toDateString() === new Date().toDateString();
+  return when.toLocaleString([], { ...(today ? {} : { weekday: "long" }), hour: "2-digit", minute: "2-digit" });
 };
 
 // "stem" of "folder/stem.jpg", as a file name for downloads

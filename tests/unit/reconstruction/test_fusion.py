@@ -134,6 +134,28 @@ def test_one_photo_by_name_is_one_photo(model, photos):
     torch.testing.assert_close(named.field.raw(points), alone.field.raw(points))
 
 
+def test_each_photo_may_have_a_mask_of_its_own(model, photos):
+    """Half of the front photo is masked away; the back is cut out as ever."""
+    opaque = photos["front"][..., :3]
+    mask = photos["front"][..., 3].copy()
+    mask[256:] = 0
+    whole = model.reconstruct(sides(photos, "front", "back"))
+    fused = model.reconstruct({"front": opaque, "back": photos["back"]}, mask={"front": mask})
+    front, back = (view.reconstruction.photo for view in fused.views)
+    assert (front.background_removal, back.background_removal) == ("mask", "alpha")
+    boxes = [np.ptp(np.argwhere(p.rgba[0, 3].numpy() > 0.5), axis=0) for p in (front, back)]
+    assert boxes[0][0] < 0.8 * boxes[0][1] < boxes[1][0], "lower than wide, and higher than wide"
+    torch.testing.assert_close(back.rgba, whole.views[1].reconstruction.photo.rgba)
+
+
+def test_warnings_name_their_photos(model, photos):
+    cut_off = {name: photos[name][:, 200:] for name in ("front", "back")}
+    front, back = model.reconstruct(cut_off).warning.split("; ")
+    assert front.startswith("front: ")
+    assert back.startswith("back: ")
+    assert model.reconstruct(sides(photos, "front", "back")).warning is None
+
+
 def test_what_cannot_be_fused_is_refused(model, photos):
     with pytest.raises(ConfigError, match="not a direction"):
         model.reconstruct({"front": photos["front"], "behind": photos["back"]})
@@ -141,6 +163,13 @@ def test_what_cannot_be_fused_is_refused(model, photos):
         model.reconstruct({})
     with pytest.raises(InputError, match="mask"):
         model.reconstruct(sides(photos, "front", "back"), mask=photos["front"][..., 3])
+    with pytest.raises(ConfigError, match="mask, but no photo, of 'left'"):
+        model.reconstruct(sides(photos, "front"), mask={"left": photos["left"][..., 3]})
+    with pytest.raises(InputError, match="masks are named"):
+        model.reconstruct(photos["front"], mask={"front": photos["front"][..., 3]})
+    with pytest.raises(InputError, match=r"^back: .*(transparent|less than)") as caught:
+        model.reconstruct({"front": photos["front"], "back": np.zeros((64, 64, 4), np.uint8)})
+    assert caught.value.message == str(caught.value)
 
 
 def test_the_field_renders_as_any_other(model, photos):

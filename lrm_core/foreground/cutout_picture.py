@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lrm_core.foreground.methods import BackgroundRemoval
+from PIL import Image
+
+from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
+from lrm_core.foreground.removal import remove_background
+from lrm_core.io.image_files import read_image, read_mask
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,11 @@ class CutoutImage:
 
 
 def make_cutout(
-    photo: bytes, mask: bytes | None, background_removal: BackgroundRemoval, max_side: int
+    photo: bytes,
+    mask: bytes | None,
+    background_removal: BackgroundRemoval,
+    keep: KeepObjects,
+    max_side: int,
 ) -> CutoutImage:
     """Remove the background of a photo.
 
@@ -34,6 +40,7 @@ def make_cutout(
         photo: the file as it came.
         mask: image of the object's mask, or None.
         background_removal: how the background is removed where there is no mask.
+        keep: which of several objects.
         max_side: longer side of the answer in pixels; larger ones are scaled down.
 
     Raises:
@@ -41,14 +48,10 @@ def make_cutout(
         EmptyForegroundError: no object is left.
         MissingDependencyError: the method is not installed.
     """
-    from PIL import Image
-
-    from lrm_core.foreground.removal import remove_background
-    from lrm_core.io.image_files import read_image, read_mask
-
     found = remove_background(
         read_image(photo),
         method=background_removal,
+        keep=keep,
         mask=None if mask is None else read_mask(mask),
     )
     image = Image.fromarray(found.rgba)
