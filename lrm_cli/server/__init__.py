@@ -17,5 +17,6 @@ Needs the extra `serve`. Only the command `serve` imports this package.
 | `blender`        | `/generate`, in the form that Blender add-ons send                     |
 | `site`           | the page, and the form that asks for a token                           |
 | `application`    | all of it as one ASGI application                                      |
+| `connections`    | an end to connections that ask for nothing                             |
 | `running`        | that application on a socket                                           |
 """

@@ -63,6 +63,7 @@ def create_application(
     if settings.page:
         app.include_router(site.router)
     app.add_api_route("/healthz", _health, response_class=PlainTextResponse)
+    app.add_api_route("/healthz", _health, methods=["HEAD"], include_in_schema=False)
     app.add_exception_handler(RequestError, _refused)
     app.add_exception_handler(LrmError, _known_error)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -105,6 +106,7 @@ def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return error_answer(
-        Problem("RequestError", f"{field}: {first['msg'].lower()}", "see /openapi.json")
-    )
+    words, hint = first["msg"].lower(), "see /openapi.json"
+    if isinstance(first.get("input"), str) and "uploadfile" in words:
+        words, hint = "text was sent, expected a file", f"with curl: -F {field}=@FILE"
+    return error_answer(Problem("RequestError", f"{field}: {words}", hint))

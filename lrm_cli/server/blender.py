@@ -28,7 +28,9 @@ class GenerateRequest(BaseModel):
     image: str | None = Field(None, description="A photo in base64.")
     octree_resolution: int = Field(256, ge=16, description="Grid points per axis.")
     texture: bool = Field(True, description="Bake a texture, or color the vertices.")
-    face_count: int | None = Field(None, ge=4, description="Simplify to this number of faces.")
+    face_count: int | None = Field(
+        None, ge=4, le=10_000_000, description="Simplify to this number of faces."
+    )
     type: Literal["glb", "ply", "stl", "3mf", "usdz"] = Field("glb", description="File format.")
     mesh: str | None = Field(None, description="Texturing of a given mesh: not offered here.")
 

@@ -70,9 +70,11 @@ async def order_of(
     texture_size: Annotated[int, Form(ge=64, le=4096, description="Side in pixels.")] = 1024,
     photo_colors: Annotated[bool, Form(description="Use the photo's own colors.")] = True,
     target_faces: Annotated[
-        int | None, Form(ge=4, description="Simplify to this number of faces.")
+        int | None, Form(ge=4, le=10_000_000, description="Simplify to this number of faces.")
     ] = None,
-    iso_level: Annotated[float | None, Form(description="Density of the surface.")] = None,
+    iso_level: Annotated[
+        float | None, Form(gt=0, allow_inf_nan=False, description="Density of the surface.")
+    ] = None,
     keep_minutes: Annotated[
         float | None,
         Form(gt=0, description="How long the files are kept [default: as `/info` says]."),

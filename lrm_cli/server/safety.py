@@ -11,7 +11,9 @@ import asyncio
 import base64
 import binascii
 import hmac
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Callable
+from contextlib import suppress
+from urllib.parse import parse_qs, quote, unquote_to_bytes, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -34,8 +36,15 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _SAFE_METHODS = ("GET", "HEAD")
-_BODY_SECONDS = 60.0
+_PAUSE_SECONDS = 60.0
 """Longest pause between two parts of a body."""
+_BODY_SECONDS = 300.0
+"""Longest time for a whole body."""
+_DRAIN_SECONDS = 10.0
+_DRAIN_FACTOR = 2
+"""How much of a body that is refused is taken, in seconds and in limits of its size."""
+_FURTHER_BODIES = 8
+"""Bodies that may arrive at a time beside those of the jobs that may wait; each fills memory."""
 _BASE64_OVERHEAD = 1.4
 _COOKIE = "lrm_token"
 _HEALTH, _GENERATE = "/healthz", "/generate"
@@ -52,6 +61,7 @@ class Safety:
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
         self._settings = settings
+        self._arriving = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -75,13 +85,29 @@ class Safety:
         if _path(scope) == _GENERATE:
             limit = int(limit * _BASE64_OVERHEAD)
         refusal = refusal or _as_response(_too_large(scope, headers, limit))
-        if refusal is not None:
-            await refusal(scope, receive, send)
+        if not _has_body(scope):
+            await (refusal or self._app)(scope, receive, send)
             return
-        await _Body(receive, send, limit).run(self._app, scope)
+        refusal = refusal or self._too_many()
+        if refusal is not None:
+            await _Body(receive, send, limit).run(refusal, scope)
+            return
+        self._arriving += 1
+        await _Body(receive, send, limit, self._arrived).run(self._app, scope)
+
+    def _arrived(self) -> None:
+        self._arriving -= 1
+
+    def _too_many(self) -> Response | None:
+        if self._arriving < self._settings.max_waiting + _FURTHER_BODIES:
+            return None
+        problem = Problem("QueueFullError", "too many send photos now", "try again in 5 s", 503)
+        answer = _respond(problem)
+        answer.headers["Retry-After"] = "5"
+        return answer
 
     def _wrong_host(self, headers: Headers) -> Problem | None:
-        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        name = _host_of(f"//{headers.get('host', '')}")
         if self._settings.is_known_as(name):
             return None
         return Problem(
@@ -97,16 +123,23 @@ class Safety:
             return None
         query = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         at_door = scope["method"] == "GET" and _path(scope) == "/"
-        if at_door and _equal(query, token):
+        if at_door and _equal(query.encode(), token):
             door = RedirectResponse("./", status_code=303)
-            secure = scope.get("scheme") == "https"
-            door.set_cookie(_COOKIE, token, httponly=True, samesite="strict", secure=secure)
+            door.set_cookie(
+                _COOKIE,
+                quote(token, safe=""),
+                path=f"{self._settings.root_path}/",
+                httponly=True,
+                samesite="strict",
+                secure=scope.get("scheme") == "https",
+            )
             return door
-        shown = (_authorization(headers), _cookie(headers))
+        shown = (_authorization(headers), unquote_to_bytes(_cookie(headers)))
         if any(_equal(value, token) for value in shown):
             return None
         if at_door and self._settings.page:
-            return HTMLResponse(TOKEN_FORM, status_code=401)
+            wrong = "That was not the token." if query else ""
+            return HTMLResponse(TOKEN_FORM.replace("<!--wrong-->", wrong), status_code=401)
         problem = Problem(
             "TokenError", "a token is needed", "send it as 'Authorization: Bearer TOKEN'", 401
         )
@@ -118,8 +151,15 @@ class Safety:
 class _Body:
     """Passes the body of one request on, and counts it."""
 
-    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
-        self._receive, self._send, self._limit = receive, send, limit
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        limit: int,
+        arrived: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._receive, self._send, self._limit, self._arrived = receive, send, limit, arrived
+        self._deadline = asyncio.get_running_loop().time() + _BODY_SECONDS
         self._size = 0
         self._whole = False
         self._answered = False
@@ -129,6 +169,7 @@ class _Body:
         try:
             await app(scope, self.receive, self.send)
         finally:
+            self._end()
             if self._problem is not None and not self._answered:
                 await _respond(self._problem)(scope, self._receive, self._send)
 
@@ -136,22 +177,46 @@ class _Body:
         if self._whole:
             return await self._receive()
         try:
-            message = await asyncio.wait_for(self._receive(), _BODY_SECONDS)
+            left = self._deadline - asyncio.get_running_loop().time()
+            message = await asyncio.wait_for(self._receive(), min(_PAUSE_SECONDS, max(0.0, left)))
         except TimeoutError:
             self._problem = Problem("RequestError", "the body did not arrive in time", "", 408)
             raise
         self._size += len(message.get("body", b""))
-        self._whole = not message.get("more_body", False)
+        if not message.get("more_body", False):
+            self._end()
         if self._size > self._limit:
             self._problem = _size_problem(self._limit)
             raise ValueError(self._problem.message)
         return message
 
+    def _end(self) -> None:
+        """Nothing more of the body arrives."""
+        if not self._whole:
+            self._whole = True
+            self._arrived()
+
     async def send(self, message: Message) -> None:
         if self._problem is not None and not self._answered:
             return  # what the application makes of a body that was cut off
+        if not self._answered:
+            await self._drain()
         self._answered = True
         await self._send(message)
+
+    async def _drain(self) -> None:
+        """Take the rest of a body that nobody reads, for a while.
+
+        A connection that is closed over bytes that were not taken is reset, and the client sees
+        no answer.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while not self._whole and self._size <= _DRAIN_FACTOR * self._limit:
+                    message = await self._receive()
+                    self._size += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        self._end()
 
 
 def _with_headers(send: Send) -> Send:
@@ -184,15 +249,26 @@ def _from_elsewhere(
     origin = headers.get("origin")
     if origin is None or (safe and is_link):
         return None
-    parts = urlsplit(origin)
-    same = parts.netloc.lower() == headers.get("host", "").lower()
+    same = origin.partition("://")[2].lower() == headers.get("host", "").lower()
     # a proxy may ask under another name than the visitor did
-    known = (parts.hostname or "") in allowed_hosts
+    known = _host_of(origin) in allowed_hosts
     return None if same or known else problem
 
 
+def _host_of(url: str) -> str:
+    """The name in an address, lower case; empty where there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # brackets that are no address
+        return ""
+
+
+def _has_body(scope: Scope) -> bool:
+    return scope["method"] not in (*_SAFE_METHODS, "DELETE")
+
+
 def _too_large(scope: Scope, headers: Headers, limit: int) -> Problem | None:
-    if scope["method"] in _SAFE_METHODS or scope["method"] == "DELETE":
+    if not _has_body(scope):
         return None
     length = headers.get("content-length", "")
     if not length.isascii() or not length.isdigit() or "transfer-encoding" in headers:
@@ -215,17 +291,17 @@ def _path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", "").rstrip("/")) or "/"
 
 
-def _authorization(headers: Headers) -> str:
+def _authorization(headers: Headers) -> bytes:
     """The token of a bearer, or the password of basic authentication (from a URL)."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return value.strip()
+        return value.strip().encode("latin-1")
     if scheme.lower() == "basic":
         try:
-            return base64.b64decode(value, validate=True).decode().partition(":")[2]
+            return base64.b64decode(value, validate=True).partition(b":")[2]
         except (binascii.Error, ValueError):
-            return ""
-    return ""
+            return b""
+    return b""
 
 
 def _cookie(headers: Headers) -> str:
@@ -236,8 +312,8 @@ def _cookie(headers: Headers) -> str:
     return ""
 
 
-def _equal(shown: str, token: str) -> bool:
-    return hmac.compare_digest(shown.encode(), token.encode())
+def _equal(shown: bytes, token: str) -> bool:
+    return hmac.compare_digest(shown, token.encode())
 
 
 def _respond(problem: Problem) -> Response:

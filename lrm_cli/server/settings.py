@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 MEGABYTE = 1_000_000
 
@@ -72,7 +73,7 @@ class ServerSettings:
         """Where a browser on this machine finds the page, token included."""
         host = "127.0.0.1" if self.host in _ANY_ADDRESS else self.host
         host = f"[{host}]" if ":" in host else host
-        query = f"?token={self.token}" if self.token else ""
+        query = f"?token={quote(self.token, safe='')}" if self.token else ""
         return f"http://{host}:{port}/{query}"
 
 

@@ -27,6 +27,7 @@ TOKEN_FORM = (_PAGE / "token.html").read_text("utf-8")
 router = APIRouter(include_in_schema=False)
 
 
+@router.head("/")
 @router.get("/")
 def index() -> Response:
     """The page itself."""

@@ -127,11 +127,15 @@ def describe_views(
     entries = []
     for (name, file), view in zip(photos.items(), reconstruction.views, strict=True):
         framed = view.reconstruction.photo
-        named = isinstance(file, Path)
+        source = (
+            {"photo": {"name": file.name, "sha256": sha256_of(file)}}
+            if isinstance(file, Path)
+            else {}
+        )
         entries.append(
             {
                 "direction": name,
-                **({"photo": {"name": file.name, "sha256": sha256_of(file)}} if named else {}),
+                **source,
                 "background_removal": framed.background_removal if framed else "",
                 "azimuth": view.direction.azimuth,
                 "elevation": view.direction.elevation,

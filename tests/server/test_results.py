@@ -38,7 +38,8 @@ def write_ball(folder: Path) -> dict[str, int]:
 
 @pytest.fixture
 def results(tmp_path: Path) -> ResultFolder:
-    folder = ResultFolder(tmp_path).open()
+    folder = ResultFolder(tmp_path)
+    folder.open()
     folder.add("a1", write_ball)
     return folder
 
@@ -87,14 +88,16 @@ def test_a_result_that_fails_half_way_is_not_there(results: ResultFolder) -> Non
 
 
 def test_what_a_killed_server_left_is_removed_and_what_lives_is_not(tmp_path: Path) -> None:
-    killed, living = ResultFolder(tmp_path).open(), ResultFolder(tmp_path).open()
+    killed, living, following = (ResultFolder(tmp_path) for _ in range(3))
+    killed.open()
+    living.open()
     stranger = tmp_path / "lrm-serve-photo.png"
     stranger.write_bytes(b"a file is not a folder of ours")
     long_ago = time.time() - 3600
     for path in (killed.path, living.path, stranger):
         os.utime(path, (long_ago, long_ago))
     living.renew()
-    following = ResultFolder(tmp_path).open()
+    following.open()
     assert set(tmp_path.iterdir()) == {living.path, following.path, stranger}
 
 

@@ -186,11 +186,13 @@ const showMesh = async ({ id, record, warning, seconds, expires }) => {
   $("#facts").textContent = [
     `${record.num_faces.toLocaleString("en")} faces`, `${seconds.toFixed(1)} s`,
   ].join(" · ");
-  $("#facts").title = warning ?? "";
+  show("#warning", Boolean(warning));
+  $("#warning").textContent = `Look at it from all sides: ${warning}.`;
   $("#until").textContent = `Kept until ${timeOf(expires)}.`;
   nameDownloads(id);
   if (matchMedia("(max-width: 46rem)").matches) {
-    $("#result").scrollIntoView({ behavior: "smooth", block: "start" });
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    $("#result").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
   }
 };
 
