@@ -7,6 +7,7 @@ height, from the sides one depth and that height.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,9 +18,7 @@ from scipy.optimize import least_squares
 from torch import Tensor
 
 from lrm_core.errors import ConfigError, InputError
-from lrm_core.geometry.trajectories import on_sphere
 from lrm_core.imaging.framing import mask_box
-from lrm_core.structures.cameras import look_at
 
 # how little an assumption counts against what two photos show, where nothing else decides
 _WEAK = 0.02
@@ -39,13 +38,25 @@ class Direction:
 
     @property
     def rotation(self) -> Float[Tensor, "3 3"]:
-        """From the world (the front camera's frame) to the frame of a camera that stands here."""
-        angles = torch.tensor([[self.azimuth], [self.elevation]], dtype=torch.float64)
-        azimuth, elevation = angles.deg2rad()
-        front = torch.zeros(1, dtype=torch.float64)
-        place = on_sphere(azimuth, elevation, 1.0)
-        canonical = look_at(on_sphere(front, front, 1.0))[0, :3, :3]
-        return canonical @ look_at(place)[0, :3, :3].T
+        """From the world (the front camera's frame) to the frame of a camera that stands here.
+
+        A camera straight above is one that was carried around to its azimuth, then up: the azimuth
+        says how its picture is turned.
+        """
+        turn, tilt = math.radians(-self.azimuth), math.radians(self.elevation)
+        about_z = [
+            [math.cos(turn), -math.sin(turn), 0],
+            [math.sin(turn), math.cos(turn), 0],
+            [0, 0, 1],
+        ]
+        about_x = [
+            [1, 0, 0],
+            [0, math.cos(tilt), -math.sin(tilt)],
+            [0, math.sin(tilt), math.cos(tilt)],
+        ]
+        return torch.tensor(about_x, dtype=torch.float64) @ torch.tensor(
+            about_z, dtype=torch.float64
+        )
 
 
 DIRECTIONS = {

@@ -86,6 +86,18 @@ def test_photos_of_another_size_and_place_are_brought_together(model, photos):
     assert extent[2] / extent[0] == pytest.approx(HALVES[2] / HALVES[0], rel=0.1)
 
 
+def test_the_first_photo_is_the_front_and_has_the_size_of_the_whole(model, photos):
+    """Each crop shows the object's longest side in it alike: seen from above that is another."""
+    fused = model.reconstruct(sides(photos, "right", "back", "top"))
+    first, second, third = fused.views
+    turns = [view.direction.azimuth - DIRECTIONS[name].azimuth
+             for view, name in zip(fused.views, ("right", "back", "top"), strict=True)]  # fmt: skip
+    assert turns == [-DIRECTIONS["right"].azimuth] * 3
+    assert first.direction == Direction(0.0)
+    assert (first.scale, second.scale) == (1.0, pytest.approx(1.0, abs=0.08))
+    assert third.scale == pytest.approx(HALVES[2] / HALVES[0], rel=0.12)
+
+
 def test_cameras_of_views_see_the_mesh_where_their_photo_shows_it(model, photos):
     fused = model.reconstruct(
         sides(photos, "front", "right", "back", "left"), camera=PhotoCamera(framing="as_is")

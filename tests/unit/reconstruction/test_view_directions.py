@@ -38,6 +38,25 @@ def test_up_stays_up_and_in_the_photo_from_above_the_front_points_down():
     np.testing.assert_allclose(DIRECTIONS["top"].rotation @ front, -up, atol=1e-6)
 
 
+def test_the_photo_from_below_shows_the_front_above():
+    up, front, right = torch.tensor(
+        [[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [1.0, 0.0, 0.0]], dtype=torch.float64
+    )
+    below = DIRECTIONS["bottom"].rotation
+    np.testing.assert_allclose(below @ front, up, atol=1e-12)
+    np.testing.assert_allclose(below @ right, right, atol=1e-12)
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 35.0, 90.0, 180.0, 270.0])
+@pytest.mark.parametrize("pole", [-90.0, 90.0])
+def test_straight_above_and_below_are_what_steep_cameras_tend_to(azimuth: float, pole: float):
+    near, there = Direction(azimuth, 0.9999 * pole), Direction(azimuth, pole)
+    np.testing.assert_allclose(there.rotation, near.rotation, atol=3e-4)
+    # the azimuth turns the picture as it turns every other one
+    turn = Direction(azimuth).rotation
+    np.testing.assert_allclose(there.rotation, Direction(0.0, pole).rotation @ turn, atol=1e-12)
+
+
 def test_directions_are_read_by_name_and_by_angles():
     assert parse_direction("left") == Direction(270.0)
     assert parse_direction("-90,30.5") == Direction(270.0, 30.5)
