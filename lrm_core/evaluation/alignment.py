@@ -2,8 +2,8 @@
 
 A brute-force search over rotations, then ICP from the best ones, as TripoSR's report describes:
 methods use different frames, and some choose their azimuth anew at every run. The alignment that
-gives the smallest Chamfer distance is taken, so an aligned number flatters the method: lrm-mini,
-which needs none, gains 17 % of Chamfer distance by it (docs/evaluation.md).
+gives the smallest Chamfer distance is taken, so an aligned number flatters the method: the row
+NAME+aligned of `lrm evaluate --comparisons` says by how much (docs/evaluation.md).
 """
 
 from __future__ import annotations

@@ -186,6 +186,8 @@ def _recorded(method: dict[str, Any], protocol: Protocol) -> _RecordedPredictor:
     fit = fit_of(protocol.geometry, alignment)
     if "aligned" in method and method["aligned"] is None:
         fit = None
+    elif "aligned" in method and fit is None:  # scored as a free method would be
+        fit = fit_of(protocol.geometry, "free_azimuth")
     return _RecordedPredictor(name, licence, source, fingerprint, alignment, fit)
 
 

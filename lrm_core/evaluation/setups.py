@@ -2,7 +2,8 @@
 
 The protocol's own way comes first. Where it leaves something out that readers need to judge the
 number, another way stands beside it: the renderer that was not chosen, the same meshes without
-colors from the photo, free methods as they answered before they were aligned.
+colors from the photo, free methods as they answered before they were aligned, and the others
+aligned as free methods are, which says how much that flatters.
 """
 
 from __future__ import annotations
@@ -86,6 +87,9 @@ def setups_of(
         )
     if own.fit is not None and predictor.alignment != "canonical":
         others.append(replace(own, fit=None, suffix=f"{several}+unaligned"))
+    flattered = fit_of(protocol.geometry, "free_azimuth")
+    if own.fit is None and flattered is not None:
+        others.append(replace(own, fit=flattered, suffix=f"{several}+aligned"))
     return (own, *others) if comparisons else (own,)
 
 

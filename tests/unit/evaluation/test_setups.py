@@ -41,11 +41,19 @@ def rows(method: Method, protocol: Protocol) -> dict[str, tuple[str, bool, bool]
 @pytest.mark.parametrize(
     ("protocol", "method", "expected"),
     [
-        ("gso-v1", Method(), {"m": ("mesh", False, True)}),
+        (
+            "gso-v1",
+            Method(),
+            {"m": ("mesh", False, True), "m+aligned": ("mesh", True, True)},
+        ),
         (
             "gso-v1",
             Method(iso_level=10.0),
-            {"m": ("mesh", False, True), "m+field": ("field", False, True)},
+            {
+                "m": ("mesh", False, True),
+                "m+field": ("field", False, True),
+                "m+aligned": ("mesh", True, True),
+            },
         ),
         (
             "lrm2023",
@@ -54,9 +62,15 @@ def rows(method: Method, protocol: Protocol) -> dict[str, tuple[str, bool, bool]
                 "m": ("field", False, True),
                 "m+mesh": ("mesh", False, True),
                 "m+no-photo-colors": ("mesh", False, False),
+                "m+aligned": ("field", True, True),
             },
         ),
-        ("lrm2023", Method(), {"m": ("mesh", False, True)}),  # nothing else can be rendered
+        (  # nothing else can be rendered
+            "lrm2023",
+            Method(),
+            {"m": ("mesh", False, True), "m+aligned": ("mesh", True, True)},
+        ),
+        (with_alignment("gso-v1", alignment="none"), Method(), {"m": ("mesh", False, True)}),
         (
             "gso-v1",
             Method("free_azimuth"),
@@ -66,8 +80,10 @@ def rows(method: Method, protocol: Protocol) -> dict[str, tuple[str, bool, bool]
     ],
 )
 def test_what_readers_need_beside_the_protocols_own_number(protocol, method, expected) -> None:
-    assert rows(method, load_protocol(protocol)) == expected
-    own = setups_of("m", method, load_protocol(protocol), comparisons=False)
+    if isinstance(protocol, str):
+        protocol = load_protocol(protocol)
+    assert rows(method, protocol) == expected
+    own = setups_of("m", method, protocol, comparisons=False)
     assert [setup.label for setup in own] == ["m"]
 
 
@@ -84,6 +100,14 @@ def test_what_readers_need_beside_the_protocols_own_number(protocol, method, exp
 )
 def test_what_is_fitted_follows_from_protocol_and_promise(protocol, alignment, fit) -> None:
     assert setups_of("m", Method(alignment), protocol)[0].fit == fit
+
+
+def test_a_method_that_keeps_its_frame_is_aligned_beside_as_free_methods_are() -> None:
+    """How much the alignment of others flatters them: by the same search."""
+    protocol = with_alignment("gso-v1", translate=True)
+    *_, flattered = setups_of("m", Method(), protocol)
+    assert flattered.fit == setups_of("m", Method("free_azimuth"), protocol)[0].fit
+    assert flattered.fit == Fit("azimuth", translate=True)
 
 
 def test_the_words_say_what_is_fitted() -> None:
