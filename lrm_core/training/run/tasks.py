@@ -67,6 +67,8 @@ def _rendering_task(config: TrainingConfig, model: LRM, data: Path, device: torc
     if config.validate_every is not None:
         held_out = ViewSamples(views, model.config, split=views.validation_split, fixed=True)
     words = f"{settings.mse_weight:g} MSE"
+    if settings.mask_weight > 0.0:
+        words += f" + {settings.mask_weight:g} mask"
     if settings.perceptual == "none" or settings.perceptual_weight == 0.0:
         objective = RenderingObjective(model, settings, None)
         return Task(objective, samples, held_out, f"{words}, no perceptual loss")
@@ -74,8 +76,6 @@ def _rendering_task(config: TrainingConfig, model: LRM, data: Path, device: torc
     words += f" + {settings.perceptual_weight:g} {settings.perceptual}"
     if settings.perceptual == "lpips":
         words += f" (VGG weights: {locate_weights('lpips/vgg')})"
-    if settings.mask_weight > 0.0:
-        words += f" + {settings.mask_weight:g} mask"
     return Task(RenderingObjective(model, settings, perceptual), samples, held_out, words)
 
 

@@ -25,6 +25,7 @@ from lrm_core.training.config import (
     TrainingConfig,
     read_training_config,
 )
+from lrm_core.training.objectives.rendering_objective import RenderingObjective
 from lrm_core.training.run.checkpoints import checkpoints_of, read_checkpoint, save_checkpoint
 from lrm_core.training.run.start import RunStart, release, start_run
 from lrm_core.training.view_config import ViewDataConfig, ViewSource
@@ -190,6 +191,49 @@ def test_the_folder_says_what_the_run_is(four_balls: Path, tmp_path: Path):
     lines = (tmp_path / "run" / "objects.csv").read_text().splitlines()
     assert lines[0] == "name,content"
     assert [line.split(",")[0] for line in lines[1:]] == [f"1/ball-{i}" for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("losses", "words"),
+    [
+        ({"perceptual": "none"}, "1 MSE, no perceptual loss"),
+        ({"perceptual": "none", "mask_weight": 0.5}, "1 MSE + 0.5 mask, no perceptual loss"),
+        ({"perceptual": "gradient", "mask_weight": 0.5}, "1 MSE + 0.5 mask + 2 gradient"),
+        # of no weight: its network is not even looked for
+        ({"perceptual": "lpips", "perceptual_weight": 0.0}, "1 MSE, no perceptual loss"),
+    ],
+)
+def test_the_losses_are_said(
+    four_balls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    losses: dict[str, Any],
+    words: str,
+):
+    monkeypatch.setenv("LRM_METRIC_WEIGHTS", str(tmp_path / "none"))
+    config = config_for(four_balls, rendering=RenderingLossConfig(num_samples=2, **losses))
+    run = start(config, tmp_path / "run")
+    assert run.facts["loss"] == words
+    assert isinstance(run.trainer.objective, RenderingObjective)
+    assert (run.trainer.objective.perceptual is not None) == ("gradient" in words)
+
+
+def test_validation_is_on_the_split_that_is_held_out(
+    tmp_path: Path, make_ball: Callable[..., ViewSet], write_view_dataset: WriteViews
+):
+    balls = [make_ball(f"ball-{index}", index, num_views=2) for index in range(4)]
+    splits = ["train", "test", "train", "test"]
+    write_view_dataset(str(tmp_path / "views"), balls, splits)
+    config = config_for(tmp_path / "views", validate_every=1)
+    views = replace(config.views, validation_split="test")
+    trainer = start(replace(config, views=views), tmp_path / "run").trainer
+    assert trainer.validation_samples is not None
+    for samples, expected in (
+        (trainer.samples, {"ball-0", "ball-2"}),
+        (trainer.validation_samples, {"ball-1", "ball-3"}),
+    ):
+        assert {samples[index].object_id for index in range(len(samples))} == expected
+    assert start(config_for(tmp_path / "views"), tmp_path / "a").trainer.validation_samples is None
 
 
 def test_processes_at_different_steps_are_refused(
