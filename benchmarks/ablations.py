@@ -2,6 +2,7 @@
 
     python benchmarks/ablations.py table5 --scale tiny
     torchrun --nproc-per-node 8 benchmarks/ablations.py all --scale paper
+    LRM_METRIC_WEIGHTS=DIR python benchmarks/ablations.py d6   # DIR of benchmarks/lpips_weights.py
 
 Rows are overrides of the recipe lrm-small in `benchmarks/ablations/*.yaml`, next to the paper's own
 numbers; `ablations/scales/` says how it is shrunk. Every row is trained with every seed by the code
