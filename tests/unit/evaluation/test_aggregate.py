@@ -2,10 +2,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lrm_core.baselines.predictor import Alignment, Prediction
 from lrm_core.evaluation import aggregate
-from lrm_core.evaluation.aggregate import mean_by_object, summarize, summarize_fid
-from lrm_core.evaluation.runner import ObjectScores
+from lrm_core.evaluation.aggregate import (
+    build_report,
+    mean_by_object,
+    summarize,
+    summarize_fid,
+)
+from lrm_core.evaluation.alignment import Fit
+from lrm_core.evaluation.collection import Collection
+from lrm_core.evaluation.protocol import load_protocol
+from lrm_core.evaluation.runner import EvaluationResult, ObjectScores
+from lrm_core.evaluation.setups import Setup
 from lrm_core.metrics.fid import feature_statistics, frechet_distance
+from lrm_core.reporting.metric_report import MetricReport
 
 
 def test_the_interval_covers_the_true_mean_about_95_times_in_100() -> None:
@@ -86,3 +97,95 @@ def test_inputs_of_one_object_are_one_value() -> None:
 def test_objects_and_inputs_without_a_value_are_left_out() -> None:
     values = pd.Series(pd.array([1.0, None, None, 4.0, 6.0], dtype="Float64"))
     assert mean_by_object(values, ["a", "a", "b", "c", "c"]) == [1.0, 5.0]
+
+
+class Method:
+    """A method with a field, and colors of the photo on its meshes."""
+
+    name = "method"
+    licence = "MIT"
+    source = "here"
+    fingerprint = "f" * 64
+    alignment: Alignment = "free_azimuth"
+    iso_level = 3.0
+    photo_colors = True
+
+    def predict(self, rgba: np.ndarray, *, name: str) -> Prediction:
+        raise AssertionError
+
+
+def report_of(
+    scored: dict[str, ObjectScores],
+    setup: Setup,
+    *,
+    metrics: tuple[str, ...] = ("psnr",),
+    unavailable: dict[str, str] | None = None,
+    unusable: dict[str, str] | None = None,
+) -> tuple[MetricReport, pd.DataFrame]:
+    names = [*scored, *(unusable or {})]
+    collection = Collection("folder", None, tuple((n, "") for n in names), ("absent",), "CC0")
+    return build_report(
+        load_protocol("folder-v1"),
+        collection,
+        Method(),
+        EvaluationResult({setup.label: scored}, unusable or {}),
+        setup,
+        {},
+        metrics=metrics,
+        unavailable=unavailable or {},
+    )
+
+
+def scored_as(psnr: float | None, **others: object) -> ObjectScores:
+    values = {} if psnr is None else {"psnr": psnr}
+    undefined = {"psnr": "all pictures are equal"} if psnr is None else {}
+    return ObjectScores(values, undefined, {"psnr": "torch"}, 2.0, **others)
+
+
+def test_a_report_names_every_object_that_failed_whoever_is_to_blame() -> None:
+    scored = {"a": scored_as(10.0), "b": scored_as(0.0, failure="crashed", notes=("slow",))}
+    report, table = report_of(scored, Setup("m"), unusable={"c": "damaged"})
+    assert report.failures == {"b": "crashed", "c": "damaged"}
+    assert report.notes == {"b": ["slow"]}
+    assert report.dataset["objects"] == ["a", "b"]
+    assert report.dataset["missing"] == ["absent"]
+    # an empty answer counts in the mean
+    assert report.metrics["psnr"].mean == 5.0
+    assert table["object"].tolist() == ["a", "b"]
+    assert table["psnr"].tolist() == [10.0, 0.0]
+
+
+def test_a_report_says_why_a_metric_has_no_value() -> None:
+    scored = {"a": scored_as(None), "b": scored_as(None)}
+    report, _ = report_of(
+        scored,
+        Setup("m"),
+        metrics=("psnr", "lpips", "fid", "ssim"),
+        unavailable={"lpips": "no weights x.pth", "fid": "no weights y.pth"},
+    )
+    assert {name: value.unavailable for name, value in report.metrics.items()} == {
+        "psnr": "all pictures are equal",
+        "lpips": "no weights x.pth",
+        "fid": "no weights y.pth",
+        "ssim": "not computed",
+    }
+    some, _ = report_of({**scored, "c": scored_as(7.0)}, Setup("m"))
+    assert (some.metrics["psnr"].num, some.metrics["psnr"].unavailable) == (1, None)
+
+
+@pytest.mark.parametrize(("views", "colors"), [("mesh", True), ("field", False)])
+def test_a_report_says_how_the_method_was_scored(views, colors: bool) -> None:
+    """A field is rendered as it is: colors of the photo lie on the mesh alone."""
+    fit = Fit("azimuth", translate=True)
+    report, _ = report_of({"a": scored_as(1.0)}, Setup("m", views=views, fit=fit))
+    method = report.method
+    assert (method["views"], method["photo_colors"]) == (views, colors)
+    assert (method["iso_level"], method["aligned"]) == (3.0, fit.description)
+    assert report_of({"a": scored_as(1.0)}, Setup("m"))[0].method["aligned"] is None
+
+
+def test_the_sampling_floor_is_the_mean_over_objects_that_have_one() -> None:
+    floors = [{"chamfer_distance": 0.02}, {}, {"chamfer_distance": 0.05}]
+    scored = {str(index): scored_as(1.0, floor=floor) for index, floor in enumerate(floors)}
+    report, _ = report_of(scored, Setup("m"))
+    assert report.sampling_floor == {"chamfer_distance": pytest.approx(0.035)}

@@ -1,10 +1,22 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from lrm_core.evaluation import alignment
-from lrm_core.evaluation.alignment import Fit, candidate_rotations, find_alignment, tilt_to
+from lrm_core.evaluation.alignment import (
+    Fit,
+    candidate_rotations,
+    find_alignment,
+    place,
+    tilt_to,
+)
+from lrm_core.evaluation.observation import observe
+from lrm_core.evaluation.protocol import load_protocol
+from lrm_core.evaluation.reference import Reference
 from lrm_core.geometry.scene_conversion import scene_from_mesh, transform_scene
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.structures.mesh import Mesh
 from lrm_core.structures.scene import Scene
 
@@ -124,4 +136,75 @@ def test_an_icp_that_makes_it_worse_is_not_taken(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(alignment.trimesh.registration, "icp", worse)
     found = find_alignment(lopsided(), points_on(lopsided()), Fit("rotation"), seed=0)
+    np.testing.assert_allclose(found, np.eye(4), atol=1e-9)
+
+
+def reference_of(scene: Scene, *, up=(0.0, 0.0, 1.0), scale: float = 1.0) -> Reference:
+    cameras = orbit(1, size=8)
+    seen = observe(scene, cameras, load_protocol("procedural-v1"))
+    picture = np.zeros((8, 8, 4), np.uint8)
+    return Reference("x", picture, cameras, seen, scene, up=up, scale=scale)
+
+
+def test_answers_in_the_assumed_frame_are_scaled_before_anything_is_fitted() -> None:
+    """A free method chose its own size: only the promised frame has one that can be undone."""
+    larger = transform_scene(lopsided(), LARGER)
+    reference = reference_of(larger, scale=1.25)
+    expected = np.diag([1.25, 1.25, 1.25, 1.0])
+    np.testing.assert_allclose(place(lopsided(), "canonical", None, reference, seed=0), expected)
+    assert place(lopsided(), "free_azimuth", None, reference, seed=0) is None
+    assert place(lopsided(), "canonical", None, reference_of(larger), seed=0) is None
+    # a rotation alone fits the scaled answer, which an unscaled one would not
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("z", 120.0, degrees=True).as_matrix()
+    turned = transform_scene(lopsided(), turn)
+    found = place(turned, "canonical", Fit("azimuth"), reference, seed=0)
+    assert found is not None
+    assert np.cbrt(np.linalg.det(found[:3, :3])) == pytest.approx(1.25)
+    placed = transform_scene(turned, found).parts[0].vertices
+    assert np.linalg.norm(placed - larger.parts[0].vertices, axis=1).max() < 0.08
+
+
+def test_an_object_is_placed_about_its_references_own_vertical_by_the_seed() -> None:
+    up = tuple(Rotation.from_euler("x", 35.0, degrees=True).apply([0.0, 0.0, 1.0]).tolist())
+    tilt = np.eye(4)
+    tilt[:3, :3] = tilt_to(up)
+    reference = reference_of(transform_scene(lopsided(), tilt), up=up)
+    turn = np.eye(4)  # between two steps of the search: ICP has the last word
+    turn[:3, :3] = Rotation.from_euler("z", 52.0, degrees=True).as_matrix()
+    turned = transform_scene(lopsided(), turn)
+    fit = Fit("azimuth")
+    matrices = []
+    for seed in (3, 4):
+        found = place(turned, "free_azimuth", fit, reference, seed=seed)
+        points = reference.observation.points
+        expected = find_alignment(turned, points, fit, up=up, seed=seed)
+        np.testing.assert_array_equal(found, expected)
+        matrices.append(found)
+    assert np.abs(matrices[0] - matrices[1]).max() > 1e-6
+
+
+def test_photos_have_no_surface_to_fit_to() -> None:
+    photos = dataclasses.replace(reference_of(lopsided()), scene=None)
+    assert place(lopsided(), "free_azimuth", Fit("azimuth"), photos, seed=0) is None
+    assert place(None, "free_azimuth", Fit("azimuth"), reference_of(lopsided()), seed=0) is None
+
+
+def test_an_icp_from_the_second_best_start_is_taken_where_it_ends_better(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The search looks at few points and coarse steps: its first choice need not be the best."""
+    starts: list[np.ndarray] = []
+
+    def only_from_another(points, target, *, initial, **options):
+        starts.append(initial)
+        matrix = np.eye(4) if len(starts) == 3 else initial
+        return matrix, points @ matrix[:3, :3].T, 0.0
+
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("z", 7.5, degrees=True).as_matrix()
+    monkeypatch.setattr(alignment.trimesh.registration, "icp", only_from_another)
+    reference = points_on(lopsided())
+    found = find_alignment(lopsided(), reference @ np.eye(3), Fit("rotation"), seed=0)
+    assert len({tuple(start.ravel().round(6)) for start in starts}) == len(starts) > 2
     np.testing.assert_allclose(found, np.eye(4), atol=1e-9)

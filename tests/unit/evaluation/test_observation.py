@@ -46,6 +46,19 @@ def test_nothing_is_an_empty_white_picture() -> None:
     assert len(seen.points) == len(seen.normals) == 0
 
 
+def test_mesh_and_nothing_lie_on_the_protocols_background() -> None:
+    grey = dataclasses.replace(
+        PROTOCOL,
+        reference_views=dataclasses.replace(PROTOCOL.reference_views, background=0.2),
+    )
+    corners = np.array([[-0.2, 0, -0.2], [0.2, 0, -0.2], [0, 0, 0.2]], np.float32)
+    triangle = scene_from_mesh(Mesh(corners, np.array([[0, 1, 2]])))
+    for scene in (triangle, None):
+        seen = observe(scene, orbit(1, size=16), grey)
+        np.testing.assert_array_equal(seen.rgb[seen.alpha == 0], 51)
+    assert observe(triangle, orbit(1, size=16), grey).alpha.max() > 200
+
+
 class Fog:
     """A red fog of opacity 0.6 everywhere, on white."""
 

@@ -65,11 +65,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return take_photos(tmp_path_factory.mktemp("photos"), turned())
 
 
-def in_the_input_frame() -> Scene:
-    """The object carried by hand: the first camera to (0, -2, 0), looking along +y."""
+def in_the_input_frame(distance: float = 2.0) -> Scene:
+    """The object carried by hand: the first camera to (0, -distance, 0), looking along +y."""
     first = turned().c2w[0].double().numpy()
     canonical = np.array([[1, 0, 0, 0], [0, 0, -1, -3], [0, 1, 0, 0], [0, 0, 0, 1.0]])
-    scale = np.diag([2 / 3, 2 / 3, 2 / 3, 1.0])
+    scale = np.diag([distance / 3] * 3 + [1.0])
     return transform_scene(lopsided(), scale @ canonical @ np.linalg.inv(first))
 
 
@@ -106,6 +106,26 @@ def test_the_other_photos_are_seen_by_their_cameras_in_the_input_frame(photos: P
     assert found.scene is None
     assert len(found.observation.points) == 0
     assert not np.isfinite(found.observation.depth).any()
+
+
+def test_a_protocols_own_lens_radius_sizes_and_background_are_followed(photos: Path) -> None:
+    """None of the values below is that of a bundled protocol."""
+    other = dataclasses.replace(
+        PROTOCOL,
+        input_view=dataclasses.replace(PROTOCOL.input_view, size=80, radius=2.6, focal=0.9),
+        reference_views=dataclasses.replace(PROTOCOL.reference_views, size=40, background=0.3),
+    )
+    found, scene = reference(photos, other), in_the_input_frame(2.6)
+    camera = canonical_camera(80, distance=2.6, focal=0.9)
+    expected = channel_image(render_scene(scene, camera), "rgb", None)
+    assert found.picture.shape == expected.shape
+    seen, there = found.picture[..., 3] >= 128, expected[..., 3] >= 128
+    assert (seen & there).sum() / (seen | there).sum() > 0.97
+    assert (found.cameras.width, found.cameras.height) == (40, 30)
+    for index in range(3):
+        view = render_scene(scene, found.cameras[index], background=0.3)
+        shown = found.observation.rgb[index] / 255.0
+        assert np.abs(view.rgb[0].numpy() - shown).mean() < 0.008
 
 
 def test_a_photo_of_the_input_camera_itself_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -8,14 +8,16 @@ import pytest
 from lrm_core.baselines import loading
 from lrm_core.baselines.loading import PredictorOptions
 from lrm_core.baselines.placement import PlacedField
-from lrm_core.baselines.predictor import Prediction
+from lrm_core.baselines.predictor import Prediction, View
 from lrm_core.errors import EmptyForegroundError, MissingDependencyError
 from lrm_core.evaluation import runner
 from lrm_core.evaluation.alignment import Fit
-from lrm_core.evaluation.collection import find_objects
-from lrm_core.evaluation.protocol import load_protocol
+from lrm_core.evaluation.collection import Collection, find_objects
+from lrm_core.evaluation.observation import surface_points
+from lrm_core.evaluation.protocol import Protocol, load_protocol
 from lrm_core.evaluation.reference import make_reference
 from lrm_core.evaluation.runner import EvaluationResult, ScoreObject, evaluate
+from lrm_core.evaluation.scoring import sampling_floor
 from lrm_core.evaluation.setups import Setup
 from lrm_core.geometry.scene_conversion import transform_scene
 from lrm_core.rendering.mesh_renderer import render_scene
@@ -32,6 +34,7 @@ PROTOCOL = dataclasses.replace(
     geometry=dataclasses.replace(PROTOCOL.geometry, num_points=500),
 )
 COLLECTION = find_objects(PROTOCOL)
+ONE = dataclasses.replace(COLLECTION, locations=COLLECTION.locations[:1])
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -72,10 +75,12 @@ def run(
     predictor: Oracle,
     cache: Path | None,
     setups: tuple[Setup, ...] = (Setup("oracle"),),
+    protocol: Protocol = PROTOCOL,
+    collection: Collection = COLLECTION,
 ) -> EvaluationResult:
     runner._predictor.cache_clear()
     monkeypatch.setattr(runner, "load_predictor", lambda name, options: predictor)
-    scorer = ScoreObject(PROTOCOL, COLLECTION, setups, PredictorOptions(), cache)
+    scorer = ScoreObject(protocol, collection, setups, PredictorOptions(), cache)
     return evaluate(scorer)
 
 
@@ -247,3 +252,86 @@ def test_the_sampling_floor_is_what_other_points_of_the_reference_score(monkeypa
     assert scores.values["chamfer_distance"] == 0.0
     assert 0.01 < scores.floor["chamfer_distance"] < 0.2
     assert scores.floor["f_score@0.2"] > 0.95
+
+
+def with_geometry(**settings: object) -> Protocol:
+    geometry = dataclasses.replace(PROTOCOL.geometry, **settings)
+    return dataclasses.replace(PROTOCOL, geometry=geometry)
+
+
+def test_seed_and_thresholds_are_the_protocols(monkeypatch) -> None:
+    """Neither is that of a bundled protocol."""
+    protocol = with_geometry(seed=7, thresholds=(0.03,))
+    scores = run(monkeypatch, Oracle(), None, protocol=protocol, collection=ONE).scores["oracle"][
+        "0"
+    ]
+    at_distances = {name for name in (*scores.values, *scores.floor) if "@" in name}
+    assert at_distances == {"f_score@0.03", "precision@0.03", "recall@0.03"}
+    reference = make_reference("0", COLLECTION.load("0")[0], protocol)
+    assert reference.scene is not None
+    others = surface_points(reference.scene, protocol, seed=8)
+    expected = sampling_floor(*others, reference.observation, thresholds=(0.03,))
+    assert scores.floor == expected
+
+
+def test_an_alignment_draws_its_points_by_the_protocols_seed(monkeypatch) -> None:
+    seeds: list[int] = []
+
+    def place(*arguments: object, seed: int) -> None:
+        seeds.append(seed)
+
+    monkeypatch.setattr(runner, "place", place)
+    run(monkeypatch, Oracle(), None, protocol=with_geometry(seed=7), collection=ONE)
+    assert seeds == [7]
+
+
+def test_scores_are_kept_for_one_protocol_one_asset_and_one_way_of_scoring(
+    monkeypatch, tmp_path: Path
+) -> None:
+    """Whatever moves a number is found in the cache by that number's own circumstances."""
+    looked_at: list[str] = []
+
+    def counting(name: str, *arguments: object):
+        looked_at.append(name)
+        return make_reference(name, *arguments)
+
+    monkeypatch.setattr(runner, "make_reference", counting)
+    fit = Fit("azimuth")
+    setups = (Setup("oracle", fit=fit), Setup("oracle", suffix="+unaligned"))
+    method = Turned(alignment="free_azimuth")
+    first = run(monkeypatch, method, tmp_path, setups, collection=ONE)
+    assert run(monkeypatch, method, tmp_path, setups, collection=ONE) == first
+    assert looked_at == ["0"]
+    aligned, unaligned = (first.scores[setup.label]["0"].values for setup in setups)
+    assert aligned["chamfer_distance"] < unaligned["chamfer_distance"]
+
+    looked_at.clear()
+    other = run(monkeypatch, method, tmp_path, setups, with_geometry(seed=9), ONE)
+    assert looked_at == ["0"]
+    assert other != first
+
+    looked_at.clear()
+    load = type(COLLECTION).load
+    monkeypatch.setattr(type(COLLECTION), "load", lambda self, n: (load(self, n)[0], "e" * 64))
+    run(monkeypatch, method, tmp_path, setups, collection=ONE)
+    assert looked_at == ["0"]
+
+
+class FromSeveral(Oracle):
+    """Takes several pictures, and notes from where they were taken."""
+
+    def predict_views(self, views: list[View]) -> Prediction:
+        self.azimuths = [azimuth for azimuth, _ in views]
+        return Prediction(None, 1.0)
+
+
+@pytest.mark.parametrize(("num_views", "azimuths"), [(2, [0.0, 180.0]), (3, [0.0, 180.0, 90.0])])
+def test_methods_are_given_as_many_pictures_as_the_setup_says(
+    monkeypatch, num_views: int, azimuths: list[float]
+) -> None:
+    given = dataclasses.replace(PROTOCOL.input_view, further_azimuths_degrees=(180.0, 90.0, 270.0))
+    protocol = dataclasses.replace(PROTOCOL, input_view=given)
+    method = FromSeveral()
+    run(monkeypatch, method, None, (Setup("oracle", num_views=num_views),), protocol, ONE)
+    assert method.azimuths == azimuths
+    assert method.asked == []

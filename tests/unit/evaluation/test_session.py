@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from lrm_core.baselines.loading import PredictorOptions
 from lrm_core.errors import ConfigError, LrmError
@@ -61,3 +62,29 @@ def test_required_metrics_that_are_not_available_are_an_error(tmp_path):
     assert "fid" in open_session(request).unavailable
     with pytest.raises(LrmError):
         open_session(replace(request, require_all=True))
+
+
+def test_a_request_names_its_own_objects_and_the_protocol_their_seed(tmp_path):
+    values = {"name": "mine", "version": 1, "description": "mine", "dataset": "procedural"}
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(values | {"objects": ["0", "1"], "procedural_seed": 7}))
+    request = EvaluationRequest(
+        dataset="procedural", methods=("blank",), protocol=str(file), options=CPU
+    )
+    session = open_session(request)
+    assert (session.collection.names, session.collection.seed) == (("0", "1"), 7)
+    own = open_session(replace(request, objects=["5"]))
+    assert own.collection.names == ("5",)
+
+
+def test_a_camera_that_nobody_is_told_is_one_that_pictures_are_cropped_for(tmp_path):
+    values = {"name": "mine", "version": 1, "description": "mine", "dataset": "procedural"}
+    file = tmp_path / "mine.yaml"
+    request = EvaluationRequest(
+        dataset="procedural", methods=("blank",), protocol=str(file), options=CPU
+    )
+    framings = []
+    for varied in (None, {"seed": 2}):
+        file.write_text(yaml.safe_dump(values | {"input_view": {"varied": varied}}))
+        framings.append(open_session(request).options.framing)
+    assert framings == ["as_is", "crop"]

@@ -46,6 +46,9 @@ def test_share_is_measured_in_area():
     parts = mesh(ball(1.0), ball(0.1, (2, 0, 0)))  # a hundredth of the area
     assert len(remove_floaters(*parts, min_area_share=0.0099)[1]) == len(parts[1])
     assert len(remove_floaters(*parts, min_area_share=0.0101)[1]) == len(parts[1]) // 2
+    # of the largest part's, however many others there are
+    several = mesh(ball(1.0), ball(1.0, (0, 3, 0)), ball(0.1, (2, 0, 0)))
+    assert len(remove_floaters(*several, min_area_share=0.0099)[1]) == len(several[1])
 
 
 def test_mesh_of_inward_parts_only_is_left_alone():

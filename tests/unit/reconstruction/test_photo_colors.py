@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from scipy.ndimage import binary_erosion
 
 from lrm_core.geometry.scene_conversion import scene_from_mesh
 from lrm_core.reconstruction.photo_colors import SeveralPhotoColors, photo_colors
@@ -94,6 +95,18 @@ def test_a_white_background_does_not_bleed_into_the_object(two_balls, photo):
     np.testing.assert_array_equal(again, clean)
 
 
+def test_the_outermost_pixels_are_not_believed_whatever_alpha_says(two_balls, photo):
+    """A mask a pixel too wide has the background's color under it."""
+    inside = photo[0, 3].numpy() > 0.98
+    outermost = inside & ~binary_erosion(inside)
+    assert outermost.sum() > 100
+    spoiled = photo.clone()
+    spoiled[0, :3, torch.from_numpy(outermost)] = 1.0
+    clean, _ = blended(two_balls, photo)
+    again, _ = blended(two_balls, spoiled)
+    np.testing.assert_array_equal(again, clean)
+
+
 def test_a_faint_photo_is_used_as_it_is(two_balls, photo):
     """An object that is nowhere opaque has colours all the same."""
     faint = photo.clone()
@@ -125,6 +138,13 @@ def test_of_several_photos_the_most_frontal_one_counts_most():
         chosen = chosen & (np.maximum(front, right) > 0.7)
         assert chosen.sum() > 50
         np.testing.assert_allclose(seen[chosen], np.tile(color, (chosen.sum(), 1)), atol=0.12)
+    # both see it well: two to one in cosines is sixteen to one in colors
+    towards = [np.array([0.0, -2.0, 0.0]) - vertices, np.array([2.0, 0.0, 0.0]) - vertices]
+    cosines = [(v / np.linalg.norm(v, axis=1)[:, None] * normals).sum(axis=1) for v in towards]
+    twice = (np.minimum(*cosines) > 0.32) & (np.abs(cosines[0] / cosines[1] - 2.0) < 0.2)
+    assert twice.sum() > 5
+    ratio = (cosines[0] / cosines[1])[twice] ** 4
+    np.testing.assert_allclose(seen[twice, 2], 1.0 / (1.0 + ratio), atol=0.01)
     middle = np.abs(frontal) < 0.02
     middle &= front > 0.5
     np.testing.assert_allclose(seen[middle, 0], seen[middle, 2], atol=0.1)

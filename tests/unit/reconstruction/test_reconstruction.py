@@ -12,10 +12,12 @@ from lrm_core.errors import CheckpointError
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.models.nerf_mlp import NerfMLP
 from lrm_core.models.triplane_field import TriplaneField
+from lrm_core.reconstruction import reconstruction as reconstruction_module
 from lrm_core.reconstruction.density_grid import dense_density
 from lrm_core.reconstruction.isosurface import extract_surface
-from lrm_core.reconstruction.pipeline import load_model
+from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
+from lrm_core.rendering.nerf_renderer import render_field
 from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.triplane import Frustum, Triplane
 
@@ -130,3 +132,45 @@ def test_a_speck_beside_the_object_is_not_in_its_mesh(shape_field, appearance):
     assert trimesh.Trimesh(vertices, faces).body_count == 2
     mesh = reconstruction_of(field).extract_mesh(options=options)
     assert mesh.vertices[:, 0].max() == pytest.approx(0.6, abs=0.02)
+
+
+def test_views_are_integrated_as_the_models_config_says(shape_field, monkeypatch):
+    """Neither number of samples, step nor place of the density is another model's."""
+    seen = []
+
+    def note(field, cameras, settings, **options):
+        seen.append(settings)
+        return render_field(field, cameras, settings, **options)
+
+    monkeypatch.setattr(reconstruction_module, "render_field", note)
+    own = {"num_samples": 37, "step": "normalised", "midpoint_density": True}
+    field = shape_field("ball", extent=0.9, frustum=None, size=16)
+    reconstruction_of(field, **own).render(orbit(1, size=4))
+    reconstruction_of(field).render(orbit(1, size=4))
+    names = ("num_samples", "step", "midpoint_density")
+    assert [tuple(getattr(settings, name) for name in names) for settings in seen] == [
+        tuple(own.values()),
+        (64, "metric", False),
+    ]
+
+
+def test_the_network_is_given_the_detail_and_the_camera_of_its_photo(monkeypatch):
+    config = load_preset("lrm-tiny")
+    config = dataclasses.replace(config, input=dataclasses.replace(config.input, detail_size=40))
+    model = ReconstructionModel(config)
+    given = []
+
+    def note(rgba, camera, *, detail):
+        given.append((rgba, camera, detail))
+        return predict(rgba, camera)
+
+    predict = model.predict_triplane
+    monkeypatch.setattr(model, "predict_triplane", note)
+    camera = orbit(1, elevation_degrees=30.0)
+    framed = model.reconstruct(TEAPOT, source_camera=camera)
+    assert framed.photo is not None
+    ((rgba, told, detail),) = given
+    assert detail is framed.photo.detail
+    assert detail.shape == (1, 4, 40, 40)
+    assert rgba is framed.photo.rgba
+    assert told is camera is framed.source_camera

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 import trimesh
 
 from lrm_core.structures.scene import Material, Scene, ScenePart
+from lrm_core.training.data import layer_samples
 from lrm_core.training.data.layer_samples import (
     LayerBatch,
     LayerSample,
@@ -19,6 +20,7 @@ from lrm_core.training.data.layer_samples import (
     draw_sample,
 )
 from lrm_core.training.data.object_stream import ObjectStream, TrainingObject
+from lrm_core.training.data.photo_look import Look
 from lrm_core.training.data.training_photos import LayeredPhotos, take_photos
 from lrm_core.training.layer_config import LayerConfig, ObjectStreamConfig, ViewSampling
 
@@ -84,6 +86,44 @@ def test_the_window_slides_over_the_stream(tmp_path: Path):
     assert positions <= set(range(0, 19 + 4))
     assert len(positions) > 18
     assert len(samples) == 5 * 2
+
+
+def test_a_sample_comes_from_anywhere_in_its_window(
+    tmp_path: Path, photos: LayeredPhotos, monkeypatch: pytest.MonkeyPatch
+):
+    """Neighbors in time must be different objects."""
+    wide = replace(CONFIG, data=replace(CONFIG.data, window=8, uses=1000))
+    samples = samples_of(tmp_path, wide)
+    seen: list[int] = []
+
+    def note(stream: ObjectStream, position: int) -> tuple[LayeredPhotos, str]:
+        seen.append(position)
+        return photos, ""
+
+    monkeypatch.setattr(ObjectStream, "photos", note)
+    for index in range(2000, 2200):
+        samples[index]
+    counts = np.bincount(seen, minlength=10)
+    assert counts[2:].sum() == 200
+    assert counts[2:].min() > 8  # 25 on average
+    assert len(counts) == 10
+
+
+def test_highlights_are_on_the_photo_alone(photos: LayeredPhotos, monkeypatch: pytest.MonkeyPatch):
+    """They follow the viewer: what lies behind, and points seen from anywhere, are matt."""
+    light = np.array([0.0, -0.8, 0.6])
+    matt = Look(ambient=0.5, light=tuple(light.tolist()))
+    drawn = {}
+    for gloss in (0.0, 0.6):
+        look = replace(matt, gloss=gloss, hardness=2.0)
+        monkeypatch.setattr(layer_samples, "draw_look", lambda rng, lit_share, look=look: look)
+        monkeypatch.setattr(layer_samples, "with_faults", lambda photo, rng: photo)
+        lit = replace(EXACT, augment=True)
+        drawn[gloss] = draw_sample(photos, lit, np.random.default_rng(3), index=0)
+    plain, glossy = drawn[0.0], drawn[0.6]
+    assert np.abs(glossy.image - plain.image).max() > 0.1
+    np.testing.assert_array_equal(glossy.behind, plain.behind)
+    np.testing.assert_array_equal(glossy.colors, plain.colors)
 
 
 def test_validation_takes_every_photo_of_every_object_plainly(tmp_path: Path):

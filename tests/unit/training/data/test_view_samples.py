@@ -118,6 +118,22 @@ def test_the_input_camera_is_normalised_and_sees_the_same_ball(ball_views) -> No
     assert len(distances) == 4
 
 
+def test_input_and_targets_lie_on_the_backgrounds_of_model_and_run(ball_views) -> None:
+    """Neither is the white of the paper."""
+    model = replace(MODEL, input=replace(MODEL.input, background=0.25))
+    config = config_for(ViewSource(url=str(ball_views)), background=0.6)
+    sample = ViewSamples(config, model, split="train")[0]
+    hidden = sample.image[3] == 0.0
+    assert hidden.sum() > 20
+    torch.testing.assert_close(
+        sample.image[:3, hidden], torch.full((3, int(hidden.sum())), 0.25), rtol=0, atol=1e-6
+    )
+    beyond = sample.targets.alpha == 0.0
+    assert beyond.sum() > 20
+    assert sample.targets.rgb[beyond].unique().tolist() == pytest.approx([0.6])
+    assert collate_views([sample]).background == 0.6
+
+
 def test_every_resolution_of_the_range_is_drawn(ball_views) -> None:
     """Seen in the focal length in pixels: 0.75 of the resized view's side."""
     samples = samples_of(ViewSource(url=str(ball_views)), num_side_views=0)

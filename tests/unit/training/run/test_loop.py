@@ -186,6 +186,18 @@ def test_the_loop_is_adamw_on_the_mean_loss(config: TrainingConfig, tmp_path: Pa
         torch.testing.assert_close(value, state[name], rtol=1e-4, atol=1e-5)
 
 
+def test_each_group_has_its_share_of_the_rate(config: TrainingConfig, tmp_path: Path):
+    """As a backbone has that begins with trained weights."""
+    config = replace(config, ema_decay=None, validate_every=None, num_steps=1)
+    trainer = start(config, tmp_path).trainer
+    held, free = trainer.optimizer.param_groups
+    held["factor"], free["factor"] = 0.0, 0.5
+    before = [parameter.detach().clone() for parameter in held["params"]]
+    trainer.run(Listener())
+    assert (held["lr"], free["lr"]) == (0.0, pytest.approx(0.5 * 1e-3 / 2))  # of the warm-up
+    assert all(map(torch.equal, before, held["params"]))
+
+
 def test_the_gradient_is_clipped_to_the_configured_norm(config: TrainingConfig, tmp_path: Path):
     clipped = replace(config.optimizer, gradient_clip=0.003)
     trainer = start(
