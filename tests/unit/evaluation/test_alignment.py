@@ -156,10 +156,13 @@ def test_answers_in_the_assumed_frame_are_scaled_before_anything_is_fitted() -> 
     assert place(lopsided(), "canonical", None, reference_of(larger), seed=0) is None
     # a rotation alone fits the scaled answer, which an unscaled one would not
     turn = np.eye(4)
-    turn[:3, :3] = Rotation.from_euler("z", 120.0, degrees=True).as_matrix()
+    turn[:3, :3] = Rotation.from_euler("z", 122.0, degrees=True).as_matrix()
     turned = transform_scene(lopsided(), turn)
     found = place(turned, "canonical", Fit("azimuth"), reference, seed=0)
     assert found is not None
+    points, scaled = reference.observation.points, transform_scene(turned, expected)
+    fitted = find_alignment(scaled, points, Fit("azimuth"), seed=0)
+    np.testing.assert_array_equal(found, fitted @ expected)
     assert np.cbrt(np.linalg.det(found[:3, :3])) == pytest.approx(1.25)
     placed = transform_scene(turned, found).parts[0].vertices
     assert np.linalg.norm(placed - larger.parts[0].vertices, axis=1).max() < 0.08

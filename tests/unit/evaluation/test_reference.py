@@ -167,6 +167,8 @@ def test_varied_cameras_follow_from_seed_and_name_and_fill_their_ranges() -> Non
         assert quarters.min() > 70, name
     columns = np.corrcoef([values for values, _, _ in drawn.values()])
     assert np.abs(columns - np.eye(3)).max() < 0.15
+    smaller = input_camera("object 7", dataclasses.replace(VARIED, longest_side=0.9))
+    assert smaller.radius == pytest.approx(cameras[7].radius / 2)
     varied = dataclasses.replace(VARIED.input_view.varied, seed=4)
     reseeded = dataclasses.replace(
         VARIED, input_view=dataclasses.replace(VARIED.input_view, varied=varied)
