@@ -12,7 +12,8 @@ Objects and cameras of gso-varied-v1. Chamfer distance and F-score at 0.1 in the
 - `best`: the one of the six that scores best, which nobody can know.
 
 And for what is upright, the angle to the true vertical of a level camera, of one raised by the mean
-elevation, and of `--ground`.
+elevation, of `--ground`, and of `--ground` where the elevation is known. `--upright` measures that
+alone, and `--skip N` leaves out every N-th object.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from lrm_core.evaluation.collection import find_objects
 from lrm_core.evaluation.protocol import Protocol, load_protocol
 from lrm_core.evaluation.reference import Reference, input_camera, make_reference, orbited
 from lrm_core.geometry.scene_conversion import scene_from_mesh
-from lrm_core.geometry.standing import Standing, stand
+from lrm_core.geometry.standing import TYPICAL_ELEVATION, Standing, stand, up_seen_from
 from lrm_core.geometry.surface_sampling import sample_surface
 from lrm_core.imaging.framing import crop_window
 from lrm_core.metrics.f_score import f_score
@@ -99,6 +100,21 @@ def tilt(up: tuple[float, float, float], other: np.ndarray) -> float:
     return math.degrees(math.acos(min(1.0, float(np.dot(up, other)))))
 
 
+def measure_upright(model: ReconstructionModel, reference: Reference) -> dict[str, float]:
+    """Degrees to the true vertical of one object, by what is assumed."""
+    made = model.reconstruct_framed(model.frame(CutOut(reference.picture, "alpha")))
+    mesh = made.extract_mesh(options=replace(OPTIONS, appearance="none"))
+    vertical = np.array(reference.up)
+    found = stand(mesh.vertices, mesh.faces, ground=True)
+    told = stand(mesh.vertices, mesh.faces, up=vertical, ground=True)
+    return {
+        "tilt.level": tilt(reference.up, np.array([0.0, 0.0, 1.0])),
+        "tilt.mean elevation": tilt(reference.up, up_seen_from(TYPICAL_ELEVATION)),
+        "tilt.ground": tilt(reference.up, found.rotation[2]),
+        "tilt.ground, elevation known": tilt(reference.up, told.rotation[2]),
+    }
+
+
 def measure(
     model: ReconstructionModel, reference: Reference, protocol: Protocol
 ) -> dict[str, float]:
@@ -116,13 +132,12 @@ def measure(
         mesh = made.extract_mesh(options=OPTIONS)
         placed = points_of(mesh, 10_000) * similarity.scale + similarity.translation
         near = find_nearest_neighbours(placed * reference.scale, reference.observation.points)
-        motion = stand(mesh.vertices, mesh.faces, up=made.up, ground=True)
+        motion = stand(mesh.vertices, mesh.faces, ground=True)
         return {
             "chamfer": float(near.predicted_distances.mean() + near.reference_distances.mean()),
             "f_score": f_score(near, [0.1])[0].f_score,
             "asymmetry": asymmetry(mesh, motion),
             "inconsistency": inconsistency(model, made, mesh, motion, distance),
-            "ground": tilt(reference.up, motion.rotation.T @ [0.0, 0.0, 1.0]),
         }
 
     scores = {distance: score(distance) for distance in DISTANCES}
@@ -133,21 +148,16 @@ def measure(
         "consistent": min(scores.values(), key=lambda s: s["inconsistency"]),
         "best": min(scores.values(), key=lambda s: s["chamfer"]),
     }
-    mean = np.mean(protocol.input_view.varied.elevation_degrees)  # type: ignore[union-attr]
-    raised = np.array([0.0, -math.sin(math.radians(mean)), math.cos(math.radians(mean))])
     result = {f"{n}.{k}": s[k] for n, s in chosen.items() for k in ("chamfer", "f_score")}
-    return result | {
-        "known.distance": known,
-        "tilt.level": tilt(reference.up, np.array([0.0, 0.0, 1.0])),
-        "tilt.mean elevation": tilt(reference.up, raised),
-        "tilt.ground": scores[own.distance]["ground"],
-    }
+    return result | {"known.distance": known}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--every", type=int, default=1, help="take every N-th object")
+    parser.add_argument("--skip", type=int, default=0, help="leave out every N-th object")
+    parser.add_argument("--upright", action="store_true", help="measure what is upright alone")
     parser.add_argument("--report", type=Path)
     arguments = parser.parse_args()
     protocol = load_protocol("gso-varied-v1")
@@ -157,10 +167,14 @@ def main() -> None:
     collection = find_objects(protocol)
     rows = {}
     with torch.inference_mode():
-        for name in collection.names[:: arguments.every]:
-            scene, _ = collection.load(name)
+        for index, name in enumerate(collection.names[:: arguments.every]):
+            if arguments.skip and index % arguments.skip == 0:
+                continue
+            reference = make_reference(name, collection.load(name)[0], protocol)
             try:
-                rows[name] = measure(model, make_reference(name, scene, protocol), protocol)
+                rows[name] = measure_upright(model, reference)
+                if not arguments.upright:
+                    rows[name] |= measure(model, reference, protocol)
             except EmptySurfaceError as error:
                 print(f"{name}: {error}")
             if arguments.report:

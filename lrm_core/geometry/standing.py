@@ -3,7 +3,7 @@
 A reconstruction lies in the frame of its photo's camera, which counts as level. If the camera was
 raised by an angle, the object lies tipped towards it by that angle; turned back it is upright.
 Where the angle is not known, the side it stands on says as much: of the facets of its convex hull
-on which it would rest without falling over, the one that faces the floor best.
+on which it would rest without falling over, a large one that faces the floor of a typical photo.
 """
 
 from __future__ import annotations
@@ -16,13 +16,23 @@ import torch
 from jaxtyping import Bool, Float, Int
 from scipy.spatial import ConvexHull, QhullError
 
+from lrm_core.geometry.mesh_geometry import area_normals
 from lrm_core.structures.cameras import Cameras
 from lrm_core.structures.mesh import Mesh
 from lrm_core.structures.rotations import least_rotation
 
-MOST_TILT_DEGREES = 50.0
-"""Of a side that the object is taken to stand on, against the floor, before it is turned: photos
-from higher up show the object from above, and a side that is steeper is another side."""
+TYPICAL_ELEVATION = 15.0
+"""Degrees from which objects on a table are photographed, where nobody says."""
+
+MOST_TILT_DEGREES = 35.0
+"""Of the side that the object stands on against the floor of that camera."""
+MOST_TILT_OF_KNOWN_DEGREES = 15.0
+"""The same where it is known what is up: what is steeper is another side."""
+
+# A side may be so many degrees steeper for the whole area of the hull that it has more, counted up
+# to this angle about it: reconstructed sides are not quite flat.
+_DEGREES_FOR_AREA = 60.0
+_FLAT_WITHIN_DEGREES = 8.0
 
 _UP = np.array([0.0, 0.0, 1.0])
 
@@ -67,27 +77,30 @@ def stand(
     vertices: Float[np.ndarray, "V 3"],
     faces: Int[np.ndarray, "F 3"],
     *,
-    up: Float[np.ndarray, "3"],
+    up: Float[np.ndarray, "3"] | None = None,
     ground: bool = False,
 ) -> Standing:
     """How a mesh must be moved to stand.
 
     Args:
-        vertices: (V, 3) in the world frame.
+        vertices: (V, 3) in the world frame, seen by a camera at -y.
         faces: (F, 3).
-        up: unit vector that is to point up, see `up_seen_from`.
+        up: unit vector that is to point up, see `up_seen_from`; None where nobody knows.
         ground: turn the mesh onto the flat side that it stands on, and shift it so that its lowest
             point has z = 0.
     """
-    rotation = least_rotation(up, _UP)
+    upward = _UP if up is None else up
     if not ground:
-        return Standing(rotation, np.zeros(3))
-    turned = vertices.astype(np.float64) @ rotation.T
-    down = _side_below(turned, faces)
-    if down is not None:
-        tip = least_rotation(down, -_UP)
-        rotation, turned = tip @ rotation, turned @ tip.T
-    return Standing(rotation, np.array([0.0, 0.0, -turned[:, 2].min()]), down is not None)
+        return Standing(least_rotation(upward, _UP), np.zeros(3))
+    if up is None:
+        expected, most_tilt = up_seen_from(TYPICAL_ELEVATION), MOST_TILT_DEGREES
+    else:
+        expected, most_tilt = up, MOST_TILT_OF_KNOWN_DEGREES
+    points = vertices.astype(np.float64)
+    side = _resting_side(points, faces, -expected, most_tilt)
+    rotation = least_rotation(upward if side is None else -side, _UP)
+    lowest = float((points @ rotation[2]).min())
+    return Standing(rotation, np.array([0.0, 0.0, -lowest]), side is not None)
 
 
 def up_seen_from(elevation: float) -> Float[np.ndarray, "3"]:
@@ -100,24 +113,40 @@ def up_seen_from(elevation: float) -> Float[np.ndarray, "3"]:
     return np.array([0.0, -math.sin(angle), math.cos(angle)])
 
 
-def _side_below(
-    vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
+def _resting_side(
+    vertices: Float[np.ndarray, "V 3"],
+    faces: Int[np.ndarray, "F 3"],
+    down: Float[np.ndarray, "3"],
+    most_tilt: float,
 ) -> Float[np.ndarray, "3"] | None:
-    """Outward normal of the resting side that faces downward best; None where none is near."""
+    """Outward normal of the best side to stand on; None where none is near `down`.
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3).
+        down: unit vector that the side should face.
+        most_tilt: degrees that it may be off.
+    """
     try:
         hull = ConvexHull(vertices)
     except QhullError:  # flat, or a point
         return None
     center = _center_of_mass(vertices, faces)
     normals, offsets = hull.equations[:, :3], hull.equations[:, 3]
-    near = np.flatnonzero(-normals[:, 2] >= math.cos(math.radians(MOST_TILT_DEGREES)))
-    for facet in near[np.argsort(normals[near, 2])]:
-        normal = normals[facet]
-        side = normals @ normal > 1.0 - _SAME_PLANE**2
-        foot = center - (center @ normal + offsets[facet]) * normal
-        if _holds(hull.points[hull.simplices[side]], normal, foot).any():
-            return np.asarray(normal)
-    return None
+    corners = hull.points[hull.simplices]
+    shares = np.linalg.norm(area_normals(corners), axis=1) / 2.0 / hull.area
+    tilts = np.degrees(np.arccos(np.clip(normals @ down, -1.0, 1.0)))
+    best: tuple[float, int] | None = None
+    for facet in np.flatnonzero(tilts <= most_tilt):
+        alike = normals @ normals[facet]
+        foot = center - (center @ normals[facet] + offsets[facet]) * normals[facet]
+        if not _holds(corners[alike > 1.0 - _SAME_PLANE**2], normals[facet], foot).any():
+            continue
+        flat = shares[alike > math.cos(math.radians(_FLAT_WITHIN_DEGREES))].sum()
+        cost = float(tilts[facet] - _DEGREES_FOR_AREA * flat)
+        if best is None or cost < best[0]:
+            best = cost, int(facet)
+    return None if best is None else np.asarray(normals[best[1]])
 
 
 def _holds(

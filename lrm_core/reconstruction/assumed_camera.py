@@ -83,7 +83,7 @@ def assume_camera(
     told = not config.nerf.frustum
     if said.framing == "as_is":
         told |= _TOLD[0] <= distance <= _TOLD[1]
-    camera = AssumedCamera(distance, focal, said.elevation or 0.0, told, assumptions, warning)
+    camera = AssumedCamera(distance, focal, said.elevation, told, assumptions, warning)
     return cut, camera
 
 

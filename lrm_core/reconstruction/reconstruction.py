@@ -111,10 +111,12 @@ class Reconstruction:
     photo: FramedPhoto | None = None
 
     @property
-    def up(self) -> Float[np.ndarray, "3"]:
-        """The object's vertical, a unit vector, as far as the camera's elevation is known."""
+    def up(self) -> Float[np.ndarray, "3"] | None:
+        """The object's vertical, a unit vector; None where the camera's elevation is not known."""
         camera = None if self.photo is None else self.photo.camera
-        return up_seen_from(0.0 if camera is None else camera.elevation)
+        if camera is None or camera.elevation is None:
+            return None
+        return up_seen_from(camera.elevation)
 
     @property
     def triplane(self) -> Triplane:

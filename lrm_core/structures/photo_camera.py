@@ -83,7 +83,7 @@ class AssumedCamera:
     Attributes:
         distance: of the camera from the world's origin, in world units.
         focal: focal length over the side of the framed picture.
-        elevation: degrees above the object's horizon.
+        elevation: degrees above the object's horizon; None where it is not known.
         told: whether the network is told this camera; if not, the canonical one.
         assumptions: name -> value and origin, for the record.
         warning: one line for the user, or None.
@@ -91,7 +91,7 @@ class AssumedCamera:
 
     distance: float
     focal: float
-    elevation: float
+    elevation: float | None
     told: bool
     assumptions: dict[str, Assumed]
     warning: str | None = None

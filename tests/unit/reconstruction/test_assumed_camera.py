@@ -36,7 +36,7 @@ def test_nothing_known_is_the_canonical_camera():
     cut = cut_out()
     same, camera = assume_camera(MINI, cut, PhotoCamera())
     assert same is cut
-    assert (camera.distance, camera.focal, camera.elevation) == (2.0, 0.75, 0.0)
+    assert (camera.distance, camera.focal, camera.elevation) == (2.0, 0.75, None)
     record = camera.as_record()
     assert record["field_of_view"] == {"value": None, "from": "default"}
     assert record["foreground_ratio"] == {"value": 0.7, "from": "model"}
