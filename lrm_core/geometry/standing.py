@@ -132,15 +132,14 @@ def _resting_side(
     except QhullError:  # flat, or a point
         return None
     center = _center_of_mass(vertices, faces)
-    normals, offsets = hull.equations[:, :3], hull.equations[:, 3]
+    normals = hull.equations[:, :3]
     corners = hull.points[hull.simplices]
     shares = np.linalg.norm(area_normals(corners), axis=1) / 2.0 / hull.area
     tilts = np.degrees(np.arccos(np.clip(normals @ down, -1.0, 1.0)))
     best: tuple[float, int] | None = None
     for facet in np.flatnonzero(tilts <= most_tilt):
         alike = normals @ normals[facet]
-        foot = center - (center @ normals[facet] + offsets[facet]) * normals[facet]
-        if not _holds(corners[alike > 1.0 - _SAME_PLANE**2], normals[facet], foot).any():
+        if not _is_above(center, corners[alike > 1.0 - _SAME_PLANE**2], normals[facet]).any():
             continue
         flat = shares[alike > math.cos(math.radians(_FLAT_WITHIN_DEGREES))].sum()
         cost = float(tilts[facet] - _DEGREES_FOR_AREA * flat)
@@ -149,15 +148,15 @@ def _resting_side(
     return None if best is None else np.asarray(normals[best[1]])
 
 
-def _holds(
-    corners: Float[np.ndarray, "T 3 3"], normal: Float[np.ndarray, "3"], point: np.ndarray
+def _is_above(
+    point: Float[np.ndarray, "3"], corners: Float[np.ndarray, "T 3 3"], normal: np.ndarray
 ) -> Bool[np.ndarray, "T"]:
-    """Which triangles hold a point of their plane, whichever way round their corners run."""
+    """Which triangles of one plane a point lies above, whichever way round their corners run."""
     to_corner = corners - point
     following = np.roll(to_corner, -1, axis=1)
     areas = np.einsum("tkc,c->tk", np.cross(to_corner, following), normal)
-    held: Bool[np.ndarray, "T"] = (areas >= -1e-12).all(axis=1) | (areas <= 1e-12).all(axis=1)
-    return held
+    above: Bool[np.ndarray, "T"] = (areas >= -1e-12).all(axis=1) | (areas <= 1e-12).all(axis=1)
+    return above
 
 
 def _center_of_mass(
