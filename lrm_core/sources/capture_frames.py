@@ -228,9 +228,9 @@ def _crop_square(
     focal, center = intrinsics[:2], intrinsics[2:] - 0.5
     pixels = np.stack(np.meshgrid(np.arange(x0, x1), np.arange(y0, y1)), axis=-1)
     seen = lens.bend((pixels.reshape(-1, 2) - center) / focal) * focal + center
-    places = np.moveaxis(seen.reshape(pixels.shape).astype(np.float32), -1, 0)
+    columns, rows = np.moveaxis(seen.reshape(pixels.shape).astype(np.float32), -1, 0)
     bent = np.asarray(Image.fromarray(rgba).convert("RGBa"))
-    straight = cv2.remap(bent, *places, cv2.INTER_CUBIC, borderValue=(0, 0, 0, 0))
+    straight = cv2.remap(bent, columns, rows, cv2.INTER_CUBIC, borderValue=(0, 0, 0, 0))
     straight[..., :3] = np.minimum(straight[..., :3], straight[..., 3:])
     image = Image.frombuffer("RGBa", (x1 - x0, y1 - y0), straight.tobytes(), "raw", "RGBa", 0, 1)
     return resample_premultiplied(image, box, shape)
