@@ -405,3 +405,25 @@ def test_without_weights_the_packages_are_not_imported(tmp_path: Path) -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "metric", "name"),
+    [
+        ({}, "lpips", "lpips/alex"),
+        ({"lpips": "vgg"}, "lpips", "lpips/vgg"),
+        ({}, "clip_similarity", "clip/ViT-B-32/openai"),
+        (
+            {"clip_weights": "laion2b_s34b_b79k"},
+            "clip_similarity",
+            "clip/ViT-B-32/laion2b_s34b_b79k",
+        ),
+    ],
+)
+def test_the_networks_are_those_of_the_protocol(tmp_path, settings, metric, name) -> None:
+    protocol = load_protocol("gso-v1")
+    networks = dataclasses.replace(protocol.networks, **settings)
+    protocol = dataclasses.replace(protocol, networks=networks)
+    found, missing = locate_networks(protocol, [metric], weights_dir=tmp_path, download=False)
+    assert found == ()
+    assert missing[metric].reason == f"no weights {WEIGHTS[name].filename}"

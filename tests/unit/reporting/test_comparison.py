@@ -46,6 +46,14 @@ def test_objects_are_paired_by_name_and_ranked_from_loss_to_gain() -> None:
     assert (chamfer.num, chamfer.mean, chamfer.better) == (2, pytest.approx(0.0), 0.5)
 
 
+def test_several_inputs_of_an_object_are_one_value() -> None:
+    first = table("abc", psnr=[10.0, 14.0, 20.0]).assign(cluster=["x", "x", "y"])
+    second = table("abc", psnr=[12.0, 18.0, 19.0]).assign(cluster=["x", "x", "y"])
+    (psnr,) = compare([report(), report()], [first, second])
+    assert psnr.objects == (("y", 20.0, 19.0), ("x", 12.0, 15.0))
+    assert (psnr.num, psnr.mean) == (2, 1.0)
+
+
 @pytest.mark.parametrize(("num", "quantile"), [(10, 2.262), (400, 1.96)])
 def test_the_interval_is_that_of_95_percent(num: int, quantile: float) -> None:
     """Student's t of 9 degrees of freedom and the normal distribution, from tables."""

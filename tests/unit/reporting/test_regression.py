@@ -229,3 +229,14 @@ def test_the_summary_tells_a_pull_request_what_moved() -> None:
     assert "| failures | 0 | 0 | 0 | unchanged |" in text
     assert "| chamfer_distance | 0.2 | n/a | 0.01 | missing (not in the report) |" in text
     assert isinstance(ACCEPTED, AcceptedReport)
+
+
+def test_failures_that_were_accepted_are_no_news() -> None:
+    """Of the objects that were evaluated; one more is a regression, one less an improvement."""
+    crashed = {"x": "crashed", "elsewhere": "crashed"}
+    failing = dataclasses.replace(report(psnr=18.0), failures=crashed)
+    accepted = accept(failing, reason="r", bands={"psnr": Band(0.1, "seeds")})
+    assert accepted.failures == 1
+    more = dataclasses.replace(failing, failures=crashed | {"y": "crashed"})
+    statuses = [overall(check_regression(r, accepted)) for r in (failing, more, report(psnr=18.0))]
+    assert statuses == ["unchanged", "regressed", "improved"]

@@ -56,6 +56,7 @@ def test_measured_tables_hold_measured_numbers_only(tables) -> None:
         ("blank", "2", ""),
         ("lrm-mini", "2", "17.0"),
     ]
+    assert (rows[1]["psnr low"], rows[1]["psnr high"], rows[1]["psnr n"]) == ("16.0", "18.0", "2")
     for content in (written["csv"], written["tex"]):
         assert MARK not in content
         assert "arxiv" not in content
