@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 pytest.importorskip("fastapi", reason="needs the extra serve (fastapi)")
 
 COLOR = (155, 75, 40)
+AUDIT = Path(__file__).parent / "page_audit.js"
 DROP = """([name, content]) => {
   const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
   const dataTransfer = new DataTransfer();
@@ -167,7 +168,7 @@ def test_photos_that_the_browser_cannot_show_are_shown_by_the_server(
     page = open_page()
     choose(page, ball_photo("TIFF"), "ball.tif")
     page.wait_for_selector("#make:enabled")
-    page.locator("#cutout").get_by_text("Add").click()
+    page.locator("#cutout").get_by_text("Add", exact=True).click()
     page.click("#board", position={"x": 8, "y": 8})
     read = """board => [...board.getContext("2d").getImageData(0, 0, 400, 400).data]"""
     shown = np.reshape(page.eval_on_selector("#board", read), (400, 400, 4))
@@ -250,6 +251,7 @@ def test_a_photo_of_the_back(open_page: Callable[..., Any]) -> None:
     picture = Image.new("RGB", (400, 400), "white")
     ImageDraw.Draw(picture).ellipse((80, 80, 320, 320), fill=(40, 60, 160))
     picture.save(blue, "PNG")
+    page.get_by_text("Add a photo of the back").click()
     side = page.locator("[data-side=back] input")
     side.set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": b"no photo"})
     page.wait_for_selector("#problem:visible")
@@ -299,7 +301,7 @@ def test_the_keyboard_alone(open_page: Callable[..., Any]) -> None:
     press_until("[data-example='robot.webp']")
     page.keyboard.press("Enter")
     page.wait_for_selector("#make:enabled")
-    press_until("summary")
+    press_until("#options summary")
     page.keyboard.press("Enter")
     press_until("[name=resolution]")
     page.keyboard.press("ArrowUp")
@@ -358,3 +360,31 @@ def test_a_phone_has_everything_in_its_width(open_page: Callable[..., Any]) -> N
           .map((element) => element.outerHTML)"""
     )
     assert small == [], "fingers need room"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_can_be_read_and_has_a_name(open_page: Callable[..., Any], scheme: str) -> None:
+    """Contrast of WCAG 2.2 AA: 4.5 to 1 for text, by its formula; names for screen readers."""
+    page = open_page(color_scheme=scheme, reduced_motion="reduce")
+
+    page.add_init_script(path=AUDIT)
+    page.reload()
+
+    def look() -> None:
+        contrasts = page.evaluate("audit.contrasts()")
+        assert len(contrasts) > 10
+        assert [(text, ratio) for text, ratio in contrasts if ratio < 4.5] == []
+        assert page.evaluate("audit.nameless()") == []
+
+    page.wait_for_selector("#version:not(:empty)")
+    moving = "getComputedStyle(document.querySelector('#drop')).transitionDuration"
+    assert page.evaluate(moving) == "0s"
+    assert (page.evaluate("audit.darkness()") > 0.8) == (scheme == "dark")
+    look()
+    choose(page, b"no photo")
+    page.wait_for_selector("#problem:visible")
+    look()
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    make(page)
+    wait_for_mesh(page)
+    look()
