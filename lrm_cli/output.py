@@ -31,6 +31,20 @@ def printable(text: str) -> str:
     )
 
 
+def _shell_word(word: str | os.PathLike[str]) -> str:
+    """A word of a command as a shell reads it; a path never looks like an option."""
+    text = os.fspath(word)
+    if isinstance(word, os.PathLike) and text.startswith("-"):
+        text = f"./{text}"
+    if text.isprintable():
+        return shlex.quote(text)
+    encoded = "".join(
+        chr(byte) if 32 <= byte < 127 and chr(byte) not in "'\\" else f"\\x{byte:02x}"
+        for byte in os.fsencode(text)
+    )
+    return f"$'{encoded}'"
+
+
 @dataclass
 class Task:
     """Progress of one piece of work; a function of the core can be handed `task.advance`.
@@ -82,7 +96,7 @@ class Output:
 
     def next_step(self, *words: str | os.PathLike[str]) -> None:
         """A command that follows from what was done, quoted so that it can be pasted (stderr)."""
-        self.info("next: " + shlex.join([os.fspath(word) for word in words]))
+        self.info("next: " + " ".join(map(_shell_word, words)))
 
     def warning(self, message: str) -> None:
         """Something the user should know (stderr; in JSON mode part of the document)."""

@@ -9,6 +9,7 @@ import typer
 
 from lrm_cli.options import DeviceOption, JsonOption, QuietOption
 from lrm_cli.output import Output, Task
+from lrm_core.io.atomic_write import parse_output
 
 if TYPE_CHECKING:
     from lrm_core.training.run.loop import Trainer
@@ -27,7 +28,14 @@ def train(
         str | None, typer.Option("--preset", help="Bundled recipe; the same as CONFIG.")
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of the run; an unfinished run is resumed.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            parser=parse_output,
+            metavar="PATH",
+            help="Folder of the run; an unfinished run is resumed.",
+        ),
     ] = Path("runs/train"),
     init: Annotated[
         str | None,

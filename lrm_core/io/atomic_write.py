@@ -18,7 +18,13 @@ class FolderPath(type(Path())):  # type: ignore[misc]
 
 
 def parse_output(text: str) -> Path:
-    """A path as it was written on the command line."""
+    """A path as it was written on the command line.
+
+    Raises:
+        OutputError: it is empty, as a variable of a script is that was never set.
+    """
+    if not text:
+        raise OutputError("the name of the output is empty", hint="name a file or a folder")
     ends = (os.sep, os.altsep or os.sep)
     return FolderPath(text) if text.endswith(ends) else Path(text)
 

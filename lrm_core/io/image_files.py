@@ -102,6 +102,11 @@ def _open(source: ImageSource) -> tuple[Image.Image, str, bytes | None]:
     if not path.exists():
         raise InputError(f"{path}: no such file", hint="check the path")
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(
+                f"{path.name}: is not a regular file (a pipe or a device)",
+                hint="save the photo to a file; a photo of - is read from stdin",
+            )
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror})") from error

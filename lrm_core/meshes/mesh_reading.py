@@ -81,6 +81,8 @@ def read_scene(path: Path, *, up: UpAxis = "y", read_files: set[Path] | None = N
             hint=f"use one of {', '.join((*SCENE_SUFFIXES, ARCHIVE_SUFFIX))}",
         )
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path.name}: is not a regular file (a pipe or a device)")
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error

@@ -1,6 +1,9 @@
 """The sink: results on stdout, everything else on stderr, one document in JSON mode."""
 
 import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -88,3 +91,12 @@ def test_an_error_ends_the_progress_and_passes_through() -> None:
 
 def test_control_characters_become_escapes() -> None:
     assert printable("a\x1b[31m\r\tb\nc é 像") == "a\\x1b[31m\\r\\tb\nc é 像"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("name", [b"a b#1.obj", b"bad\xff'\\.obj", b"two\nlines.obj", b"-o.obj"])
+def test_the_next_command_can_be_pasted(capfd, name):
+    Output(as_json=False, quiet=False).next_step("printf", "%s", Path(os.fsdecode(name)))
+    line = capfd.readouterr().err.removeprefix("next: ")
+    done = subprocess.run(["bash", "-c", line], capture_output=True, check=True)
+    assert done.stdout.removeprefix(b"./") == name

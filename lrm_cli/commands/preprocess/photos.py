@@ -20,6 +20,7 @@ from lrm_cli.options import (
 )
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
+from lrm_core.io.atomic_write import parse_output
 
 if TYPE_CHECKING:
     from lrm_core.foreground.photo_batch import PhotoRun
@@ -72,7 +73,9 @@ def photos(
     sources: Annotated[
         list[Path], typer.Argument(metavar="PHOTO", help="Photos, or folders of photos.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", parser=parse_output, help="Folder of the results.")
+    ],
     cutting: CutOutOptions = _CUT_OUT,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Take the first N photos only.")

@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import zlib
 
@@ -355,3 +356,10 @@ def test_read_mask():
     np.testing.assert_array_equal(read_mask(encoded(Image.fromarray(mask))), mask)
     rgba = np.dstack([np.full((20, 20, 3), 77, np.uint8), mask])
     np.testing.assert_array_equal(read_mask(encoded(Image.fromarray(rgba))), mask)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(InputError, match="not a regular file"):
+        read_image(tmp_path / "a.png")
