@@ -25,11 +25,13 @@ include_patterns = [
     "*.md",
     "docs/*.md",
     "benchmarks/README.md",
+    "examples/serve/*.md",
+    "lrm_core/weights/u2netp/README.md",
     "reports/README.md",
     "reports/speed/README.md",
     "reports/benchmarks/ablations/*.md",
 ]
-exclude_patterns = [".*", "out", "runs", "build", "dist", "lrm_core", "lrm_cli", "tests"]
+exclude_patterns = [".*", "out", "runs", "build", "dist", "lrm_cli", "tests"]
 
 myst_heading_anchors = 4  # headings are linked as on the code host: #where-the-paper-lives
 
@@ -70,14 +72,14 @@ def setup(app: Sphinx) -> None:
 def complete_page(_app: Sphinx, page: str, source: list[str]) -> None:
     """Append the navigation to the first page, and the docstrings to the page of the API.
 
-    Tables of ablations are read from the pages that cite them and have no place in the navigation.
+    Some are read from the pages that cite them and have no place in the navigation.
     """
     if page == root_doc:
         source[0] += "".join(
             f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(pages) + "\n```\n"
             for caption, pages in NAVIGATION.items()
         )
-    if page.startswith("reports/benchmarks/"):
+    if page.startswith(("reports/benchmarks/", "examples/", "lrm_core/")):
         source[0] = f"---\norphan: true\n---\n{source[0]}"
     if page == "docs/api":
         source[0] += "".join(map(_reference, lrm_core.__all__))

@@ -251,7 +251,7 @@ def test_a_photo_of_the_back(open_page: Callable[..., Any]) -> None:
     picture = Image.new("RGB", (400, 400), "white")
     ImageDraw.Draw(picture).ellipse((80, 80, 320, 320), fill=(40, 60, 160))
     picture.save(blue, "PNG")
-    page.get_by_text("Add a photo of the back").click()
+    page.get_by_text("Add a photo of another side").click()
     side = page.locator("[data-side=back] input")
     side.set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": b"no photo"})
     page.wait_for_selector("#problem:visible")

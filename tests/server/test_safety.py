@@ -207,5 +207,7 @@ def test_a_prefix_of_a_reverse_proxy(client: TestClient) -> None:
     for path in ("/api/v1/info", "/lrm/api/v1/info"):  # stripped by the proxy, or not
         assert behind.get(path, headers=shown).status_code == 200
     assert behind.get("/lrm/healthz").status_code == 200
-    assert behind.get("/lrm/?token=right").status_code == 303
+    door = behind.get("/lrm/?token=right")
+    assert door.status_code == 303
+    assert "Path=/lrm/" in door.headers["Set-Cookie"], "not shown to its neighbors"
     assert behind.get("/openapi.json", headers=shown).json()["servers"] == [{"url": "/lrm"}]
