@@ -17,12 +17,13 @@ class FolderPath(type(Path())):  # type: ignore[misc]
     """A path that was given with a separator at its end: a folder, whatever its name."""
 
 
-def parse_output(text: str) -> Path:
-    """A path as it was written on the command line.
+def parse_output(written: str | Path) -> Path:
+    """A path as it was written on the command line, or as an option has it by default.
 
     Raises:
         OutputError: it is empty, as a variable of a script is that was never set.
     """
+    text = os.fspath(written)
     if not text:
         raise OutputError("the name of the output is empty", hint="name a file or a folder")
     ends = (os.sep, os.altsep or os.sep)

@@ -28,11 +28,12 @@ _SAME_SHAPE = 0.02
 _LEAST_FOCAL, _MOST_FOCAL = 0.2, 60.0
 
 
-def read_lens(image: Image.Image) -> Lens | None:
+def read_lens(image: Image.Image, size: tuple[int, int]) -> Lens | None:
     """The lens of a photo.
 
     Args:
-        image: as opened, before it is turned upright.
+        image: as its file was opened, decoded or not.
+        size: width and height that it had then.
 
     Returns:
         None where the file does not say, says what cannot be, or names another shape than the
@@ -43,15 +44,15 @@ def read_lens(image: Image.Image) -> Lens | None:
         tags = {**exif, **exif.get_ifd(_EXIF_IFD)}
     except Exception:  # damaged EXIF data: the picture itself may be whole
         return None
-    if _was_cropped(tags, image.size):
+    if _was_cropped(tags, size):
         return None
     film = _number(tags, _FOCAL_LENGTH_35MM)
     if film > 0.0:
-        focal = film / _FILM_DIAGONAL * math.hypot(*image.size) / max(image.size)
+        focal = film / _FILM_DIAGONAL * math.hypot(*size) / max(size)
         return _plausible(focal, f"EXIF: {film:g} mm on 35 mm film")
     length, resolution = _number(tags, _FOCAL_LENGTH), _number(tags, _PLANE_X_RESOLUTION)
     unit = _MILLIMETERS.get(int(_number(tags, _PLANE_UNIT) or 2), 0.0)
-    longer = max(_number(tags, _PIXEL_WIDTH), _number(tags, _PIXEL_HEIGHT)) or max(image.size)
+    longer = max(_number(tags, _PIXEL_WIDTH), _number(tags, _PIXEL_HEIGHT)) or max(size)
     if length > 0.0 and resolution > 0.0 and unit > 0.0:
         sensor = longer / resolution * unit
         return _plausible(length / sensor, f"EXIF: {length:g} mm, sensor of {sensor:.1f} mm")

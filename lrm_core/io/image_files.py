@@ -42,8 +42,10 @@ def read_image(source: ImageSource) -> Photo:
         MissingDependencyError: HEIC without the extra `heic`.
     """
     image, name, data = _open(source)
-    lens = read_lens(image)
-    image, note = decode_image(image, name, data)
+    size = image.size
+    decoded, note = decode_image(image, name, data)
+    lens = read_lens(image, size)  # afterwards: to read the EXIF data of a PNG is to decode it
+    image = decoded
     rgba = np.asarray(image.convert("RGBA"))
     if min(rgba.shape[:2]) < MIN_SIDE:
         height, width = rgba.shape[:2]

@@ -25,7 +25,7 @@ def photo(size, entries, *, orientation=1):
 
 def lens_of(data):
     with Image.open(io.BytesIO(data)) as image:
-        return read_lens(image)
+        return read_lens(image, image.size)
 
 
 def test_a_full_frame_camera_has_the_film_s_own_angle():
@@ -70,7 +70,7 @@ def test_what_does_not_say_enough_is_not_believed(entries):
     if isinstance(entries.get(FOCAL), str):
         image = Image.new("RGB", (64, 64))
         image.getexif().get_ifd(0x8769).update(entries)
-        assert read_lens(image) is None
+        assert read_lens(image, image.size) is None
         return
     assert lens_of(photo((300, 300), entries)) is None
 
