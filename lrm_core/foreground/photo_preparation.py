@@ -109,7 +109,8 @@ def plan_photos(sources: Sequence[Path], masks: Path | None = None) -> list[Phot
     ... in the order in which they were given.
 
     Args:
-        sources: files and folders; a folder stands for the images in it, sorted by name.
+        sources: files and folders; a folder stands for the images in it, sorted by name. One that
+            is named twice is taken once.
         masks: folder of masks. The mask of `X.*` or `X__image.*` is `X__mask.*`, or else it has
             the photo's own name.
 
@@ -118,7 +119,7 @@ def plan_photos(sources: Sequence[Path], masks: Path | None = None) -> list[Phot
     """
     if masks is not None and not masks.is_dir():
         raise InputError(f"{masks}: no such folder", hint="--masks names a folder of masks")
-    photos = list_photos(sources)
+    photos = list(dict.fromkeys(list_photos(sources)))
     names = distinct_names(photos, reserved=(SHEET_NAME,))
     return [
         PhotoJob(photo, name, None if masks is None else _mask_path(photo, masks))

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError, features
 
 from lrm_core.errors import InputError, MissingDependencyError, first_line
+from lrm_core.io.foreign_content import foreign_content
 from lrm_core.optional import require
 
 IMAGE_SUFFIXES = frozenset((
@@ -59,6 +60,8 @@ _REFUSED = (
     (b"\0\0\0\x0cJXL ", "a JPEG XL image"),
     (b"v/1\x01", "an OpenEXR image"),
     (b"#?RADIANCE", "a Radiance HDR image"),
+    (b"DDS ", "a DDS texture"),
+    (b"\xabKTX ", "a KTX texture"),
     (b"\x1aE\xdf\xa3", "a video (Matroska or WebM)"),
 )
 _RAW_HINT = "develop it in the camera's or a raw converter's program and save a JPEG, PNG or TIFF"
@@ -169,6 +172,9 @@ def too_large(name: str, limit: int) -> InputError:
 
 
 def _refuse_by_name(data: bytes, name: str) -> None:
+    foreign = foreign_content(data)
+    if foreign is not None:
+        raise InputError(f"{name} {foreign[0]}", hint=foreign[1])
     suffix = "." + name.rpartition(".")[2].lower()
     if suffix in RAW_SUFFIXES:
         raise _raw(name, suffix[1:].upper())

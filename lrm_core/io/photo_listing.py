@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ _OTHER_PICTURES = frozenset((".svg", ".psd", ".jxl", ".exr", ".hdr", ".pdf", ".e
 # what lrm writes beside a mesh or a cut-out NAME, and the file that shows it did
 _BESIDE_A_RECORD = (".input", ".mask", ".sheet", ".views", ".texture")
 _INDICES = ("photos.json", "views.json", "transforms.json")
+
+
+_LONGEST_STEM = 230
 
 
 @dataclass(frozen=True)
@@ -108,20 +112,31 @@ def _is_ours(path: Path, names: set[str], stems: set[str], *, has_index: bool) -
     return kind in ("mask", "sheet") and (has_index or base in stems)
 
 
+def shortened(stem: str) -> str:
+    """A stem that leaves room for `_2` and the longest suffix of a result in 255 bytes."""
+    encoded, end = os.fsencode(stem), _LONGEST_STEM
+    if len(encoded) <= end:
+        return stem
+    while encoded[end] & 0xC0 == 0x80:  # within a character of UTF-8
+        end -= 1
+    return os.fsdecode(encoded[:end])
+
+
 def distinct_names(photos: Sequence[Path], *, reserved: Collection[str] = ()) -> list[str]:
     """A name for each photo: its own without suffix, followed by `_2`, `_3`, ... if it is taken.
+
+    Names differ in more than case: some disks do not tell `A.png` from `a.png`.
 
     Args:
         photos: files, in the order in which names are given.
         reserved: names that no photo may have.
     """
-    taken = set(reserved)
+    taken = {name.casefold() for name in reserved}
     names = []
     for photo in photos:
-        candidates = itertools.chain(
-            [photo.stem], (f"{photo.stem}_{number}" for number in itertools.count(2))
-        )
-        name = next(candidate for candidate in candidates if candidate not in taken)
-        taken.add(name)
+        stem = shortened(photo.stem)
+        candidates = itertools.chain([stem], (f"{stem}_{n}" for n in itertools.count(2)))
+        name = next(candidate for candidate in candidates if candidate.casefold() not in taken)
+        taken.add(name.casefold())
         names.append(name)
     return names

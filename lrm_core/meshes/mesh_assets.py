@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from lrm_core.errors import InputError, first_line
-from lrm_core.io.image_formats import IMAGE_FORMATS
+from lrm_core.io.foreign_content import foreign_content
+from lrm_core.io.image_formats import IMAGE_FORMATS, READABLE
 
 Texels = UInt8[np.ndarray, "H W 4"]
 
@@ -143,6 +144,11 @@ def decode_texture(content: bytes, name: str) -> Texels:
     except MemoryError:
         raise
     except Exception as error:  # Pillow's parsers raise many kinds on damaged files
+        foreign = foreign_content(content)
+        if foreign is not None:
+            raise InputError(f"{name} {foreign[0]}", hint=foreign[1]) from error
+        if isinstance(error, UnidentifiedImageError):  # its words name an object in memory
+            raise InputError(f"{name} is not a readable image", hint=READABLE) from error
         reason = first_line(error)
         state = "is truncated" if "truncated" in reason else "is not a readable image"
         raise InputError(f"{name} {state} ({reason})") from error

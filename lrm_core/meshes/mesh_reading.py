@@ -28,6 +28,7 @@ from typing import Literal
 import numpy as np
 
 from lrm_core.errors import InputError, LrmError, first_line
+from lrm_core.io.foreign_content import foreign_content
 from lrm_core.meshes.collada_reading import read_collada_parts
 from lrm_core.meshes.gltf_reading import read_gltf_parts
 from lrm_core.meshes.mesh_assets import MeshAssets
@@ -52,6 +53,13 @@ _READERS: dict[str, Reader] = {
 SCENE_SUFFIXES = tuple(_READERS)
 """What is taken for a mesh in a folder; archives are read where they are named themselves."""
 
+# how files begin, what they are, and suffixes that fit
+_MAGIC = (
+    (b"glTF", "a GLB", (".glb", ".gltf")),
+    (b"ply\n", "a PLY", (".ply",)),
+    (b"ply\r", "a PLY", (".ply",)),
+    (b"PK\x03\x04", "a zip archive", (ARCHIVE_SUFFIX,)),
+)
 _ALWAYS_Y_UP = (".glb", ".gltf")
 
 
@@ -91,6 +99,9 @@ def read_scene(path: Path, *, up: UpAxis = "y", read_files: set[Path] | None = N
         raise InputError(f"{path}: cannot be read ({reason})") from error
     if not content:
         raise InputError(f"{path.name}: is empty (0 bytes)")
+    foreign = foreign_content(content) or _another_format(content, suffix)
+    if foreign is not None:
+        raise InputError(f"{path.name}: {foreign[0]}", hint=foreign[1])
     try:
         with np.errstate(all="ignore"):  # numbers out of range are found by _checked
             assets = MeshAssets(path)
@@ -102,8 +113,9 @@ def read_scene(path: Path, *, up: UpAxis = "y", read_files: set[Path] | None = N
         raise
     # parsers meet hostile bytes here and raise whatever they raise
     except Exception as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else first_line(error)
         raise InputError(
-            f"{path.name}: not a readable {suffix[1:].upper()} file ({first_line(error)})"
+            f"{path.name}: not a readable {suffix[1:].upper()} file ({reason})"
         ) from error
     if not parts:
         raise InputError(f"{path.name}: holds no triangles")
@@ -111,6 +123,14 @@ def read_scene(path: Path, *, up: UpAxis = "y", read_files: set[Path] | None = N
         read_files |= assets.found
     to_world = WORLD_TO_FILE[own_up or up]  # rows: v_file = R v_world, so v_world = v_file R
     return Scene(tuple(replace(part, vertices=part.vertices @ to_world) for part in parts))
+
+
+def _another_format(content: bytes, suffix: str) -> tuple[str, str] | None:
+    """What a mesh is that has the suffix of another format, and what to do."""
+    for magic, name, suffixes in _MAGIC:
+        if content.startswith(magic) and suffix not in suffixes:
+            return f"holds {name}, not {suffix[1:].upper()}", f"end its name with {suffixes[0]}"
+    return None
 
 
 def _read_archive(path: Path, up: UpAxis) -> Scene:

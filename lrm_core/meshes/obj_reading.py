@@ -60,9 +60,10 @@ def read_obj_parts(content: bytes, assets: MeshAssets) -> list[ScenePart]:
     materials: dict[str, Fields] = {}
     for library in document.libraries:
         materials |= read_mtl(library_content(library, assets))
+    in_any_case = {name.casefold(): fields for name, fields in materials.items()}
     parts = []
     for name, faces in document.faces.items():
-        fields = materials.get(name or "")
+        fields = materials.get(name or "", in_any_case.get((name or "").casefold()))
         vertex_of, uv_of, sizes = _corners(faces)
         if len(vertex_of) == 0:
             continue

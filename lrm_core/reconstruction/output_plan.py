@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from lrm_core.errors import OutputError
 from lrm_core.io.atomic_write import FolderPath, check_replaceable
 from lrm_core.io.file_hash import sha256_of
-from lrm_core.io.photo_listing import list_photos
+from lrm_core.io.photo_listing import list_photos, shortened
 from lrm_core.meshes.mesh_placement import UpAxis, check_placement
 from lrm_core.meshes.mesh_writing import MESH_WRITERS, plain_name
 from lrm_core.reconstruction.result_record import (
@@ -19,8 +18,6 @@ from lrm_core.reconstruction.result_record import (
     read_record,
     result_paths,
 )
-
-_LONGEST_STEM = 230
 
 
 def plan_outputs(
@@ -125,19 +122,9 @@ def _named(found: list[Path], out: Path, suffix: str) -> list[tuple[Path, Path]]
 
 
 def _candidates(photo: Path, out: Path, suffix: str) -> Iterator[Path]:
-    stem = _shortened(photo.stem)
+    stem = shortened(photo.stem)
     names = itertools.chain([stem], (f"{stem}_{n}" for n in itertools.count(2)))
     return (out / f"{name}{suffix}" for name in names)
-
-
-def _shortened(stem: str) -> str:
-    """A stem that leaves room for `_2` and the longest suffix of a result in 255 bytes."""
-    encoded, end = os.fsencode(stem), _LONGEST_STEM
-    if len(encoded) <= end:
-        return stem
-    while encoded[end] & 0xC0 == 0x80:  # within a character of UTF-8
-        end -= 1
-    return os.fsdecode(encoded[:end])
 
 
 def _key(mesh: Path) -> str:

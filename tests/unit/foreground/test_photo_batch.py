@@ -138,3 +138,9 @@ def test_a_full_disk_ends_the_run(folder, tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError):
         prepare_photos(plan_photos([folder]), SETTINGS, tmp_path / "out")
+
+
+def test_a_photo_that_is_named_twice_is_prepared_once(tmp_path):
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    jobs = plan_photos([tmp_path, tmp_path / "a.png", tmp_path / "a.png"])
+    assert [(job.photo, job.name) for job in jobs] == [(tmp_path / "a.png", "a")]

@@ -104,3 +104,14 @@ def test_no_name_is_given_twice(stems: list[str]) -> None:
     names = distinct_names([Path(f"{stem}.png") for stem in stems], reserved=("b",))
     assert len({*names, "b"}) == len(stems) + 1
     assert all(name.startswith(stem) for name, stem in zip(names, stems, strict=True))
+
+
+def test_names_differ_on_every_disk():
+    photos = [Path("A.png"), Path("b/a.png"), Path("Straße.png"), Path("STRASSE.png")]
+    assert distinct_names(photos) == ["A", "a_2", "Straße", "STRASSE_2"]
+
+
+def test_long_names_leave_room_for_what_is_added():
+    names = distinct_names([Path("x", "ä" * 125 + ".png"), Path("y", "ä" * 125 + ".png")])
+    assert len(set(names)) == 2
+    assert all(len(f"{name}.sheet.png".encode()) <= 255 for name in names)

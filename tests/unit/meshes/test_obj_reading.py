@@ -294,3 +294,10 @@ def test_large_files_agree_with_trimesh(tmp_path):
         for m in (part.vertices[part.faces], loaded.triangles)
     )
     np.testing.assert_array_equal(mine, its)
+
+
+def test_materials_are_found_in_another_case(tmp_path):
+    (tmp_path / "m.mtl").write_text("newmtl Wood\nKd 1 0 0\n")
+    mesh = tmp_path / "m.obj"
+    mesh.write_text("mtllib m.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl WOOD\nf 1 2 3\n")
+    assert read_scene(mesh).parts[0].material.base_color == (1.0, 0.0, 0.0, 1.0)
