@@ -160,8 +160,8 @@ def test_the_network_is_given_the_detail_and_the_camera_of_its_photo(monkeypatch
     model = ReconstructionModel(config)
     given = []
 
-    def note(rgba, camera, *, detail):
-        given.append((rgba, camera, detail))
+    def note(rgba, camera, *, detail, tell_camera):
+        given.append((rgba, camera, detail, tell_camera))
         return predict(rgba, camera)
 
     predict = model.predict_triplane
@@ -169,8 +169,9 @@ def test_the_network_is_given_the_detail_and_the_camera_of_its_photo(monkeypatch
     camera = orbit(1, elevation_degrees=30.0)
     framed = model.reconstruct(TEAPOT, source_camera=camera)
     assert framed.photo is not None
-    ((rgba, told, detail),) = given
+    ((rgba, told, detail, tell_camera),) = given
     assert detail is framed.photo.detail
     assert detail.shape == (1, 4, 40, 40)
     assert rgba is framed.photo.rgba
     assert told is camera is framed.source_camera
+    assert tell_camera
