@@ -1,5 +1,8 @@
 """Results kept by the hash of everything they depend on, never by their age.
 
+The program is part of it: what another state of this package's code computed is never taken for
+what this one would.
+
 CACHE/KIND/ab/abcd....safetensors    arrays, and plain values as JSON in its header
 """
 
@@ -9,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from lrm_core.io.atomic_write import replacing
+from lrm_core.io.file_hash import sha256_of
+
+_PACKAGE = Path(__file__).parents[1]
+_CODE_SUFFIXES = {".py", ".yaml"}
 
 
 @dataclass(frozen=True)
@@ -85,5 +93,15 @@ class ResultCache:
 
     @staticmethod
     def _path(folder: Path, kind: str, key: Sequence[object]) -> Path:
-        digest = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([code_sha256(), *key]).encode()).hexdigest()
         return folder / kind / digest[:2] / f"{digest}.safetensors"
+
+
+@cache
+def code_sha256() -> str:
+    """SHA-256 over the code and the presets of this package: names and contents."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*")):
+        if path.suffix in _CODE_SUFFIXES:
+            digest.update(f"{path.relative_to(_PACKAGE).as_posix()} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()

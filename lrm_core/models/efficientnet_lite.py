@@ -67,6 +67,13 @@ class ScaledConvolution(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
         """Filter B maps."""
+        if self.groups > 1 and x.device.type == "cpu":
+            # oneDNN's depthwise gradients are up to ten times faster in float32, channels last
+            with torch.autocast("cpu", enabled=False):
+                return self._filter(x.float().contiguous(memory_format=torch.channels_last))
+        return self._filter(x)
+
+    def _filter(self, x: Tensor) -> Tensor:
         kernel = self.kernel * self.scale[:, None, None, None]
         side = kernel.shape[-1]
         if self.stride == 1:

@@ -1,9 +1,11 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lrm_core.evaluation.result_cache import ResultCache
+from lrm_core.evaluation import result_cache
+from lrm_core.evaluation.result_cache import ResultCache, code_sha256
 
 VALUES = {"mean": 0.1, "notes": ["slow"], "failure": None}
 
@@ -42,3 +44,33 @@ def test_without_a_folder_nothing_is_kept() -> None:
     cache = ResultCache(None)
     cache.put("scores", ["a"], VALUES)
     assert cache.get("scores", ["a"]) is None
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "package"
+    (folder / "presets").mkdir(parents=True)
+    (folder / "model.py").write_text("a = 1")
+    (folder / "presets" / "gso.yaml").write_text("radius: 2")
+    monkeypatch.setattr(result_cache, "_PACKAGE", folder)
+    code_sha256.cache_clear()
+    yield folder
+    code_sha256.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["model.py", "presets/gso.yaml", "new.py"])
+def test_what_other_code_computed_is_no_result(tmp_path: Path, package: Path, name: str) -> None:
+    cache = ResultCache(tmp_path / "cache")
+    cache.put("scores", ["a"], VALUES)
+    code_sha256.cache_clear()
+    assert cache.get("scores", ["a"]) is not None
+    (package / name).write_text("a = 2")
+    code_sha256.cache_clear()  # as a new process
+    assert cache.get("scores", ["a"]) is None
+
+
+def test_what_is_no_code_leaves_results_alone(tmp_path: Path, package: Path) -> None:
+    before = code_sha256()
+    (package / "model.cpython-311.pyc").write_bytes(b"compiled")
+    code_sha256.cache_clear()
+    assert code_sha256() == before
