@@ -1,10 +1,11 @@
 """Mean scores of a run on scans, by kind of object: where a model is weak.
 
-    python benchmarks/errors_by_kind.py reports/runs/gso-v1/lrm-mini [RUN...]
+    python benchmarks/errors_by_kind.py reports/runs/gso-v1/lrm-mini [RUN...] [--sheet FILE.png]
 
-The kinds are ours, given by eye to the 61 scans of `LRM_GSO_DIR`; groups are several objects that
-were scanned as one, flat things are low where the photo is level. Writes a Markdown table per run,
-worst kind first.
+With --sheet, the picture, the mesh and the scan of the worst object of every kind of the first run,
+as its method answers now. The kinds are ours, given by eye to the 61 scans of `LRM_GSO_DIR`; groups
+are several objects that were scanned as one, flat things are low where the photo is level. Writes a
+Markdown table per run, worst kind first.
 """
 
 from __future__ import annotations
@@ -12,7 +13,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+
+from lrm_core.baselines.loading import load_predictor
+from lrm_core.evaluation.collection import find_objects
+from lrm_core.evaluation.protocol import load_protocol
+from lrm_core.evaluation.reference import make_reference
+from lrm_core.geometry.trajectories import orbit
+from lrm_core.imaging.contact_sheet import contact_sheet
+from lrm_core.io.image_writing import to_uint8, write_png
+from lrm_core.rendering.mesh_renderer import render_scene
+from lrm_core.structures.scene import Scene
 
 METRICS = ("psnr", "chamfer_distance", "f_score@0.1", "silhouette_iou", "depth_error")
 KINDS = {
@@ -49,11 +61,49 @@ def errors_by_kind(scores: pd.DataFrame) -> pd.DataFrame:
     return means.sort_values("chamfer_distance", ascending=False)
 
 
+def worst_of_each_kind(scores: pd.DataFrame) -> list[str]:
+    """The object with the largest Chamfer distance of every kind, in the order of the table."""
+    distances = scores.set_index("object")["chamfer_distance"]
+    return [
+        str(distances.reindex(KINDS[str(kind)].split()).idxmax())
+        for kind in errors_by_kind(scores).index
+        if kind in KINDS
+    ]
+
+
+def failures(protocol_name: str, method: str, names: list[str]) -> list[list[np.ndarray]]:
+    """A row per object: what the method is given, its mesh from three sides, the scan likewise."""
+    protocol, predictor = load_protocol(protocol_name), load_predictor(method)
+    collection = find_objects(protocol, names=names)
+
+    def seen(scene: Scene) -> list[np.ndarray]:
+        cameras = orbit(8, elevation_degrees=20.0, radius=2.6, size=256)
+        chosen = [cameras[index] for index in (1, 3, 6)]
+        return [to_uint8(render_scene(scene, camera).rgb[0].numpy()) for camera in chosen]
+
+    rows = []
+    for name in names:
+        reference = make_reference(name, collection.load(name)[0], protocol)
+        prediction = predictor.predict(reference.picture, name=name)
+        assert prediction.scene is not None
+        assert reference.scene is not None
+        rows.append([reference.picture, *seen(prediction.scene), *seen(reference.scene)])
+    return rows
+
+
 def main() -> None:
-    """Print the tables of the runs on the command line."""
+    """Print the tables of the runs on the command line, and draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path)
-    for run in parser.parse_args().runs:
+    parser.add_argument("--sheet", type=Path, metavar="FILE.png")
+    arguments = parser.parse_args()
+    if arguments.sheet is not None:
+        first = arguments.runs[0]
+        names = worst_of_each_kind(pd.read_parquet(first / "scores.parquet"))
+        rows = failures(first.parent.name, first.name, names)
+        columns = ["given", "mesh: 45°", "135°", "270°", "scan: 45°", "135°", "270°"]
+        write_png(arguments.sheet, contact_sheet(rows, column_labels=columns, cell_size=128))
+    for run in arguments.runs:
         table = errors_by_kind(pd.read_parquet(run / "scores.parquet"))
         print(f"\n{run.name}\n\n| {' | '.join([table.index.name, *table])} |")
         print("|---" * (table.shape[1] + 1) + "|")
