@@ -259,7 +259,7 @@ def _finish(
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerows([("object_id", "reason"), *failures])
-    write_file(out, FAILURES, table.getvalue().encode())
+    write_file(out, FAILURES, table.getvalue().encode("utf-8", "backslashreplace"))
     num_views = sum(row["num_views"] for row in rows)
     content = {
         "format": FORMAT,

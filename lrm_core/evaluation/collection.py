@@ -198,6 +198,8 @@ def _objects_in_folder(root: Path) -> dict[str, str]:
             name = path.with_suffix("").as_posix()
         else:
             continue
+        # reports hold UTF-8, which names of files need not be
+        name = os.fsencode(name).decode("utf-8", "backslashreplace")
         if name in found:
             raise InputError(
                 f"{root}: {found[name]} and {path.as_posix()} are both called '{name}'",

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from lrm_core.errors import ConfigError, InputError, LrmError, OutputError
-from lrm_core.foreground.mask_picture import with_mask_picture
+from lrm_core.errors import ConfigError, InputError, LrmError
+from lrm_core.foreground.mask_picture import MASK_SUFFIX, with_mask_picture
 from lrm_core.foreground.photo_preparation import (
     PhotoJob,
     PhotoSettings,
@@ -77,7 +77,7 @@ def prepare_photos(
         engine: `local`, or `ray` where every machine sees the photos and `out` at the same paths.
         show: also write a sheet of each photo, its mask and the result.
         resume: keep what an earlier run finished, as long as photo and mask are the same.
-        overwrite: replace earlier results.
+        overwrite: replace earlier results, and remove those that none of these jobs replaces.
         on_progress: called with the number of photos done since the last call.
 
     Raises:
@@ -102,7 +102,10 @@ def prepare_photos(
         write_json(out / INDEX, content)
         return prepared
 
+    stale = _stale(jobs, out, show=show) if overwrite else []
     write_index()  # before any image, so that a killed run can be resumed
+    for file in stale:
+        file.unlink(missing_ok=True)
     try:
         if engine == "ray":
             outcomes = run_on_ray(partial(_prepare_from, Path.cwd(), settings, out, show), to_do)
@@ -133,21 +136,38 @@ def prepare_photos(
 
 def _check_targets(jobs: Sequence[PhotoJob], out: Path, *, show: bool, replace: bool) -> None:
     """Refuse, before the work, to write over what must stay."""
-    inputs = {path.resolve() for job in jobs for path in (job.photo, job.mask) if path is not None}
     names = [job.name for job in jobs]
     sheets = [f"{name}.sheet" for name in names if show]
     targets = [out / f"{name}.png" for name in (SHEET_NAME, *names, *sheets)]
-    for target in targets:
-        if target.resolve() in inputs:
-            raise OutputError(
-                f"{target} would replace the photo itself", hint="name another folder with -o"
-            )
+    check_replaceable(*targets, overwrite=True, inputs=_inputs(jobs))
     check_replaceable(
         out / INDEX,
         *targets,
         overwrite=replace,
         hint="add --resume to resume in that folder, or --overwrite to replace it",
     )
+
+
+def _stale(jobs: Sequence[PhotoJob], out: Path, *, show: bool) -> list[Path]:
+    """Files of an earlier run, as its index tells, that would lie beside results of this one."""
+    try:
+        content = json.loads((out / INDEX).read_bytes())
+        earlier = {entry["name"] for entry in content["photos"]}
+        failed = {entry["photo"] for entry in content["failures"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+    names = {job.name for job in jobs}
+    stale = [f"{name}.png" for name in earlier - names]
+    stale += [f"{name}.sheet.png" for name in earlier if not show or name not in names]
+    stale += [f"{job.name}{MASK_SUFFIX}" for job in jobs if str(job.photo) in failed]
+    read = {os.path.realpath(path) for path in _inputs(jobs)}
+    files = [out / name for name in stale if Path(name).name == name]
+    return [file for file in files if os.path.realpath(file) not in read]
+
+
+def _inputs(jobs: Sequence[PhotoJob]) -> list[Path]:
+    """Photos and masks."""
+    return [path for job in jobs for path in (job.photo, job.mask) if path is not None]
 
 
 def _finished(

@@ -8,6 +8,7 @@ The white stays under a transparent alpha, so that any other background is possi
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -249,7 +250,7 @@ def _mask_path(photo: Path, masks: Path) -> Path:
         for suffix in sorted(IMAGE_SUFFIXES)
     )
     for path in candidates:
-        if path.is_file() and path.resolve() != photo.resolve():
+        if path.is_file() and os.path.realpath(path) != os.path.realpath(photo):
             return path
     return masks / f"{marked}.png"
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -54,9 +55,9 @@ def check_replaceable(
 
     Raises:
         OutputError: one exists and may not be replaced, is an input, is named twice, cannot be a
-            file, or is not in the file system.
+            file, lies in a read-only folder, or is not in the file system.
     """
-    read = {os.path.realpath(path) for path in inputs}
+    read = {_identity(path) for path in inputs}
     written: set[str] = set()
     for path in paths:
         if path.name == "-" or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
@@ -66,7 +67,7 @@ def check_replaceable(
         if len(os.fsencode(path.name)) > _LONGEST_NAME:
             raise OutputError(f"{path} has a name of more than {_LONGEST_NAME} bytes")
         real = os.path.realpath(path)
-        if real in read:
+        if _identity(path) in read:
             raise OutputError(f"{path} would replace the input itself", hint="choose another name")
         if real in written:
             raise OutputError(f"two results have the name {path}", hint="choose another name")
@@ -76,11 +77,25 @@ def check_replaceable(
         above = next((folder for folder in path.parents if os.path.lexists(folder)), None)
         if above is not None and not above.is_dir():
             raise OutputError(f"{above} is not a folder", hint="choose another folder")
+        folder = next(folder for folder in Path(real).parents if folder.exists())
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(
+                f"{path} cannot be written: {folder} is read-only", hint="choose another folder"
+            )
     existing = [path for path in paths if os.path.lexists(path)]
     if existing and not overwrite:
         others = ", ".join(path.name for path in existing[1:5])
         also = f" (and {others})" if others else ""
         raise OutputError(f"{existing[0]} exists already{also}", hint=hint)
+
+
+def _identity(path: Path) -> str | tuple[int, int]:
+    """Equal for all names of one file: through links of both kinds, in any case of such disks."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
 
 
 @contextmanager
@@ -117,6 +132,36 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError, ValueError):  # where the folder is a file, or gone
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_in(folder: Path) -> Iterator[Path]:
+    """A temporary folder within `folder`: its files take their places when the block ends well.
+
+    Where the block fails or is interrupted, nothing of it is left behind, and older files are as
+    they were. They take their places in the order of their names. A symbolic link is written
+    through.
+
+    Raises:
+        OutputError: the folder cannot be made or written to.
+    """
+    temporary = folder / f".{uuid.uuid4().hex[:12]}"
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for file in sorted(temporary.iterdir()):
+            place = folder / file.name
+            if place.is_symlink():
+                shutil.copyfile(file, place)
+            else:
+                file.replace(place)
+    except OutputError as error:  # of a file under its temporary name
+        message = error.message.replace(str(temporary), str(folder))
+        raise OutputError(message, hint=error.hint) from error
+    except OSError as error:
+        raise _cannot_be_written(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_together(files: Mapping[Path, bytes]) -> None:

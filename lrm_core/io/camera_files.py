@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def view_files(path: Path) -> list[Path]:
         file = folder / named
         if not file.suffix:  # as the NeRF synthetic scenes name them
             file = file.with_name(f"{file.name}.png")
-        if not file.resolve().is_relative_to(folder.resolve()):
+        if not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder)):
             raise InputError(f"{path}: '{named}' lies outside the folder")
         if not file.is_file():
             raise InputError(f"{path}: there is no image '{named}'")

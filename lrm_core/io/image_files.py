@@ -22,6 +22,8 @@ MIN_SIDE = 8
 REAL_ALPHA_FRACTION = 1e-3
 """Least share of mostly transparent pixels that makes an alpha channel a cut-out; the rounded
 corners of a screenshot stay below it."""
+_MOST_LABELS = 16
+"""Levels of a dark mask up to which they are numbers of objects, not shades."""
 
 
 def read_image(source: ImageSource) -> Photo:
@@ -65,8 +67,8 @@ def read_image(source: ImageSource) -> Photo:
 def read_mask(source: ImageSource) -> UInt8[np.ndarray, "H W"]:
     """Read a foreground mask: its alpha channel where it has one, its brightness otherwise.
 
-    Where only black and one other color occur, the other is the object, however dark it is: label
-    images hold 0 and 1, or a palette.
+    Label images hold 0 and 1, a palette, or a few small numbers: whatever is not black in them is
+    the object, however dark it is.
 
     Args:
         source: as for `read_image`.
@@ -82,9 +84,21 @@ def read_mask(source: ImageSource) -> UInt8[np.ndarray, "H W"]:
         return photo.rgba[..., 3]
     brightness = np.asarray(Image.fromarray(photo.rgba).convert("L"))
     levels = np.unique(brightness)
-    if len(levels) == 2 and levels[0] == 0:
+    if levels[-1] <= 1:  # black, or small numbers of 16 bits
+        brightness = _sixteen_bits(source, brightness)
+        levels = np.unique(brightness)
+    if levels[0] == 0 and len(levels) <= (_MOST_LABELS if levels[-1] < 128 else 2):
         return np.where(brightness > 0, np.uint8(255), np.uint8(0))
     return brightness
+
+
+def _sixteen_bits(source: ImageSource, otherwise: np.ndarray) -> np.ndarray:
+    """Values of a gray image of more than 8 bits as they are stored, up to 255."""
+    image, _, _ = _open(source)
+    if not image.mode.startswith("I"):
+        return otherwise
+    stored: np.ndarray = np.clip(np.asarray(image), 0, 255).astype(np.uint8)
+    return stored
 
 
 def _open(source: ImageSource) -> tuple[Image.Image, str, bytes | None]:

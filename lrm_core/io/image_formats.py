@@ -14,8 +14,9 @@ from lrm_core.io.foreign_content import foreign_content
 from lrm_core.optional import require
 
 IMAGE_SUFFIXES = frozenset((
-    ".png", ".jpg", ".jpeg", ".jfif", ".mpo", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm",
-    ".tga", ".avif", ".heic", ".heif", ".hif", ".jp2", ".ico",
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".mpo", ".webp", ".tif", ".tiff",
+    ".bmp", ".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".avif", ".heic", ".heif",
+    ".hif", ".jp2", ".j2k", ".jpf", ".jpx", ".ico",
 ))  # fmt: skip
 """Names that are taken for photos when a folder is read."""
 
@@ -190,7 +191,7 @@ def _refuse_by_name(data: bytes, name: str) -> None:
     if kind is None and b"<svg" in data[:1024].lower():
         kind = "an SVG drawing"
     if kind is not None:
-        hint = _RAW_HINT if "raw" in kind else READABLE
+        hint = _RAW_HINT if "camera raw" in kind else READABLE
         raise InputError(f"{name} is {kind}, not an image that can be read", hint=hint)
 
 

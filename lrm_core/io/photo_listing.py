@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,14 +15,19 @@ from lrm_core.io.image_formats import IMAGE_SUFFIXES, RAW_SUFFIXES
 MASK_ENDING, IMAGE_ENDING = "__mask", "__image"
 SHEET_NAME = "contact_sheet"
 """Name of the sheets that lrm writes beside its pictures."""
+TURNTABLE_MARK = b"turntable by lrm-toolkit"
+"""Comment in the GIF files that lrm writes: a suffix of photos, and a name that the user chose."""
 
 # kinds of pictures that are not read, by their names
-_OTHER_PICTURES = frozenset((".svg", ".psd", ".jxl", ".exr", ".hdr", ".pdf", ".eps", ".ai", ".xcf"))
+_OTHER_PICTURES = frozenset((
+    ".ai", ".bpg", ".cdr", ".dds", ".emf", ".eps", ".exr", ".fits", ".hdr", ".icns", ".jxl", ".jxr",
+    ".kra", ".ktx", ".ktx2", ".pcx", ".pdf", ".ps", ".psb", ".psd", ".qoi", ".svg", ".wdp", ".wmf",
+    ".xcf",
+))  # fmt: skip
 # what lrm writes beside a mesh or a cut-out NAME, and the file that shows it did
 _BESIDE_A_RECORD = (".input", ".mask", ".sheet", ".views", ".texture")
-_INDICES = ("photos.json", "views.json", "transforms.json")
-
-
+_CUT_OUTS = "photos.json"
+_INDICES = (_CUT_OUTS, "views.json", "transforms.json")
 _LONGEST_STEM = 230
 
 
@@ -58,7 +64,8 @@ def photos_in(folder: Path) -> FolderPhotos:
 
     Hidden files and folders are never photos, nor are masks beside their photos (`X__mask.*` beside
     `X__image.*`), nor what an earlier run wrote: contact sheets beside their index, `X.input.png`
-    beside `X.json`, `X.mask.png` and `X.sheet.png`.
+    beside `X.json`, `X.mask.png` and `X.sheet.png`, cut-outs beside the photos that their index
+    names, and turntables.
 
     Raises:
         InputError: there is no photo in it.
@@ -69,12 +76,17 @@ def photos_in(folder: Path) -> FolderPhotos:
     names = {path.name for path in files}
     stems = {path.stem for path in files}
     has_index = any(index in names for index in _INDICES)
+    cut_outs = _cut_outs(folder, names)
     photos, left_out = [], []
     for path in files:
         suffix = path.suffix.lower()
         if suffix in RAW_SUFFIXES or suffix in _OTHER_PICTURES:
             left_out.append(path)
-        elif suffix in IMAGE_SUFFIXES and not _is_ours(path, names, stems, has_index=has_index):
+        elif suffix in IMAGE_SUFFIXES and not (
+            path.name in cut_outs
+            or _is_ours(path, names, stems, has_index=has_index)
+            or (suffix == ".gif" and _is_turntable(path))
+        ):
             photos.append(path)
     if not photos:
         others = f"; {len(left_out)} of kinds that are not read" if left_out else ""
@@ -94,6 +106,18 @@ def left_out_lines(sources: Sequence[Path]) -> list[str]:
     return lines
 
 
+def _cut_outs(folder: Path, names: set[str]) -> set[str]:
+    """Names of cut-outs whose photos lie beside them, as the index of an earlier run tells."""
+    if _CUT_OUTS not in names:
+        return set()
+    try:
+        entries = json.loads((folder / _CUT_OUTS).read_bytes())["photos"]
+        made = {f"{entry['name']}.png": Path(entry["photo"]).name for entry in entries}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return set()
+    return {name for name, photo in made.items() if photo in names and photo != name}
+
+
 def _is_ours(path: Path, names: set[str], stems: set[str], *, has_index: bool) -> bool:
     """Whether a picture is a mask beside its photo, or written by an earlier run."""
     stem = path.stem
@@ -110,6 +134,15 @@ def _is_ours(path: Path, names: set[str], stems: set[str], *, has_index: bool) -
     if f"{base}.json" in names or f"{base}.mtl" in names:
         return True
     return kind in ("mask", "sheet") and (has_index or base in stems)
+
+
+def _is_turntable(path: Path) -> bool:
+    """Whether a GIF was written by lrm; its comment stands behind a palette of 768 bytes."""
+    try:
+        with path.open("rb") as file:
+            return TURNTABLE_MARK in file.read(2048)
+    except OSError:
+        return False
 
 
 def shortened(stem: str) -> str:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from lrm_core.errors import OutputError
 from lrm_core.io.atomic_write import replacing
+from lrm_core.io.photo_listing import TURNTABLE_MARK
 
 VIDEO_SUFFIXES = (".mp4", ".gif")
 
@@ -97,4 +98,5 @@ def _write_gif(
         append_images=quantized[1:],
         duration=max(20, round(100 / fps) * 10),
         loop=0,
+        comment=TURNTABLE_MARK,
     )

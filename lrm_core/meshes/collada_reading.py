@@ -5,6 +5,7 @@ Source: COLLADA 1.4.1 specification, chapters "Core elements" and "Geometry".
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from typing import Literal
 from xml.etree import ElementTree
@@ -43,6 +44,8 @@ def read_collada_parts(
         InputError: what the file holds is not supported, or a texture is missing.
         ValueError, KeyError: its structure is broken.
     """
+    if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.strip(b"\0 \t\r\n")
     root = ElementTree.fromstring(content)
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import unicodedata
 import urllib.parse
 from pathlib import Path, PurePosixPath
@@ -26,8 +28,8 @@ class MeshAssets:
     """Finds files by the names that a mesh file calls them.
 
     A name may lead one folder up, no further. Windows separators, absolute paths of the machine
-    that wrote the file, percent escapes, MTL options before the name and other upper and lower
-    case are understood.
+    that wrote the file, percent escapes, MTL options before the name, comments behind it and other
+    upper and lower case are understood.
     """
 
     def __init__(self, mesh_file: Path) -> None:
@@ -82,11 +84,19 @@ class MeshAssets:
 
 
 def _spellings(name: str) -> list[PurePosixPath]:
-    """A name as it stands, then without MTL options and percent escapes."""
+    """A name as it stands, then without MTL options, comment and percent escapes."""
     clean = name.strip().strip('"').replace("\\", "/").removeprefix("file://")
     names = [clean, clean.split()[-1]] if clean.startswith("-") else [clean]
+    names += [without_comment(clean)]
     names += [urllib.parse.unquote(spelling, errors="surrogateescape") for spelling in names]
+    if not clean.isprintable():  # bytes of Latin-1, whose file was unpacked under a UTF-8 name
+        names += [os.fsencode(clean).decode("cp1252", "replace")]
     return [PurePosixPath(spelling) for spelling in dict.fromkeys(names)]
+
+
+def without_comment(name: str) -> str:
+    """A name of an OBJ or MTL file without the comment that may follow it."""
+    return re.split(r"\s#", name, maxsplit=1)[0].rstrip()
 
 
 def _places(name: PurePosixPath) -> list[Path]:

@@ -101,8 +101,11 @@ def companions(path: Path) -> tuple[Path, ...]:
 
 
 def plain_name(stem: str) -> str:
-    """A name of letters, digits, dots and dashes, in which any other character is `_`."""
-    return re.sub(r"[^\w.-]", "_", stem)
+    """A name of letters, digits, dots and dashes, in which any other character is `_`.
+
+    A dash at its beginning is one of those: readers of MTL would take the name for an option.
+    """
+    return re.sub(r"^-|[^\w.-]", "_", stem)
 
 
 def _encode_obj(path: Path, mesh: Mesh) -> dict[Path, bytes]:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from lrm_core.geometry.scene_conversion import MID_GREY
 from lrm_core.imaging.color import srgb_to_linear
-from lrm_core.meshes.mesh_assets import MeshAssets, with_alpha
+from lrm_core.meshes.mesh_assets import MeshAssets, with_alpha, without_comment
 from lrm_core.structures.scene import Material
 
 Fields = dict[str, str]
@@ -79,6 +79,7 @@ def read_mtl(content: bytes) -> dict[str, Fields]:
     for keyword, rest in statements(content):
         if keyword == "newmtl":
             fields = materials[rest] = {}
+            materials.setdefault(without_comment(rest), fields)
         else:
             fields[keyword] = rest
     return materials

@@ -15,7 +15,7 @@ from lrm_core.errors import InputError
 from lrm_core.geometry.polygon_triangulation import triangulate
 from lrm_core.geometry.scene_conversion import MID_GREY
 from lrm_core.imaging.color import srgb_to_linear
-from lrm_core.meshes.mesh_assets import MeshAssets
+from lrm_core.meshes.mesh_assets import MeshAssets, without_comment
 from lrm_core.meshes.mtl_reading import Fields, material_of, read_mtl, statements, without_texture
 from lrm_core.structures.scene import Material, ScenePart
 
@@ -63,7 +63,7 @@ def read_obj_parts(content: bytes, assets: MeshAssets) -> list[ScenePart]:
     in_any_case = {name.casefold(): fields for name, fields in materials.items()}
     parts = []
     for name, faces in document.faces.items():
-        fields = materials.get(name or "", in_any_case.get((name or "").casefold()))
+        fields = _fields(name or "", materials, in_any_case)
         vertex_of, uv_of, sizes = _corners(faces)
         if len(vertex_of) == 0:
             continue
@@ -89,6 +89,16 @@ def read_obj_parts(content: bytes, assets: MeshAssets) -> list[ScenePart]:
         if len(plain):
             parts.append(_plain_part(positions, colors, plain, material))
     return parts
+
+
+def _fields(
+    name: str, materials: dict[str, Fields], in_any_case: dict[str, Fields]
+) -> Fields | None:
+    """The material of a `usemtl` line: as it stands, then in another case, without a comment."""
+    spellings = (name, without_comment(name))
+    found = [materials.get(name) for name in spellings]
+    found += [in_any_case.get(name.casefold()) for name in spellings]
+    return next((fields for fields in found if fields is not None), None)
 
 
 def library_content(name: str, assets: MeshAssets) -> bytes:

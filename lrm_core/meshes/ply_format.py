@@ -64,7 +64,7 @@ def read_ply(content: bytes) -> tuple[dict[str, Element], list[str]]:
     lines, body = _split_header(content)
     encoding, elements, comments = _parse_header(lines)
     if encoding == "ascii":  # read like a binary file of nothing but doubles
-        body = np.array(list(map(float, body.split()))).tobytes()
+        body = np.array(list(map(float, body.rstrip(b"\0").split()))).tobytes()
     at = 0
     for element in elements:
         if element.properties:

@@ -1,7 +1,7 @@
 """Read PLY meshes: polygons or strips, with vertex colors, face colors or textures.
 
 Colors are sRGB. Where a file has several kinds, a texture comes first, then the colors of vertices,
-then those of faces.
+then those of faces, then those of the materials that faces name.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ def read_ply_parts(content: bytes, assets: MeshAssets) -> list[ScenePart]:
             if (numbers == index).any()
         ]
     colors, face_colors = _colors(vertex), _colors(face)
+    if face_colors is None:
+        face_colors = _material_colors(face, elements.get("material"))
     faces = vertex_of[corners]
     if colors is not None:
         return [ScenePart(positions, faces, Material(), vertex_colors=colors)]
@@ -157,6 +159,15 @@ def _colors(element: Element) -> np.ndarray | None:
         srgb = srgb / 255.0
     linear = srgb_to_linear(np.clip(np.nan_to_num(srgb), 0.0, 1.0))
     return np.concatenate([linear, alpha[:, None]], axis=1)
+
+
+def _material_colors(face: Element, material: Element | None) -> np.ndarray | None:
+    """(F, 4) linear RGBA of the material that each face names by its number, or None."""
+    numbers = face.values.get("material_index")
+    colors = None if material is None else _colors(material)
+    if colors is None or not len(colors) or numbers is None or "material_index" in face.sizes:
+        return None
+    return np.asarray(colors[np.clip(numbers.astype(np.int64), 0, len(colors) - 1)])
 
 
 def _unit_range(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -7,6 +7,7 @@ bytes of a facet as VisCAM (bit 15 set: a color) and Materialise Magics (bit 15 
 
 from __future__ import annotations
 
+import codecs
 import re
 
 import numpy as np
@@ -30,9 +31,11 @@ def read_stl_parts(content: bytes) -> list[ScenePart]:
     """
     count = int.from_bytes(content[80:_HEADER], "little")
     is_binary = len(content) == _HEADER + count * _FACET.itemsize
-    begins_as_text = content[:512].lstrip()[:5].lower() == b"solid"
-    if not is_binary and begins_as_text and b"facet" in content[:4096].lower():
-        return _read_ascii(content)
+    text = content if is_binary else _as_utf8(content)
+    begins_as_text = text[:512].lstrip()[:5].lower() == b"solid"
+    # a binary header may say both words; behind it, only text does
+    if not is_binary and begins_as_text and b"facet" in text[_HEADER:4096].lower():
+        return _read_ascii(text)
     if not content.strip(b"\0 \r\n\t"):
         return []
     if len(content) < _HEADER + count * _FACET.itemsize:
@@ -45,6 +48,13 @@ def read_stl_parts(content: bytes) -> list[ScenePart]:
     if colors is None:
         return [ScenePart(vertices, faces, MID_GREY)]
     return [ScenePart(vertices, faces, Material(), vertex_colors=np.repeat(colors, 3, axis=0))]
+
+
+def _as_utf8(content: bytes) -> bytes:
+    """Text of any Unicode encoding, without its byte order mark."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace").encode()
+    return content.removeprefix(codecs.BOM_UTF8)
 
 
 def _read_ascii(content: bytes) -> list[ScenePart]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -21,7 +20,7 @@ from torch import Tensor
 from lrm_core.errors import OutputError
 from lrm_core.geometry.trajectories import direction_degrees
 from lrm_core.imaging.contact_sheet import contact_sheet, fit_image
-from lrm_core.io.atomic_write import FolderPath, check_replaceable
+from lrm_core.io.atomic_write import FolderPath, check_replaceable, replacing_in
 from lrm_core.io.camera_files import write_cameras
 from lrm_core.io.image_writing import depth_unit, encode_depth, to_uint8, write_png
 from lrm_core.io.json_files import write_json
@@ -181,31 +180,25 @@ def _write_folder(
     planned += [sheet, transforms, folder / _DESCRIPTION]
     stale = _views_in(folder) - set(planned)
     check(*planned)
-    new = [file for file in planned if not file.exists()]
+    with replacing_in(folder) as place:
 
-    def written() -> Iterator[RenderOutput]:
-        for name, view in zip(names, views, strict=True):
-            for channel in channels:
-                image = _stored_image(view, channel, background, unit)
-                write_png(folder / _view_name(name, channel), image)
-            yield view
+        def written() -> Iterator[RenderOutput]:
+            for name, view in zip(names, views, strict=True):
+                for channel in channels:
+                    image = _stored_image(view, channel, background, unit)
+                    write_png(place / _view_name(name, channel), image)
+                yield view
 
-    try:
-        _write_sheet(sheet, written(), cameras, channels, background)
+        _write_sheet(place / sheet.name, written(), cameras, channels, background)
         shown = [_view_name(name, "rgb" if "rgb" in channels else channels[0]) for name in names]
-        write_cameras(transforms, cameras, file_paths=shown)
+        write_cameras(place / transforms.name, cameras, file_paths=shown)
         description = {
             "channels": list(channels),
             "depth_unit": unit,
             "background": "transparent" if background is None else list(background),
             "frame": "z up, front -y (lrm world)",
         }
-        write_json(folder / _DESCRIPTION, description)
-    except BaseException:  # all views, or none
-        for file in new:
-            with suppress(OSError):
-                file.unlink(missing_ok=True)
-        raise
+        write_json(place / _DESCRIPTION, description)
     for file in stale:
         file.unlink(missing_ok=True)
     return planned

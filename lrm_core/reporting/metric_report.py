@@ -8,6 +8,7 @@ The same evaluation gives the same bytes: a report holds no date and no path.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import asdict, dataclass, field
@@ -162,8 +163,9 @@ def write_report(folder: Path, report: MetricReport, scores: pd.DataFrame) -> No
     Raises:
         OutputError: a file cannot be written.
     """
-    with replacing(folder / SCORES) as temporary:
-        scores.to_parquet(temporary, index=False)
+    # pyarrow knows no names of files that are not UTF-8
+    with replacing(folder / SCORES) as temporary, temporary.open("wb") as file:
+        scores.to_parquet(file, index=False)
     content = {"schema_version": SCHEMA_VERSION, **asdict(report)}
     with replacing(folder / REPORT) as temporary:
         temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
@@ -203,7 +205,7 @@ def read_scores(path: Path) -> pd.DataFrame:
     """
     folder = path if path.is_dir() else path.parent
     try:
-        return pd.read_parquet(folder / SCORES)
+        return pd.read_parquet(io.BytesIO((folder / SCORES).read_bytes()))
     # the parser's errors are of many kinds
     except Exception as error:
         raise InputError(f"{folder / SCORES}: not readable ({error})") from error

@@ -165,7 +165,8 @@ def _walk(folder: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
             path = Path(parent, name)
             if name.startswith(".") or not name.lower().endswith(suffixes):
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(real_root):
+            # realpath leaves a circle of links as it is: it is then reported like any other file
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(real_root):
                 continue
             paths.append(path.relative_to(folder).as_posix())
     yield from sorted(paths)

@@ -6,6 +6,7 @@ The object is found by its masks and brought into the cube [-1, 1]^3, as capture
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,13 +83,13 @@ def read_posed_photos(
     frames = _frames(folder)
     start = 0
     if first is not None:
-        places = [frame.file.resolve() for frame in frames]
-        if first.resolve() not in places:
+        places = [os.path.realpath(frame.file) for frame in frames]
+        if os.path.realpath(first) not in places:
             raise InputError(
                 f"{first} is not among the {len(frames)} photos of {folder} that have a camera",
                 hint=f"name one of them, for example {frames[0].file}",
             )
-        start = places.index(first.resolve())
+        start = places.index(os.path.realpath(first))
     chosen = [frames[index] for index in _far_apart([frame.c2w for frame in frames], start, count)]
     taken: list[tuple[_Frame, FrameView]] = []
     dropped: dict[str, str] = {}

@@ -53,6 +53,24 @@ def test_a_closed_stdout_is_no_reason_to_fail():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("reconstruct - -o a.glb <&-", "stdin is empty or closed"),
+        ("reconstruct photo.png -o - >&-", "stdout is closed"),
+    ],
+)
+def test_closed_streams_are_one_line(tmp_path, command, words):
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {sys.executable} -m lrm_cli {command}"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert words in done.stderr.splitlines()[0]
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("delay", [0.05, 0.15, 0.3, 0.5])
 def test_ctrl_c_while_the_program_starts(delay):
     with start("render", "--help", stdout=subprocess.DEVNULL) as process:

@@ -138,3 +138,13 @@ def test_an_empty_name_is_not_the_current_folder(lrm, tmp_path, monkeypatch, com
     assert result.exit_code == 4, result.output
     assert "is empty" in result.output
     assert contents() == before
+
+
+def test_a_folder_that_cannot_be_is_known_before_any_download(lrm, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    Path("file").write_text("no folder")
+    result = lrm("evaluate", "--dataset", "procedural", "--method", "blank", "-o", "file/reports")
+    assert result.exit_code == 4
+    assert "file is not a folder" in result.output
+    assert "downloading" not in result.output

@@ -15,6 +15,7 @@ from lrm_cli.option_groups import expand_options
 from lrm_cli.options import Device, DType, JsonOption, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
+from lrm_core.io.atomic_write import check_replaceable
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -226,11 +227,10 @@ def run(
         return
     output = Output(as_json=as_json, quiet=quiet)
     if data.dataset is None:
-        raise ConfigError(
-            "--dataset is missing", hint="gso, procedural, folder:DIR or views:DATASET"
-        )
+        raise ConfigError("--dataset is missing", hint="gso, procedural, folder:DIR, views:DATASET")
     methods = tuple(dict.fromkeys(method or ["lrm-mini"]))
     guarded = _guarded(against, methods)
+    check_replaceable(out / "runs" / "report.json", overwrite=True)  # before any download
     session = _open(output, data, measured, work, single, methods)
     session.check_outputs(out, read=(data.objects, data.protocol, against))
     with output.progress("evaluating", total=len(session.collection.names)) as task:

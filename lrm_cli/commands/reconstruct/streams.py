@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lrm_core.errors import ConfigError, InputError
+from lrm_core.errors import ConfigError, InputError, OutputError
 
 STREAM = Path("-")
 _IN_ONE_FILE = ("glb", "ply", "stl", "3mf", "usdz")
@@ -27,10 +27,13 @@ def standard_streams(
     Raises:
         ConfigError: stdout cannot hold what is asked for.
         InputError: nothing comes from stdin.
+        OutputError: stdout is closed.
     """
     if STREAM not in photos and out != STREAM:
         yield photos, out
         return
+    if out == STREAM and sys.stdout is None:
+        raise OutputError("stdout is closed (-o -)", hint="name a file, or redirect stdout")
     if out == STREAM and as_json:
         raise ConfigError("stdout cannot hold the mesh (-o -) and the --json document")
     if out == STREAM and file_format not in (None, *_IN_ONE_FILE):
@@ -41,9 +44,9 @@ def standard_streams(
     with TemporaryDirectory(prefix="lrm-") as folder:
         photo, mesh = Path(folder, "stdin"), Path(folder, f"stdout.{file_format or 'glb'}")
         if STREAM in photos:
-            content = sys.stdin.buffer.read()
+            content = sys.stdin.buffer.read() if sys.stdin else b""
             if not content:
-                raise InputError("stdin is empty, expected an image")
+                raise InputError("stdin is empty or closed, expected an image")
             photo.write_bytes(content)
         yield [photo if path == STREAM else path for path in photos], mesh if out == STREAM else out
         if out == STREAM:

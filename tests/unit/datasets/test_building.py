@@ -86,7 +86,7 @@ def test_objects_are_written_and_read_back(tmp_path: Path) -> None:
 def test_objects_that_fail_are_listed_and_do_not_stop_the_run(tmp_path: Path) -> None:
     def fussy(job: ObjectJob) -> ViewSet:
         if job.location == "1":
-            raise InputError("not a mesh")
+            raise InputError("caf\udce9: not a mesh")  # names of files need not be UTF-8
         if job.location == "2":
             raise ZeroDivisionError("ours,\nand it is long")
         if job.location in "345":
@@ -99,7 +99,7 @@ def test_objects_that_fail_are_listed_and_do_not_stop_the_run(tmp_path: Path) ->
         rows = list(csv.reader(file))
     assert rows[:3] == [
         ["object_id", "reason"],
-        ["object-001", "not a mesh"],
+        ["object-001", "caf\\udce9: not a mesh"],
         ["object-002", "ZeroDivisionError: ours, and it is long"],
     ]
     assert len(rows) == 6

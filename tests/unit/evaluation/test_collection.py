@@ -1,3 +1,5 @@
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -135,3 +137,13 @@ def test_missing_objects_of_a_protocol_are_named(gso_dir: Path) -> None:
     assert every.missing == found.missing  # of the protocol's, whatever else is there
     chosen = find_objects(protocol, root=gso_dir, names=[every.names[0]])
     assert (chosen.names, chosen.missing) == (every.names[:1], ())
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are Unicode there")
+def test_names_that_are_not_utf8_can_be_reported(tmp_path: Path) -> None:
+    mesh = tmp_path / os.fsdecode(b"caf\xe9.obj")
+    mesh.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    collection = find_objects(load_protocol("folder-v1"), root=tmp_path)
+    assert collection.names == ("caf\\xe9",)
+    scene, _ = collection.load(collection.names[0])
+    assert scene.num_faces == 1

@@ -129,9 +129,28 @@ def test_nothing_is_replaced_unasked_and_no_photo_ever(folder, tmp_path):
     assert "photo2.png" not in contents(out)  # no older result is taken for a new one
     assert len(run.failures) == 2
     before = contents(folder)
-    with pytest.raises(OutputError, match="replace the photo itself"):
+    with pytest.raises(OutputError, match="replace the input itself"):
         prepare_photos(jobs, SETTINGS, folder, overwrite=True)
     assert contents(folder) == before
+
+
+def test_a_circle_of_links_is_a_known_error(folder, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    jobs = plan_photos([tmp_path / "loop", folder / "photo1.png"])
+    run = prepare_photos(jobs, SETTINGS, tmp_path / "out")
+    assert [photo for photo, _ in run.failures] == [str(tmp_path / "loop")]
+    with pytest.raises(OutputError, match="is not a folder"):
+        prepare_photos(jobs, SETTINGS, tmp_path / "loop")
+
+
+def test_overwriting_leaves_nothing_of_an_earlier_run(folder, tmp_path):
+    jobs, out = plan_photos([folder])[1:], tmp_path / "out"
+    prepare_photos(jobs, SETTINGS, out, show=True)
+    (out / "mine.png").write_bytes(b"")
+    (out / f"{jobs[0].name}.txt").write_bytes(b"")
+    prepare_photos(jobs[:1], SETTINGS, out, overwrite=True)
+    kept = {f"{jobs[0].name}.png", f"{jobs[0].name}.txt", "mine.png", INDEX, "contact_sheet.png"}
+    assert {path.name for path in out.iterdir()} == kept
 
 
 def test_a_full_disk_ends_the_run(folder, tmp_path):

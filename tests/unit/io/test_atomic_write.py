@@ -74,6 +74,33 @@ def test_what_cannot_be_written_is_one_known_error(tmp_path, place):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_an_input_is_known_by_any_of_its_names(tmp_path):
+    photo, other = tmp_path / "photo.png", tmp_path / "other.png"
+    photo.write_bytes(b"photo")
+    other.write_bytes(b"photo")
+    (tmp_path / "hard.png").hardlink_to(photo)
+    (tmp_path / "soft.png").symlink_to(photo)
+    for name in ("photo.png", "hard.png", "soft.png", "../" + tmp_path.name + "/photo.png"):
+        with pytest.raises(OutputError, match="would replace the input itself"):
+            check_replaceable(tmp_path / name, overwrite=True, inputs=[photo])
+    check_replaceable(other, overwrite=True, inputs=[photo])
+
+
+@pytest.mark.parametrize("place", ["a.obj", "new/a.obj", "link.obj"])
+def test_a_read_only_folder_is_known_before_the_work(tmp_path, monkeypatch, place):
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    (folder / "link.obj").symlink_to("new.obj")
+    # permissions do not bind root, who runs tests in containers
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder)
+    with pytest.raises(OutputError, match="read-only is read-only"):
+        check_replaceable(folder / place, overwrite=True)
+    (tmp_path / "out.obj").symlink_to(folder / "a.obj")
+    with pytest.raises(OutputError, match="read-only is read-only"):
+        check_replaceable(tmp_path / "out.obj", overwrite=True)
+    check_replaceable(tmp_path / "other.obj", overwrite=True)
+
+
 def test_a_block_that_fails_leaves_nothing(tmp_path):
     (tmp_path / "a").write_bytes(b"old")
 

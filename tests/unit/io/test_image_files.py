@@ -358,6 +358,21 @@ def test_read_mask():
     np.testing.assert_array_equal(read_mask(encoded(Image.fromarray(rgba))), mask)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("labels", [(1,), (1, 2, 3), (3, 120)])
+def test_masks_of_numbered_objects(dtype, labels):
+    numbers = np.zeros((20, 20), dtype)
+    for row, label in enumerate(labels):
+        numbers[5 + row, 5:15] = label
+    expected = np.where(numbers > 0, 255, 0)
+    np.testing.assert_array_equal(read_mask(encoded(Image.fromarray(numbers))), expected)
+
+
+def test_dark_shades_of_a_mask_are_kept():
+    shades = np.tile(np.arange(40, dtype=np.uint8), (20, 1))
+    np.testing.assert_array_equal(read_mask(encoded(Image.fromarray(shades))), shades)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")

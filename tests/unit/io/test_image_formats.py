@@ -99,6 +99,7 @@ def test_other_files_are_named(data, words):
     with pytest.raises(InputError, match=words) as caught:
         open_image(data, "photo")
     assert "\n" not in caught.value.message + caught.value.hint
+    assert "raw converter" not in caught.value.hint
 
 
 def test_heic_without_its_extra_is_one_line(monkeypatch):

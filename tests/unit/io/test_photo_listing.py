@@ -1,13 +1,18 @@
 """Photos of files and folders, and a name for each."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from lrm_core.errors import InputError
+from lrm_core.io.image_formats import IMAGE_FORMATS
 from lrm_core.io.photo_listing import distinct_names, left_out_lines, list_photos, photos_in
+from lrm_core.io.video_files import write_video
 
 
 def names(paths):
@@ -115,3 +120,26 @@ def test_long_names_leave_room_for_what_is_added():
     names = distinct_names([Path("x", "ä" * 125 + ".png"), Path("y", "ä" * 125 + ".png")])
     assert len(set(names)) == 2
     assert all(len(f"{name}.sheet.png".encode()) <= 255 for name in names)
+
+
+def test_cut_outs_beside_their_photos_are_not_photos(tmp_path):
+    fill(tmp_path, "cup.jpg", "cup.png", "jar.png", "other.png", "contact_sheet.png")
+    entries = [{"photo": f"photos/{photo}", "name": photo[:3]} for photo in ("cup.jpg", "jar.jpg")]
+    (tmp_path / "photos.json").write_text(json.dumps({"photos": entries}))
+    # that of jar.jpg lies elsewhere: its cut-out is what a model is to be shown
+    assert names(photos_in(tmp_path).photos) == ["cup.jpg", "jar.png", "other.png"]
+
+
+def test_turntables_are_not_photos(tmp_path):
+    frames = [np.full((8, 8, 3), shade, np.uint8) for shade in (0, 255)]
+    write_video(tmp_path / "turn.gif", frames)
+    Image.fromarray(frames[0]).save(tmp_path / "photo.gif")
+    assert names(photos_in(tmp_path).photos) == ["photo.gif"]
+
+
+def test_every_suffix_of_a_format_that_is_read_is_taken(tmp_path):
+    suffixes = {suffix for suffix, name in Image.registered_extensions().items()
+                if name in IMAGE_FORMATS}  # fmt: skip
+    rare = {".jpc", ".j2c", ".avifs", ".pfm", ".icb", ".vda", ".vst"}
+    fill(tmp_path, *(f"a{suffix}" for suffix in suffixes - rare))
+    assert {path.suffix for path in photos_in(tmp_path).photos} == suffixes - rare

@@ -209,3 +209,9 @@ def test_what_cannot_be_drawn_is_said(tmp_path, text, message):
     with pytest.raises(InputError, match=message) as caught:
         read_scene(tmp_path / "a.dae")
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("pad", [("", "\0" * 9), ("\n ", "\n"), ("\ufeff", "")])
+def test_padding_around_the_document(tmp_path, pad):
+    (tmp_path / "a.dae").write_text(pad[0] + document(QUAD) + pad[1], encoding="utf-8")
+    assert len(read_scene(tmp_path / "a.dae").parts[0].faces) == 2

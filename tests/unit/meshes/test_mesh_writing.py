@@ -169,7 +169,7 @@ def test_material_library_is_white_and_named_after_the_mesh(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["a b", " a", "a\tb", "a\nb", "a#b", "caf\u00e9", "caf\udce9", "\u5353", "a;b's"]
+    "name", ["a b", " a", "a\tb", "a\nb", "a#b", "caf\u00e9", "caf\udce9", "\u5353", "a;b's", "-o"]
 )
 @pytest.mark.parametrize("suffix", [".obj", ".glb", ".3mf", ".usdz"])
 def test_no_name_that_a_file_can_have_breaks_what_is_inside(tmp_path, name, suffix):
@@ -183,6 +183,7 @@ def test_no_name_that_a_file_can_have_breaks_what_is_inside(tmp_path, name, suff
             for line in file.read_text(encoding="utf-8").splitlines():
                 if line.split()[0] in ("mtllib", "usemtl", "newmtl", "map_Kd"):
                     assert len(line.split()) == 2
+                    assert not line.split()[1].startswith("-")  # would be an option of the map
         assert read_scene(path).parts[0].material.texture.shape == (16, 24, 4)
     elif suffix == ".glb":
         assert read_scene(path).num_faces == 12

@@ -301,3 +301,20 @@ def test_materials_are_found_in_another_case(tmp_path):
     mesh = tmp_path / "m.obj"
     mesh.write_text("mtllib m.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl WOOD\nf 1 2 3\n")
     assert read_scene(mesh).parts[0].material.base_color == (1.0, 0.0, 0.0, 1.0)
+
+
+def test_names_may_be_followed_by_comments(tmp_path, wood):
+    (tmp_path / "wood #2.png").write_bytes((tmp_path / "wood.png").read_bytes())
+    (tmp_path / "m.mtl").write_text("newmtl m # of oak\nmap_Kd wood.png # not of pine\n")
+    (tmp_path / "n.mtl").write_text("newmtl n\nmap_Kd wood #2.png\n")  # no comment: such a file
+    for lines in ("mtllib m.mtl # one\nusemtl m # it\n", "mtllib n.mtl\nusemtl n\n"):
+        mesh = tmp_path / "a.obj"
+        mesh.write_text(lines + SQUARE + "f 1/1 2/2 3/3 4/4 # a square\n")
+        (part,) = read_scene(mesh).parts
+        np.testing.assert_array_equal(part.material.texture[..., :3], wood)
+
+
+def test_names_in_latin1_are_found_under_their_utf8_spelling(tmp_path, wood):
+    (tmp_path / "wood.png").rename(tmp_path / "gr\u00fcn.png")
+    part = read_part(tmp_path, SQUARE + TEXTURED, b"newmtl m\nmap_Kd gr\xfcn.png\n")
+    np.testing.assert_array_equal(part.material.texture[..., :3], wood)

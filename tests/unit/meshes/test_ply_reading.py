@@ -158,3 +158,20 @@ def test_the_same_as_trimesh(tmp_path):
     srgb = colors[:, :3] / 255
     expected = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     np.testing.assert_allclose(part.vertex_colors[:, :3], expected, atol=1e-6)
+
+
+def test_colours_of_the_materials_that_faces_name(tmp_path):
+    extra = (
+        b"property int material_index\nelement material 2\nproperty uchar diffuse_red\n"
+        b"property uchar diffuse_green\nproperty uchar diffuse_blue\nend_header"
+    )
+    head = header("ascii", 4, 2).replace(b"end_header", extra)
+    body = b"0 0 0\n1 0 0\n1 1 0\n0 1 0\n3 0 1 2 1\n3 0 2 3 0\n255 0 0\n0 0 255\n"
+    part = read_part(tmp_path, head + body)
+    colors = part.vertex_colors[part.faces]
+    np.testing.assert_allclose(colors[0], [[0, 0, 1, 1]] * 3)
+    np.testing.assert_allclose(colors[1], [[1, 0, 0, 1]] * 3)
+
+
+def test_text_may_end_in_padding(tmp_path):
+    assert len(read_part(tmp_path, prism("a") + bytes(100)).faces) == 20

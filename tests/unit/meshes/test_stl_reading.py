@@ -63,3 +63,16 @@ def test_face_colours_of_both_extensions(tmp_path):
     np.testing.assert_allclose(part.vertex_colors[:3], [[1, 0, 0, 1]] * 3)
     np.testing.assert_allclose(part.vertex_colors[3:], [[0, 1, 0, 1]] * 3)
     assert read_part(tmp_path / "c.stl", binary()).vertex_colors is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_text_of_any_encoding(tmp_path, encoding):
+    text = trimesh.creation.box().export(file_type="stl_ascii")
+    assert len(read_part(tmp_path / "a.stl", text.encode(encoding)).faces) == 12
+
+
+def test_a_binary_header_may_say_solid_and_facet(tmp_path):
+    content = binary(header=b"solid of every facet")
+    assert len(read_part(tmp_path / "a.stl", content + bytes(7)).faces) == 2
+    with pytest.raises(InputError, match="promises 2 triangles and holds 1"):
+        read_part(tmp_path / "a.stl", content[:-1])

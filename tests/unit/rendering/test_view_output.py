@@ -1,5 +1,6 @@
 """What lies in the files: every channel decoded again and compared with the view."""
 
+import errno
 import json
 
 import numpy as np
@@ -157,9 +158,27 @@ def test_views_that_fail_leave_nothing(tmp_path):
         yield view(0)
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OutputError, match="No space"):
         write_views(tmp_path / "out", failing(), orbit(2, size=24))
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_views_that_fail_leave_the_earlier_ones_as_they_were(tmp_path):
+    cameras, out = orbit(3, size=24), tmp_path / "out"
+    write_views(out, (view(seed) for seed in range(3)), cameras)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def disk_is_full_after_two():
+        yield from (view(7), view(8))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OutputError, match=r"out cannot be written \(No space left"):
+        write_views(out, disk_is_full_after_two(), cameras, overwrite=True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    write_views(out, (view(seed) for seed in (7, 8, 9)), cameras, overwrite=True)
+    after = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert after.keys() == before.keys()
+    assert not any(after[f"{index:03d}.png"] == before[f"{index:03d}.png"] for index in range(3))
 
 
 def test_the_cameras_that_are_read_are_not_replaced(tmp_path):

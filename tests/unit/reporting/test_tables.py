@@ -1,6 +1,8 @@
 import csv
 import dataclasses
 import io
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 from lrm_core.reporting.metric_report import (
     MetricReport,
     MetricSummary,
+    read_report,
+    read_scores,
     report_folder,
     write_report,
 )
@@ -209,3 +213,15 @@ def test_the_sampling_floor_stands_below_the_table(tables) -> None:
     assert "Sampling floor" in written["md"]
     assert "psnr 0.0125" in written["md"]
     assert "f_score" not in written["md"].partition("## Published")[0]  # not in this table
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are Unicode there")
+def test_folders_whose_names_are_not_utf8(tmp_path: Path) -> None:
+    out = tmp_path / os.fsdecode(b"caf\xe9")
+    one = report("lrm-mini", "folder")
+    scores = pd.DataFrame({"object": ["a", "b"], "psnr": [1.0, 2.0]})
+    write_report(out / "run", one, scores)
+    assert read_report(out / "run").method == one.method
+    pd.testing.assert_frame_equal(read_scores(out / "run"), scores)
+    write_report(report_folder(out, one), one, scores)
+    assert all(path.is_file() for path in write_tables(out, "p-1"))

@@ -131,3 +131,10 @@ def test_jobs_have_ids_that_differ() -> None:
     assert by_path["chair.glb"] == "chair"
     assert by_path["x.glb"].startswith("x_glb-")
     assert Asset.at(jobs[0].location).licence == "CC0"
+
+
+def test_a_circle_of_links_is_listed_to_be_reported(tmp_path: Path) -> None:
+    (tmp_path / "a.glb").write_bytes(b"x")
+    (tmp_path / "loop.glb").symlink_to("loop.glb")
+    _, assets = list_assets(tmp_path)
+    assert [asset.path for asset in assets] == ["a.glb", "loop.glb"]
