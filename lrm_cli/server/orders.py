@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, File, Form, Request, UploadFile
 from starlette.concurrency import run_in_threadpool
 
 from lrm_cli.server.errors import Problem, RequestError
-from lrm_cli.server.jobs import FRONT, Order
+from lrm_cli.server.jobs import Order
 from lrm_cli.server.schemas import BackgroundRemoval
 from lrm_cli.server.service import Service
 from lrm_cli.server.uploads import check_upload
 from lrm_core.foreground.methods import KeepObjects
+from lrm_core.reconstruction.named_photos import name_photos
+from lrm_core.structures.photo_camera import PhotoCamera
+
+_MAX_VIEWS = 16
 
 
 def service_of(request: Request) -> Service:
@@ -38,6 +42,7 @@ Mask = Annotated[
 Removal = Annotated[
     BackgroundRemoval, Form(description="How the background is removed where there is no mask.")
 ]
+Degrees = Annotated[float | None, Form(description="In degrees, as `lrm reconstruct` has it.")]
 Keep = Annotated[KeepObjects, Form(description="Which of several objects (a mask is taken whole).")]
 
 
@@ -47,24 +52,74 @@ async def photos_of(
     left: Side = None,
     right: Side = None,
     top: Side = None,
+    view: Annotated[
+        list[str] | None,
+        Form(
+            max_length=_MAX_VIEWS,
+            description="`AZIMUTH,ELEVATION` of every `view_photo`, in degrees.",
+        ),
+    ] = None,
+    view_photo: Annotated[
+        list[UploadFile] | None,
+        File(
+            description="Photos of the same object from other directions, in the order of `view`."
+        ),
+    ] = None,
 ) -> dict[str, bytes]:
     """Direction -> file, the front first; they are looked at, not decoded."""
+    directions, further = view or [], view_photo or []
+    if len(directions) != len(further):
+        message = f"view: {len(directions)} directions of {len(further)} photos (view_photo)"
+        raise RequestError(Problem("ConfigError", message, "send both for each, in one order"))
+    await run_in_threadpool(_check_directions, directions)
     sides = {"back": back, "left": left, "right": right, "top": top}
-    given = {name: upload for name, upload in sides.items() if upload is not None}
-    names = [*given]
+    uploads = name_photos(photo, sides, zip(directions, further, strict=True))
     contents = await asyncio.gather(
-        read_upload(photo, "photo"),
-        *(read_upload(upload, f"photo of the {name}") for name, upload in given.items()),
+        *(
+            read_upload(upload, "photo" if upload is photo else f"photo of the {name}")
+            for name, upload in uploads.items()
+        )
     )
-    return dict(zip([FRONT, *names], contents, strict=True))
+    return dict(zip(uploads, contents, strict=True))
+
+
+def _check_directions(directions: list[str]) -> None:
+    # what it imports takes seconds, in which other requests are answered
+    from lrm_core.reconstruction.view_directions import parse_direction
+
+    for direction in directions:
+        parse_direction(direction)
+
+
+def camera_of(
+    fov: Degrees = None,
+    elevation: Degrees = None,
+    distance: Annotated[float | None, Form(description="From the object's center.")] = None,
+    framing: Annotated[
+        Literal["crop", "as-is"], Form(description="Center the object, or leave it.")
+    ] = "crop",
+    foreground_ratio: Annotated[
+        float | None, Form(description="Longer side of the object over that of the crop.")
+    ] = None,
+) -> PhotoCamera:
+    """What a form says of the camera."""
+    return PhotoCamera.from_options(
+        fov=fov,
+        elevation=elevation,
+        distance=distance,
+        framing=framing,
+        foreground_ratio=foreground_ratio,
+    )
 
 
 async def order_of(
     service: ServiceOf,
     photos: Annotated[dict[str, bytes], Depends(photos_of)],
+    camera: Annotated[PhotoCamera, Depends(camera_of)],
     mask: Mask = None,
     background_removal: Removal = "auto",
     keep: Keep = "largest",
+    ground: Annotated[bool, Form(description="Put the mesh on its lowest flat side.")] = False,
     resolution: Annotated[int, Form(ge=16, description="Grid points per axis.")] = 256,
     texture: Annotated[bool, Form(description="Bake a texture, or color the vertices.")] = True,
     texture_size: Annotated[int, Form(ge=64, le=4096, description="Side in pixels.")] = 1024,
@@ -87,6 +142,8 @@ async def order_of(
         mask=None if mask is None else await read_upload(mask, "mask"),
         background_removal=background_removal,
         keep=keep,
+        camera=camera,
+        ground=ground,
         keep_seconds=_keep_seconds(service, keep_minutes),
         mesh={
             "resolution": resolution,
