@@ -17,8 +17,6 @@ from lrm_core.foreground.methods import KeepObjects
 from lrm_core.reconstruction.named_photos import name_photos
 from lrm_core.structures.photo_camera import PhotoCamera
 
-_MAX_VIEWS = 16
-
 
 def service_of(request: Request) -> Service:
     """The state behind the application that a request came to."""
@@ -42,7 +40,6 @@ Mask = Annotated[
 Removal = Annotated[
     BackgroundRemoval, Form(description="How the background is removed where there is no mask.")
 ]
-Degrees = Annotated[float | None, Form(description="In degrees, as `lrm reconstruct` has it.")]
 Keep = Annotated[KeepObjects, Form(description="Which of several objects (a mask is taken whole).")]
 
 
@@ -54,55 +51,33 @@ async def photos_of(
     top: Side = None,
     view: Annotated[
         list[str] | None,
-        Form(
-            max_length=_MAX_VIEWS,
-            description="`AZIMUTH,ELEVATION` of every `view_photo`, in degrees.",
-        ),
+        Form(max_length=16, description="`AZIMUTH,ELEVATION` of every `view_photo`, in degrees."),
     ] = None,
     view_photo: Annotated[
-        list[UploadFile] | None,
-        File(
-            description="Photos of the same object from other directions, in the order of `view`."
-        ),
+        list[UploadFile] | None, File(description="Photos from these directions, in one order.")
     ] = None,
 ) -> dict[str, bytes]:
     """Direction -> file, the front first; they are looked at, not decoded."""
-    directions, further = view or [], view_photo or []
-    if len(directions) != len(further):
-        message = f"view: {len(directions)} directions of {len(further)} photos (view_photo)"
+    view, view_photo = view or [], view_photo or []
+    if len(view) != len(view_photo):
+        message = f"view: {len(view)} directions of {len(view_photo)} photos (view_photo)"
         raise RequestError(Problem("ConfigError", message, "send both for each, in one order"))
-    await run_in_threadpool(_check_directions, directions)
     sides = {"back": back, "left": left, "right": right, "top": top}
-    uploads = name_photos(photo, sides, zip(directions, further, strict=True))
-    contents = await asyncio.gather(
-        *(
-            read_upload(upload, "photo" if upload is photo else f"photo of the {name}")
-            for name, upload in uploads.items()
-        )
-    )
+    views = [*zip(view, view_photo, strict=True)]
+    uploads = await run_in_threadpool(name_photos, photo, sides, views)
+    names = ["photo", *(f"photo of the {name}" for name in [*uploads][1:])]
+    contents = await asyncio.gather(*map(read_upload, uploads.values(), names))
     return dict(zip(uploads, contents, strict=True))
 
 
-def _check_directions(directions: list[str]) -> None:
-    # what it imports takes seconds, in which other requests are answered
-    from lrm_core.reconstruction.view_directions import parse_direction
-
-    for direction in directions:
-        parse_direction(direction)
-
-
 def camera_of(
-    fov: Degrees = None,
-    elevation: Degrees = None,
+    fov: Annotated[float | None, Form(description="Degrees across the photo's width.")] = None,
+    elevation: Annotated[float | None, Form(description="Degrees above the horizon.")] = None,
     distance: Annotated[float | None, Form(description="From the object's center.")] = None,
-    framing: Annotated[
-        Literal["crop", "as-is"], Form(description="Center the object, or leave it.")
-    ] = "crop",
-    foreground_ratio: Annotated[
-        float | None, Form(description="Longer side of the object over that of the crop.")
-    ] = None,
+    framing: Annotated[Literal["crop", "as-is"], Form(description="Center the object.")] = "crop",
+    foreground_ratio: Annotated[float | None, Form(description="Object over crop.")] = None,
 ) -> PhotoCamera:
-    """What a form says of the camera."""
+    """What is known of the camera, as `lrm reconstruct` knows it."""
     return PhotoCamera.from_options(
         fov=fov,
         elevation=elevation,

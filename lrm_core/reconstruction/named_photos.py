@@ -1,4 +1,4 @@
-"""Photos of one object by the direction that each was taken from. No torch here."""
+"""Photos of one object by the direction that each was taken from."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ def name_photos(
         views: further directions, see `parse_direction`, and photos.
 
     Raises:
-        ConfigError: a direction is given twice.
+        ConfigError: not a direction, or one that is given twice.
     """
     photos = {FRONT: front} | {name: side for name, side in sides.items() if side is not None}
     for direction, photo in views:
+        # imported where it is needed: what it needs takes seconds
+        from lrm_core.reconstruction.view_directions import parse_direction
+
+        parse_direction(direction)
         if direction in photos:
             raise ConfigError(f"--view: there are two photos from {direction}")
         photos[direction] = photo

@@ -148,7 +148,7 @@ class ViewOptions:
         """Direction -> photo, the front first.
 
         Raises:
-            ConfigError: a --view without a direction or a file, or a direction given twice.
+            ConfigError: a --view without a file, not a direction, or one given twice.
         """
         from lrm_core.reconstruction.named_photos import name_photos
 
