@@ -94,7 +94,7 @@ async def order_of(
     mask: Mask = None,
     background_removal: Removal = "auto",
     keep: Keep = "largest",
-    ground: Annotated[bool, Form(description="Put the mesh on its lowest flat side.")] = False,
+    ground: Annotated[bool, Form(description="Put it on its flat side.")] = False,
     resolution: Annotated[int, Form(ge=16, description="Grid points per axis.")] = 256,
     texture: Annotated[bool, Form(description="Bake a texture, or color the vertices.")] = True,
     texture_size: Annotated[int, Form(ge=64, le=4096, description="Side in pixels.")] = 1024,
