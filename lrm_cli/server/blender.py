@@ -14,10 +14,11 @@ from starlette.concurrency import run_in_threadpool
 
 from lrm_cli.server.api import reconstruct_now
 from lrm_cli.server.errors import Problem, RequestError
-from lrm_cli.server.jobs import FRONT, Order
+from lrm_cli.server.jobs import Order
 from lrm_cli.server.orders import ServiceOf, check_resolution
 from lrm_cli.server.schemas import ErrorAnswer
 from lrm_cli.server.uploads import check_upload, decode_base64
+from lrm_core.reconstruction.named_photos import FRONT
 
 router = APIRouter(responses={code: {"model": ErrorAnswer} for code in ("4XX", "5XX")})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from lrm_core.errors import (
@@ -53,7 +54,6 @@ INTERNAL = Problem(
     "InternalError", "the server met an error of its own", "its operator finds it in the log", 500
 )
 
-# hints of the core speak of the options of the command line
 _HINTS: dict[type[LrmError], str] = {
     EmptyForegroundError: "choose another background_removal, or send a mask of the object",
     EmptySurfaceError: "check the cut-out, or use a photo that shows the object whole",
@@ -72,5 +72,11 @@ def describe(error: BaseException) -> Problem:
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             hint = next((text for k, text in _HINTS.items() if isinstance(error, k)), error.hint)
-            return Problem(type(error).__name__, error.message, hint, status)
+            words = in_form_words(error.message), in_form_words(hint)
+            return Problem(type(error).__name__, *words, status)
     return INTERNAL
+
+
+def in_form_words(text: str) -> str:
+    """A line of the core, which speaks of options of the command line, with the fields of forms."""
+    return re.sub("--([a-z][a-z-]*)", lambda option: option[1].replace("-", "_"), text)

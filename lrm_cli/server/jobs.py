@@ -19,10 +19,9 @@ from lrm_cli.server.errors import Problem
 from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
 from lrm_core.reconstruction.progress_estimate import ProgressEstimate
 from lrm_core.reconstruction.stages import StageClock
+from lrm_core.structures.photo_camera import PhotoCamera
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
-FRONT = "front"
-"""The direction of the photo whose frame the mesh has."""
 ENDED: frozenset[State] = frozenset(("done", "failed", "cancelled"))
 
 _EXPECTED_SECONDS = 5.0
@@ -40,6 +39,8 @@ class Order:
         mask: image of the mask of the front as it came, or None.
         background_removal: how the background is removed.
         keep: which of several objects.
+        camera: what is known of the camera.
+        ground: put the mesh on the flat side that it stands on.
         keep_seconds: how long the result is kept; None for the server's own time.
         mesh: keyword arguments of `MeshOptions`.
     """
@@ -48,6 +49,8 @@ class Order:
     mask: bytes | None = field(repr=False, default=None)
     background_removal: BackgroundRemoval = "auto"
     keep: KeepObjects = "largest"
+    camera: PhotoCamera = PhotoCamera()
+    ground: bool = False
     keep_seconds: float | None = None
     mesh: dict[str, Any] = field(default_factory=dict)
 

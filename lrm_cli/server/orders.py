@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, File, Form, Request, UploadFile
 from starlette.concurrency import run_in_threadpool
 
 from lrm_cli.server.errors import Problem, RequestError
-from lrm_cli.server.jobs import FRONT, Order
+from lrm_cli.server.jobs import Order
 from lrm_cli.server.schemas import BackgroundRemoval
 from lrm_cli.server.service import Service
 from lrm_cli.server.uploads import check_upload
 from lrm_core.foreground.methods import KeepObjects
+from lrm_core.reconstruction.named_photos import name_photos
+from lrm_core.structures.photo_camera import PhotoCamera
 
 
 def service_of(request: Request) -> Service:
@@ -47,24 +49,52 @@ async def photos_of(
     left: Side = None,
     right: Side = None,
     top: Side = None,
+    view: Annotated[
+        list[str] | None,
+        Form(max_length=16, description="`AZIMUTH,ELEVATION` of every `view_photo`, in degrees."),
+    ] = None,
+    view_photo: Annotated[
+        list[UploadFile] | None, File(description="Photos from these directions, in one order.")
+    ] = None,
 ) -> dict[str, bytes]:
     """Direction -> file, the front first; they are looked at, not decoded."""
+    view, view_photo = view or [], view_photo or []
+    if len(view) != len(view_photo):
+        message = f"view: {len(view)} directions of {len(view_photo)} photos (view_photo)"
+        raise RequestError(Problem("ConfigError", message, "send both for each, in one order"))
     sides = {"back": back, "left": left, "right": right, "top": top}
-    given = {name: upload for name, upload in sides.items() if upload is not None}
-    names = [*given]
-    contents = await asyncio.gather(
-        read_upload(photo, "photo"),
-        *(read_upload(upload, f"photo of the {name}") for name, upload in given.items()),
+    views = [*zip(view, view_photo, strict=True)]
+    uploads = await run_in_threadpool(name_photos, photo, sides, views)
+    names = ["photo", *(f"photo of the {name}" for name in [*uploads][1:])]
+    contents = await asyncio.gather(*map(read_upload, uploads.values(), names))
+    return dict(zip(uploads, contents, strict=True))
+
+
+def camera_of(
+    fov: Annotated[float | None, Form(description="Degrees across the photo's width.")] = None,
+    elevation: Annotated[float | None, Form(description="Degrees above the horizon.")] = None,
+    distance: Annotated[float | None, Form(description="From the object's center.")] = None,
+    framing: Annotated[Literal["crop", "as-is"], Form(description="Center the object.")] = "crop",
+    foreground_ratio: Annotated[float | None, Form(description="Object over crop.")] = None,
+) -> PhotoCamera:
+    """What is known of the camera, as `lrm reconstruct` knows it."""
+    return PhotoCamera.from_options(
+        fov=fov,
+        elevation=elevation,
+        distance=distance,
+        framing=framing,
+        foreground_ratio=foreground_ratio,
     )
-    return dict(zip([FRONT, *names], contents, strict=True))
 
 
 async def order_of(
     service: ServiceOf,
     photos: Annotated[dict[str, bytes], Depends(photos_of)],
+    camera: Annotated[PhotoCamera, Depends(camera_of)],
     mask: Mask = None,
     background_removal: Removal = "auto",
     keep: Keep = "largest",
+    ground: Annotated[bool, Form(description="Put it on its flat side.")] = False,
     resolution: Annotated[int, Form(ge=16, description="Grid points per axis.")] = 256,
     texture: Annotated[bool, Form(description="Bake a texture, or color the vertices.")] = True,
     texture_size: Annotated[int, Form(ge=64, le=4096, description="Side in pixels.")] = 1024,
@@ -87,6 +117,8 @@ async def order_of(
         mask=None if mask is None else await read_upload(mask, "mask"),
         background_removal=background_removal,
         keep=keep,
+        camera=camera,
+        ground=ground,
         keep_seconds=_keep_seconds(service, keep_minutes),
         mesh={
             "resolution": resolution,

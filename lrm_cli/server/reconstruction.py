@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lrm_cli.server.errors import describe
-from lrm_cli.server.jobs import FRONT, Job, JobQueue
+from lrm_cli.server.errors import describe, in_form_words
+from lrm_cli.server.jobs import Job, JobQueue
 from lrm_cli.server.results import MESH, ResultFolder
 from lrm_cli.server.settings import ServerSettings
 from lrm_core.errors import StoppedError
+from lrm_core.reconstruction.named_photos import FRONT
 
 if TYPE_CHECKING:
     from lrm_core.reconstruction.pipeline import ReconstructionModel
@@ -88,8 +89,8 @@ class Reconstructor:
 
     def _reconstruct(self, job: Job) -> tuple[dict[str, Any], str | None]:
         from lrm_core.io.image_files import read_mask
+        from lrm_core.reconstruction.batch import FileOptions, write_reconstruction
         from lrm_core.reconstruction.reconstruction import MeshOptions
-        from lrm_core.reconstruction.result_files import write_result
         from lrm_core.reconstruction.several_photos import describe_views
 
         order, model, clock = job.order, self.model, job.clock
@@ -100,13 +101,17 @@ class Reconstructor:
             mask=None if order.mask is None else {FRONT: read_mask(order.mask)},
             background_removal=order.background_removal,
             keep=order.keep,
+            camera=order.camera,
             clock=clock,
         )
-        mesh = reconstruction.extract_mesh(options=MeshOptions(**order.mesh), clock=clock)
+        options, files = MeshOptions(**order.mesh), FileOptions(ground=order.ground)
         views = describe_views(reconstruction, order.photos)
         notes = {"views": views} if views else None
 
-        def write(folder: Path) -> dict[str, Any]:
-            return write_result(folder / MESH, reconstruction, mesh, clock=clock, notes=notes)[1]
+        def write(folder: Path) -> tuple[dict[str, Any], str | None]:
+            return write_reconstruction(
+                reconstruction, folder / MESH, options, files, clock=clock, notes=notes
+            )[1:]
 
-        return self._results.add(job.status.job_id, write), reconstruction.warning
+        record, warning = self._results.add(job.status.job_id, write)
+        return record, warning and in_form_words(warning)

@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 
 # Each holds a mesh in the making: about half a gigabyte at 256 grid points per axis.
 _MOST_WORKERS = 4
-_NO_SIDE = "--ground: it would rest on no side near the floor, so it was shifted, not turned"
+_NO_SIDE = "it would rest on no side near the floor, so it was shifted, not turned (--ground)"
 # decimation may end with a few faces more than it aims for
 _NEAR_ENOUGH = 1.05
 
@@ -270,33 +270,9 @@ def finish_photo(
         notes: further entries of the record.
     """
     with _own_stream(reconstruction.triplane.planes.device):
-        mesh = reconstruction.extract_mesh(options=options, clock=clock)
-        mesh, standing = reconstruction.stand(mesh, ground=files.ground)
-        written, record = write_result(
-            mesh_file,
-            reconstruction,
-            mesh,
-            photo=photo,
-            up=files.up,
-            size_mm=files.size_mm,
-            overwrite=files.overwrite,
-            clock=clock,
-            notes=notes,
-            standing=standing,
+        written, record, warning = write_reconstruction(
+            reconstruction, mesh_file, options, files, photo=photo, clock=clock, notes=notes
         )
-        if files.field is not None:
-            with clock.stage("save field"):
-                save_field(files.field, reconstruction)
-            written.append(files.field)
-        if files.video is not None:
-            camera = standing.move_cameras(reconstruction.source_camera)
-            write_turntable(files.video, mesh, camera, overwrite=files.overwrite, clock=clock)
-            written.append(files.video)
-    warnings = [
-        reconstruction.warning,
-        _too_many_faces(record, options),
-        _NO_SIDE if files.ground and not standing.found_side else None,
-    ]
     return PhotoDone(
         photo=photo,
         files=written,
@@ -304,8 +280,62 @@ def finish_photo(
         seconds=clock.seconds,
         overlapped=frozenset(),
         waited=0.0,
-        warning="; ".join(filter(None, warnings)) or None,
+        warning=warning,
     )
+
+
+def write_reconstruction(
+    reconstruction: Reconstruction,
+    mesh_file: Path,
+    options: MeshOptions,
+    files: FileOptions,
+    *,
+    photo: Path | None = None,
+    clock: StageClock,
+    notes: Mapping[str, Any] | None = None,
+) -> tuple[list[Path], dict[str, Any], str | None]:
+    """Mesh a reconstruction, let it stand, and write its files.
+
+    Args:
+        reconstruction: what was made of a photo, or of several.
+        mesh_file: the file to be.
+        options: how the mesh is made.
+        files: which files are written.
+        photo: its file, for the record; None where there is none.
+        clock: of the whole job.
+        notes: further entries of the record.
+
+    Returns:
+        every file written, the mesh first; the record; what the user should look at, or None.
+    """
+    mesh = reconstruction.extract_mesh(options=options, clock=clock)
+    mesh, standing = reconstruction.stand(mesh, ground=files.ground)
+    written, record = write_result(
+        mesh_file,
+        reconstruction,
+        mesh,
+        photo=photo,
+        up=files.up,
+        size_mm=files.size_mm,
+        overwrite=files.overwrite,
+        clock=clock,
+        notes=notes,
+        standing=standing,
+    )
+    if files.field is not None:
+        with clock.stage("save field"):
+            save_field(files.field, reconstruction)
+        written.append(files.field)
+    if files.video is not None:
+        camera = standing.move_cameras(reconstruction.source_camera)
+        write_turntable(files.video, mesh, camera, overwrite=files.overwrite, clock=clock)
+        written.append(files.video)
+    warnings = [
+        reconstruction.warning,
+        _too_many_faces(record, options),
+        _NO_SIDE if files.ground and not standing.found_side else None,
+    ]
+    return written, record, "; ".join(filter(None, warnings)) or None
 
 
 def _too_many_faces(record: dict[str, Any], options: MeshOptions) -> str | None:

@@ -40,6 +40,21 @@ class PhotoCamera:
     framing: Framing = "crop"
     foreground_ratio: float | None = None
 
+    @classmethod
+    def from_options(
+        cls, *, framing: Literal["crop", "as-is"] = "crop", **known: float | None
+    ) -> PhotoCamera:
+        """The camera as it is said on the command line and in a form.
+
+        Args:
+            framing: by its name there.
+            known: the other attributes.
+
+        Raises:
+            ConfigError: see `PhotoCamera`.
+        """
+        return cls(framing="as_is" if framing == "as-is" else "crop", **known)
+
     def __post_init__(self) -> None:
         _check("field of view", self.fov, _LEAST_FOV, _MOST_FOV, "degrees")
         _check("distance", self.distance, _LEAST_DISTANCE, _MOST_DISTANCE, "world units")

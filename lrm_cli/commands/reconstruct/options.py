@@ -103,13 +103,7 @@ class CameraOptions:
         """
         from lrm_core.structures.photo_camera import PhotoCamera
 
-        return PhotoCamera(
-            fov=self.fov,
-            elevation=self.elevation,
-            framing="as_is" if self.framing == "as-is" else "crop",
-            foreground_ratio=self.foreground_ratio,
-            distance=self.distance,
-        )
+        return PhotoCamera.from_options(**vars(self))
 
 
 def _side(name: str, where: str) -> OptionInfo:
@@ -154,11 +148,12 @@ class ViewOptions:
         """Direction -> photo, the front first.
 
         Raises:
-            ConfigError: a --view without a direction or a file, or a direction given twice.
+            ConfigError: a --view without a file, not a direction, or one given twice.
         """
-        photos = {"front": front}
-        named = {"back": self.back, "left": self.left, "right": self.right, "top": self.top}
-        photos |= {name: file for name, file in named.items() if file is not None}
+        from lrm_core.reconstruction.named_photos import name_photos
+
+        sides = {"back": self.back, "left": self.left, "right": self.right, "top": self.top}
+        views = []
         for text in self.view or ():
             direction, equals, file = text.partition("=")
             if not (direction and equals and file):
@@ -166,10 +161,8 @@ class ViewOptions:
                     f"--view: '{text}' is not a direction and a file",
                     hint="AZIMUTH,ELEVATION=FILE, for example 45,20=photo.jpg",
                 )
-            if direction in photos:
-                raise ConfigError(f"--view: there are two photos from {direction}")
-            photos[direction] = Path(file)
-        return photos
+            views.append((direction, Path(file)))
+        return name_photos(front, sides, views)
 
 
 @dataclass(frozen=True, kw_only=True)
