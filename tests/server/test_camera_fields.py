@@ -1,6 +1,7 @@
 """What a form says of the camera, the ground and further photos, as the command line says it."""
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,16 @@ def test_photos_from_any_direction(client: TestClient, quick: dict[str, str]) ->
     right, _, front = mesh.vertices.T  # glTF: the front looks along +z
     assert (b > r)[right > np.quantile(right, 0.95)].mean() > 0.9
     assert (r > b)[front > np.quantile(front, 0.95)].mean() > 0.9
+
+
+def test_options_of_the_page_are_fields_of_the_form(client: TestClient) -> None:
+    options = client.get("/").text.partition('<details id="options">')[2].partition("</details>")[0]
+    named = set(re.findall(r'name="([a-z_]+)"', options))
+    assert {"fov", "elevation", "ground", "resolution"} <= named
+    described = client.get("/openapi.json").json()
+    content = described["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]
+    schema = content["multipart/form-data"]["schema"]["$ref"].rpartition("/")[2]
+    assert named <= set(described["components"]["schemas"][schema]["properties"])
 
 
 @pytest.mark.parametrize(
