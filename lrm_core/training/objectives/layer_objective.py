@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lrm_core.errors import ConfigError
 from lrm_core.models.fine_ray_layers import layer_maps
@@ -62,9 +61,7 @@ class LayerObjective(nn.Module):
             `total`, which is minimized; `first`, `last`, `smooth`, `behind`, `detail` and `color`
             before weighting.
         """
-        # few tokens: products of whole matrices have the cheaper gradients
-        with sdpa_kernel([SDPBackend.MATH]):
-            decoded = self.model(batch.images, batch.cameras)
+        decoded = self.model(batch.images, batch.cameras)
         assert decoded.rays is not None
         rays = decoded.rays.float()
         known = batch.depths[:, :1].isfinite()
