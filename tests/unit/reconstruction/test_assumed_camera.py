@@ -132,19 +132,25 @@ def test_the_mesh_lies_along_the_rays_of_the_true_camera(model):
     )
     camera = canonical_camera(512, distance=8.0, focal=2.0)
     rgba = channel_image(render_scene(scene_from_mesh(mesh), camera), "rgb", None)
-    widths = {}
+    widths, spreads = {}, {}
     for said in (PhotoCamera(), PhotoCamera(fov=fov_of_focal(2.0))):
         made = model.reconstruct(rgba, camera=said)
         vertices = made.extract_mesh(options=MeshOptions(resolution=64, appearance="none")).vertices
-        behind = vertices[vertices[:, 1] > np.quantile(vertices[:, 1], 0.9), 0]
-        ahead = vertices[vertices[:, 1] < np.quantile(vertices[:, 1], 0.1), 0]
-        widths[said.fov] = np.ptp(behind) / np.ptp(ahead)
+        behind = vertices[vertices[:, 1] > np.quantile(vertices[:, 1], 0.9)]
+        ahead = vertices[vertices[:, 1] < np.quantile(vertices[:, 1], 0.1)]
+        widths[said.fov] = np.ptp(behind[:, 0]) / np.ptp(ahead[:, 0])
+        distance = float(made.source_camera.origins.norm())
+        spreads[said.fov] = (distance + behind[:, 1].mean()) / (distance + ahead[:, 1].mean())
         seen, _ = made.source_camera.resized(128, 128).project(torch.from_numpy(vertices))
         left, top, right, bottom = object_box((made.photo.rgba[0, 3] * 255).byte().numpy())
         low, high = seen[0].numpy().min(axis=0), seen[0].numpy().max(axis=0)
         np.testing.assert_allclose([*low, *high], [left, top, right, bottom], atol=2.5)
     unknown, known = widths.values()
-    assert known < 0.75 * unknown
+    assert known < unknown
+    # how much rays spread between these depths, whatever depths the weights guess
+    unknown_spread, known_spread = spreads.values()
+    assert known_spread < 0.85 * unknown_spread
+    assert known / unknown == pytest.approx(known_spread / unknown_spread, rel=0.1)
 
 
 def test_the_object_stands_upright_as_the_elevation_says(model):
