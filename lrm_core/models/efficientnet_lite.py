@@ -70,21 +70,21 @@ class ScaledConvolution(nn.Module):
         if self.groups > 1 and x.device.type == "cpu":
             # oneDNN's depthwise gradients are up to ten times faster in float32, channels last
             with torch.autocast("cpu", enabled=False):
-                return self._filter(x.float().contiguous(memory_format=torch.channels_last))
+                inner = x.float().contiguous(memory_format=torch.channels_last)
+                return self._filter(inner).to(x.dtype)
         return self._filter(x)
 
     def _filter(self, x: Tensor) -> Tensor:
-        kernel = self.kernel * self.scale[:, None, None, None]
+        kernel = (self.kernel * self.scale[:, None, None, None]).to(x.dtype)
+        shift = self.shift.to(x.dtype)
         side = kernel.shape[-1]
         if self.stride == 1:
-            return F.conv2d(x, kernel, self.shift, padding=side // 2, groups=self.groups)
+            return F.conv2d(x, kernel, shift, padding=side // 2, groups=self.groups)
         # TensorFlow pads what is missing behind first
         missing = [max(0, (-(-n // 2) - 1) * 2 + side - n) for n in (x.shape[-1], x.shape[-2])]
         before = [total // 2 for total in missing]
         padding = [before[0], missing[0] - before[0], before[1], missing[1] - before[1]]
-        return F.conv2d(
-            F.pad(x, padding), kernel, self.shift, stride=self.stride, groups=self.groups
-        )
+        return F.conv2d(F.pad(x, padding), kernel, shift, stride=self.stride, groups=self.groups)
 
 
 class InvertedResidual(nn.Module):

@@ -158,3 +158,16 @@ def test_residual_blocks_add_what_they_saw():
         x = torch.randn(1, 24, 8, 8)
         assert torch.equal(block(x), x)
         assert not backbone.stages[1][0](torch.randn(1, 16, 8, 8)).any()
+
+
+def test_a_model_in_bfloat16_computes_what_it_does_in_float32():
+    torch.manual_seed(0)
+    model = EfficientNetLite("lite0").eval()
+    image = torch.rand(1, 3, 64, 64) * 2.0 - 1.0
+    with torch.no_grad():
+        exact = model(image)
+        rounded = model.bfloat16()(image.bfloat16())
+    for ours, true in zip(rounded, exact, strict=True):
+        assert ours.dtype == torch.bfloat16
+        # eight bits per number, through up to thirty layers
+        assert (ours.float() - true).abs().mean() < 0.05 * true.abs().mean()
