@@ -48,17 +48,11 @@ def main() -> None:
         scene = read_scene(mesh, up="y")
     cameras = orbit(NUM_VIEWS, elevation_degrees=10.0, size=2 * CELL)
     views = [to_uint8(view.numpy()) for view in render_scene(scene, cameras).rgb]
-    photo = Image.open(arguments.photo).convert("RGBA")
-    side = max(photo.size)
-    square = Image.new("RGBA", (side, side), "white")
-    square.alpha_composite(photo, ((side - photo.width) // 2, (side - photo.height) // 2))
+    photo = np.asarray(Image.open(arguments.photo).convert("RGBA"))
     cores = len(os.sched_getaffinity(0))
     title = f"photo to textured mesh: {statistics.median(seconds):.1f} s on {cores} CPU cores"
     print(title, [round(value, 2) for value in seconds])
-    write_png(
-        arguments.out,
-        contact_sheet([[np.asarray(square), *views]], title=title, cell_size=CELL),
-    )
+    write_png(arguments.out, contact_sheet([[photo, *views]], title=title, cell_size=CELL))
 
 
 if __name__ == "__main__":

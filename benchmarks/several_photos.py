@@ -19,22 +19,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import trimesh
 from PIL import Image, ImageFilter
-from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from lrm_core.evaluation.alignment import Fit, find_alignment
-from lrm_core.geometry.scene_conversion import (
-    normalize_scene,
-    scene_from_mesh,
-    transform_scene,
-)
+from lrm_core.geometry.scene_conversion import normalize_scene, scene_from_mesh, transform_scene
 from lrm_core.geometry.surface_sampling import sample_surface
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.imaging.contact_sheet import contact_sheet
 from lrm_core.io.image_writing import to_uint8, write_png
 from lrm_core.meshes.mesh_reading import read_scene
+from lrm_core.metrics.f_score import f_score
+from lrm_core.metrics.nearest_neighbours import find_nearest_neighbours
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions
 from lrm_core.rendering.mesh_renderer import render_scene
@@ -102,15 +98,12 @@ def photograph(scene: Scene, azimuth: float, rng: np.random.Generator) -> bytes:
 
 def score(scene: Scene, target: np.ndarray) -> tuple[dict[str, float], Scene]:
     """Chamfer distance and F-score of a mesh, and the mesh where it fits best."""
-    matrix = find_alignment(scene, target, FIT, seed=0)
-    placed = transform_scene(scene, matrix)
-    points, _, _ = sample_surface(scene, POINTS, np.random.default_rng(0))
-    points = trimesh.transform_points(points, matrix)
-    there, back = cKDTree(target).query(points)[0], cKDTree(points).query(target)[0]
-    precision, recall = (there < 0.1).mean(), (back < 0.1).mean()
+    placed = transform_scene(scene, find_alignment(scene, target, FIT, seed=0))
+    points, _, _ = sample_surface(placed, POINTS, np.random.default_rng(0))
+    near = find_nearest_neighbours(points, target)
     values = {
-        "chamfer": float(there.mean() + back.mean()),
-        "f_score": float(2.0 * precision * recall / max(precision + recall, 1e-9)),
+        "chamfer": float(near.predicted_distances.mean() + near.reference_distances.mean()),
+        "f_score": f_score(near, [0.1])[0].f_score,
     }
     return values, placed
 
