@@ -28,6 +28,8 @@ TRANSFORMS = "transforms.json"
 _LEAST_PHOTOS = 3
 """Below this the object cannot be placed."""
 _CROP_SIZE, _CROP_RATIO = 1024, 0.85
+_EQUALLY_FAR = 1e-3
+"""Difference of two cosines that the rounding of poses in files can make."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,12 +183,15 @@ def _frames_of_transforms(path: Path) -> list[_Frame]:
 
 
 def _far_apart(c2w: Sequence[Float[np.ndarray, "4 4"]], start: int, count: int) -> list[int]:
-    """Indices of cameras, each looking as differently as possible from all before it."""
+    """Indices of cameras, each looking as differently as possible from all before it.
+
+    Among equals the first is taken, whatever the last digits of the poses say.
+    """
     directions = np.stack([pose[:3, 2] for pose in c2w])
     chosen = [start]
     alike = directions @ directions[start]
     while len(chosen) < min(count, len(directions)):
         alike[chosen] = np.inf
-        chosen.append(int(alike.argmin()))
+        chosen.append(int(np.argmax(alike <= alike.min() + _EQUALLY_FAR)))
         alike = np.maximum(alike, directions @ directions[chosen[-1]])
     return chosen

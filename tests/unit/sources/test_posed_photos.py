@@ -1,5 +1,7 @@
 """Captures of a box, written as `transforms.json` and as COLMAP would."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -87,6 +89,21 @@ def test_the_named_photo_comes_first_and_the_others_far_from_it(capture):
     names = [photo.file.name for photo in photos]
     assert names[:2] == ["2.png", "5.png"], "opposite"
     assert names[2] in {"0.png", "1.png", "3.png", "4.png"}
+
+
+def test_the_last_digits_of_poses_do_not_choose_the_photos(capture, tmp_path):
+    """On a ring two photos are always as far away: the first of them is taken."""
+    folder, cameras = capture
+    shutil.copytree(folder / "images", tmp_path / "images")
+    names = [f"images/{index}.png" for index in range(COUNT)]
+    torch.manual_seed(0)
+    for _ in range(5):
+        c2w = cameras.c2w.clone()
+        c2w[:, :3, :3] += 1e-6 * torch.randn(COUNT, 3, 3)
+        moved = Cameras(c2w, cameras.intrinsics, WIDTH, HEIGHT)
+        write_cameras(tmp_path / "transforms.json", moved, file_paths=names)
+        photos, _ = read_posed_photos(tmp_path, count=4)
+        assert [photo.file.stem for photo in photos] == ["0", "3", "1", "2"]
 
 
 def test_a_colmap_model_of_the_same_cameras_is_read_alike(capture, tmp_path):

@@ -247,18 +247,20 @@ def test_one_photo_is_learnt_by_heart(tiny_ray_config: ModelConfig):
     single = collate_layers([draw_sample(photos, plain, np.random.default_rng(0))])
     objective = LayerObjective(LRM(tiny_ray_config), plain)
     optimizer = torch.optim.AdamW(objective.parameters(), lr=4e-3)
-    first = []
+    curve = []
     for _ in range(120):
         losses = objective(single)
         optimizer.zero_grad()
         losses["total"].backward()
         torch.nn.utils.clip_grad_norm_(objective.parameters(), 1.0)
         optimizer.step()
-        first.append(losses["first"].item())
-    assert first[0] > 0.15
-    assert np.mean(first[-5:]) < 0.03
-    assert losses["last"].item() < 0.06
-    assert losses["behind"].item() < 0.04
+        curve.append([losses[name].item() for name in ("first", "last", "behind")])
+    first, last, behind = np.mean(curve[-10:], axis=0)
+    assert curve[0][0] > 0.15
+    assert curve[0][1] > 0.15
+    assert first < 0.04
+    assert last < 0.09
+    assert behind < 0.036
 
 
 class Listener:
