@@ -27,8 +27,11 @@ def tests(session: nox.Session) -> None:
     weights = os.environ.get("LRM_METRIC_WEIGHTS") or str(ROOT / "out" / "metric-weights")
     fetch = ["python", "benchmarks/lpips_weights.py", "-o", weights]
     session.run(*fetch, success_codes=[0, 3])
-    environment = {"LRM_METRIC_WEIGHTS": weights}
-    session.run("pytest", "--durations=10", *session.posargs, env=environment)
+    # a process per core, each with one thread; one of them may take 3 GB
+    processes = min(os.cpu_count() or 1, 4)
+    parallel = ["-n", str(processes), "--dist", "loadfile"]
+    environment = {"LRM_METRIC_WEIGHTS": weights, "OMP_NUM_THREADS": "1"}
+    session.run("pytest", *parallel, "--durations=10", *session.posargs, env=environment)
 
 
 @nox.session

@@ -94,13 +94,14 @@ def make_reference(name: str, scene: Scene | PosedImages, protocol: Protocol) ->
         InputError: the object has no extent, or a photo cannot be used.
     """
     if isinstance(scene, PosedImages):
-        cameras = reference_cameras(scene, protocol)
+        given, cameras = protocol.input_view, reference_cameras(scene, protocol)
         return Reference(
             name=name,
             picture=input_picture(scene, protocol),
             cameras=cameras,
             observation=observe_images(scene, cameras, protocol),
             scene=None,
+            scale=_picture_scale(given.radius, given.focal),
         )
     scene = normalize_scene(scene, protocol.longest_side)
     given, views = input_camera(name, protocol), protocol.reference_views
@@ -135,7 +136,7 @@ def make_reference(name: str, scene: Scene | PosedImages, protocol: Protocol) ->
             channel_image(render_scene(scene, orbited(camera, (x, y, z), azimuth)), "rgb", None)
             for azimuth in protocol.input_view.further_azimuths_degrees
         ),
-        scale=given.radius / given.focal * CANONICAL_FOCAL / CANONICAL_DISTANCE,
+        scale=_picture_scale(given.radius, given.focal),
     )
 
 
@@ -166,6 +167,11 @@ def input_camera(name: str, protocol: Protocol) -> InputCamera:
         low + fraction * (high - low) for (low, high), fraction in zip(ranges, drawn, strict=False)
     )
     return InputCamera(azimuth, elevation, protocol.longest_side * focal / fill, focal)
+
+
+def _picture_scale(radius: float, focal: float) -> float:
+    """How much wider a picture is at the object's center than that of the canonical camera."""
+    return radius / focal * CANONICAL_FOCAL / CANONICAL_DISTANCE
 
 
 def _fractions(text: str) -> list[float]:

@@ -122,6 +122,7 @@ def test_a_protocols_own_lens_radius_sizes_and_background_are_followed(photos: P
     seen, there = found.picture[..., 3] >= 128, expected[..., 3] >= 128
     assert (seen & there).sum() / (seen | there).sum() > 0.97
     assert (found.cameras.width, found.cameras.height) == (40, 30)
+    assert found.scale == pytest.approx((2.6 / 0.9) / (2.0 / 0.75)), "of what the picture shows"
     for index in range(3):
         view = render_scene(scene, found.cameras[index], background=0.3)
         shown = found.observation.rgb[index] / 255.0

@@ -124,3 +124,13 @@ def test_photo_colors_are_an_option_of_the_predictor() -> None:
     assert Setup("m").options(options) == options
     without = Setup("m", photo_colors=False).options(options)
     assert without == dataclasses.replace(options, photo_colors=False)
+
+
+def test_the_number_of_pictures_reaches_every_row_and_the_predictor() -> None:
+    method = Method("free_azimuth", iso_level=10.0, photo_colors=True)
+    setups = setups_of("m", method, load_protocol("gso-v1-multiview"), num_views=4)
+    assert {setup.label for setup in setups} == {
+        f"m+4-views{suffix}" for suffix in ("", "+field", "+no-photo-colors", "+unaligned")
+    }
+    assert {setup.num_views for setup in setups} == {4}
+    assert {setup.options(PredictorOptions()).num_views for setup in setups} == {4}
