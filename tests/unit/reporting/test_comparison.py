@@ -35,11 +35,11 @@ def table(names: str, **columns: list[float | None]) -> pd.DataFrame:
 
 def test_objects_are_paired_by_name_and_ranked_from_loss_to_gain() -> None:
     first = table("abcd", psnr=[10.0, 12.0, 14.0, 9.0], chamfer_distance=[0.4, 0.2, 0.3, None])
-    second = table("dcbe", psnr=[9.0, 15.0, 10.0, 99.0], chamfer_distance=[0.1, 0.2, 0.3, 0.1])
+    second = table("dcbe", psnr=[9.0, 16.0, 10.0, 99.0], chamfer_distance=[0.1, 0.2, 0.3, 0.1])
     psnr, chamfer = compare([report(), report()], [first, second])
     assert (psnr.metric, psnr.num) == ("psnr", 3)
-    assert psnr.objects == (("b", 12.0, 10.0), ("d", 9.0, 9.0), ("c", 14.0, 15.0))
-    assert psnr.mean == pytest.approx((-2 + 0 + 1) / 3)
+    assert psnr.objects == (("b", 12.0, 10.0), ("d", 9.0, 9.0), ("c", 14.0, 16.0))
+    assert psnr.mean == pytest.approx((-2 + 0 + 2) / 3)
     assert psnr.better == 0.5  # one of three, and half of the tie
     # lower is better: b is worse by 0.1, c better by 0.1; d has one value only
     assert chamfer.objects == (("b", 0.2, 0.3), ("c", 0.3, 0.2))

@@ -28,6 +28,8 @@ def test_the_width_is_that_of_the_textbook() -> None:
     low, high = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
     assert (low + high) / 2 == pytest.approx(3.0)
     assert (high - low) / 2 == pytest.approx(2.776 * 0.5**0.5, abs=1e-3)
+    # of 1 degree of freedom: 12.706, the standard error is 1
+    assert mean_interval([1.0, 3.0]) == pytest.approx((2.0 - 12.706, 2.0 + 12.706), abs=1e-3)
     # many values: 1.96 standard errors, whichever the method
     values = np.random.default_rng(0).normal(size=400)
     low, high = mean_interval(values)
