@@ -39,11 +39,13 @@ def test_the_model_has_averaged_weights_inside_the_block_only():
     with average.applied_to(model):
         for name, value in model.state_dict().items():
             assert torch.equal(value, averages[name])
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, weights[name])
+        assert torch.equal(average.state[name], averages[name])
     with pytest.raises(RuntimeError, match="inside"), average.applied_to(model):
         raise RuntimeError("inside")
     for name, value in model.state_dict().items():
         assert torch.equal(value, weights[name])
-        assert torch.equal(average.state[name], averages[name])
 
 
 def test_loading_needs_every_tensor():
