@@ -10,7 +10,7 @@ COPY lrm_cli lrm_cli
 # torch's own index holds wheels without CUDA: a tenth of the size
 RUN uv venv /venv \
     && uv pip install --python /venv --no-cache --index-url https://download.pytorch.org/whl/cpu torch torchvision \
-    && uv pip install --python /venv --no-cache '.[serve]'
+    && uv pip install --python /venv --no-cache '.[heic,serve]'
 
 FROM python:3.12-slim
 RUN useradd --create-home lrm

@@ -100,6 +100,14 @@ def center_color(page: Any) -> np.ndarray:
     raise AssertionError("the viewer stays empty")
 
 
+def job_of(page: Any) -> dict[str, Any]:
+    """The job that the page shows, as the API tells it."""
+    base, _, job_id = page.url.partition("#job=")
+    with urllib.request.urlopen(f"{base}api/v1/jobs/{job_id}") as answer:
+        job: dict[str, Any] = json.load(answer)
+    return job
+
+
 def test_drop_look_turn_and_download(open_page: Callable[..., Any]) -> None:
     page = open_page()
     page.evaluate(DROP, ["my ball.png", base64.b64encode(ball_photo()).decode()])
@@ -275,9 +283,7 @@ def test_a_photo_of_the_back(open_page: Callable[..., Any]) -> None:
         page.keyboard.press("ArrowRight")
     red, _, blue_there = center_color(page)
     assert blue_there > red + 50, "the color that the photo of the back has"
-    job_id = page.url.partition("#job=")[2]
-    with urllib.request.urlopen(f"{page.url.partition('#')[0]}api/v1/jobs/{job_id}") as answer:
-        job = json.load(answer)
+    job = job_of(page)
     assert [view["direction"] for view in job["record"]["views"]] == ["front", "back"]
     assert job["expires"] - job["started"] - job["seconds"] == pytest.approx(8 * 3600, abs=60)
     until = page.evaluate("s => new Date(s * 1000).toTimeString().slice(0, 5)", job["expires"])
@@ -286,6 +292,30 @@ def test_a_photo_of_the_back(open_page: Callable[..., Any]) -> None:
     choose(page, ball_photo())
     page.wait_for_selector("#make:enabled")
     assert page.locator("#sides img").count() == 0, "it was of the other object"
+
+
+def test_what_is_said_of_the_camera_reaches_the_mesh(open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    choose(page, ball_photo())
+    page.wait_for_selector("#make:enabled")
+    page.evaluate("document.querySelector('#options').open = true")
+    page.select_option("[name=resolution]", "128")
+    page.get_by_label("Field of view").fill("200")
+    page.get_by_label("Camera raised by").fill("25")
+    page.get_by_label("Stand on the ground").check()
+    page.click("#make")
+    page.wait_for_selector("#problem:visible")
+    assert "expected 1 to 150 degrees" in page.inner_text("#problem")
+    page.get_by_label("Field of view").fill("33.5")
+    page.click("#make")
+    wait_for_mesh(page)
+    job = job_of(page)
+    record, base = job["record"], page.url.partition("#")[0]
+    assert record["camera"]["field_of_view"] == {"value": 33.5, "from": "option"}
+    assert record["camera"]["elevation"] == {"value": 25.0, "from": "option"}
+    with urllib.request.urlopen(f"{base}api/v1/jobs/{job['id']}/files/mesh.glb") as answer:
+        mesh = trimesh.load_scene(io.BytesIO(answer.read()), file_type="glb").to_geometry()
+    assert mesh.vertices[:, 1].min() == pytest.approx(0.0, abs=1e-5)
 
 
 def test_the_keyboard_alone(open_page: Callable[..., Any]) -> None:
