@@ -9,7 +9,7 @@ import typer
 
 from lrm_cli.options import DeviceOption, JsonOption, QuietOption
 from lrm_cli.output import Output, Task
-from lrm_core.io.atomic_write import parse_output
+from lrm_core.io.atomic_write import parse_path
 
 if TYPE_CHECKING:
     from lrm_core.training.run.loop import Trainer
@@ -32,7 +32,7 @@ def train(
         typer.Option(
             "--out",
             "-o",
-            parser=parse_output,
+            parser=parse_path,
             metavar="PATH",
             help="Folder of the run; an unfinished run is resumed.",
         ),

@@ -18,16 +18,15 @@ class FolderPath(type(Path())):  # type: ignore[misc]
     """A path that was given with a separator at its end: a folder, whatever its name."""
 
 
-def parse_output(written: str | Path) -> Path:
+def parse_path(written: str | Path) -> Path:
     """A path as it was written on the command line, or as an option has it by default.
 
-    Raises:
-        OutputError: it is empty, as a variable of a script is that was never set.
+    A slash at its end makes it a folder, and only the bare `-` stands for a stream.
     """
     text = os.fspath(written)
-    if not text:
-        raise OutputError("the name of the output is empty", hint="name a file or a folder")
     ends = (os.sep, os.altsep or os.sep)
+    if text != "-" and Path(text) == Path("-"):  # ./- is a file of that name
+        return Path.cwd() / "-"
     return FolderPath(text) if text.endswith(ends) else Path(text)
 
 
@@ -60,7 +59,7 @@ def check_replaceable(
     read = {_identity(path) for path in inputs}
     written: set[str] = set()
     for path in paths:
-        if path.name == "-" or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        if path.parts[:1] == ("-",) or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
             raise OutputError(
                 f"{path} is not a file of this machine", hint="write a file, then copy it"
             )

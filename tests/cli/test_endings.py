@@ -80,6 +80,18 @@ def test_ctrl_c_while_the_program_starts(delay):
     assert "lrm_cli" not in stderr  # before that, Python itself may say what it likes
 
 
+def test_ctrl_c_has_its_default_before_anything_else_is_imported():
+    code = (
+        "import sys; before = set(sys.modules); import lrm_cli.__main__, _signal;"
+        "assert _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL;"
+        "print(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "['lrm_cli', 'lrm_cli.__main__']"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_terminated_command_leaves_nothing_hidden(tmp_path, number):
     trimesh.creation.icosphere(subdivisions=4).export(tmp_path / "a.glb")
