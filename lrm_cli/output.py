@@ -117,9 +117,10 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+        words = Text(printable(title), style="table.title") if title else None
+        table = Table(title=words, title_justify="left", box=None, pad_edge=False)
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(Text(printable(column)), overflow="fold")
         for row in rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
         self._stdout.print(table)
