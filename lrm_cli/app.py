@@ -88,9 +88,17 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="lrm")
+        try:
+            app(prog_name="lrm")
+        finally:
+            flush_stdout()
     except Terminated:  # before the command, which has its own words for it, or after
         raise SystemExit(TERMINATED) from None
+    except OSError as error:  # of help and version, which no command prints
+        failure = describe(error)
+        if failure is not None:
+            report(failure, as_json=False)
+        raise SystemExit(failure.exit_code if failure else 1) from None
     finally:
         # what torch has made need not be searched for garbage once more before the process ends,
         # unless triton (which torchvision imports, for LPIPS) would complain of what is left over

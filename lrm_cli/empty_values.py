@@ -1,14 +1,18 @@
-"""An empty value on the command line is a variable of a script that was never set.
+"""Values on the command line that no command takes: empty ones, and files that may not be read.
 
-`Path("")` is the current folder: taken as it is, `lrm reconstruct "$PHOTOS"` would read another
-folder than the one meant.
+An empty value is a variable of a script that was never set. `Path("")` is the current folder: taken
+as it is, `lrm reconstruct "$PHOTOS"` would read another folder than the one meant.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
-from lrm_core.errors import ConfigError
+from lrm_core.errors import ConfigError, InputError
+
+Parse = Callable[[Any, list[str]], list[str]]
 
 
 class LrmCommand(TyperCommand):
@@ -19,9 +23,9 @@ class LrmCommand(TyperCommand):
 
         Raises:
             ConfigError: a value is empty.
+            InputError: a file may not be read.
         """
-        _check_values(self, ctx, args)
-        return super().parse_args(ctx, args)
+        return _checked(self, super().parse_args, ctx, args)
 
 
 class LrmSubgroup(TyperGroup):
@@ -29,11 +33,12 @@ class LrmSubgroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """See `LrmCommand`."""
-        _check_values(self, ctx, args)
-        return super().parse_args(ctx, args)
+        return _checked(self, super().parse_args, ctx, args)
 
 
-def _check_values(command: TyperCommand | TyperGroup, ctx: Any, args: list[str]) -> None:
+def _checked(
+    command: TyperCommand | TyperGroup, parse: Parse, ctx: Any, args: list[str]
+) -> list[str]:
     """Look at the values as they were written, before an empty one becomes a path."""
     given, _, parameters = command.make_parser(ctx).parse_args(args=list(args))
     for parameter in parameters:
@@ -46,3 +51,9 @@ def _check_values(command: TyperCommand | TyperGroup, ctx: Any, args: list[str])
                 f"{name or max(parameter.opts, key=len)} is empty, expected a value",
                 hint="is a variable of a script not set?",
             )
+    try:
+        return parse(ctx, args)
+    except typer.BadParameter as error:
+        if not error.message.endswith("is not readable."):
+            raise
+        raise InputError(error.message.rstrip("."), hint="check its permissions") from error

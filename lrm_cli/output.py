@@ -26,8 +26,7 @@ LINE_INTERVAL = 10.0
 def printable(text: str) -> str:
     """Text with control characters (of file names, of foreign messages) written as escapes."""
     return "".join(
-        character if character.isprintable() or character == "\n" else ascii(character)[1:-1]
-        for character in text
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
 
 

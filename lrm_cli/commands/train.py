@@ -69,7 +69,8 @@ def train(
     from lrm_core.training.config import read_training_config, recipe_names
 
     if list_recipes:
-        output.success("\n".join(recipe_names()))
+        for name in recipe_names():
+            output.success(name)
         output.result({"recipes": recipe_names()})
         return
     config_path, overrides = _recipe_and_overrides(arguments or [], preset, init)

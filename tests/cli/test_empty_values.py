@@ -1,8 +1,15 @@
 """An empty value is a variable that was never set, and never the current folder."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
 
 COMMANDS = {
     "reconstruct '' -o a.obj": "PHOTO",
@@ -54,3 +61,26 @@ def test_a_method_or_dataset_without_its_folder_is_refused(lrm, tmp_path, monkey
 
 def test_an_option_that_is_empty_by_default_may_be_empty(lrm):
     assert "is empty" not in lrm("serve", "--token", "", "--port", "-1").output
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("setpriv"), reason="root reads all")
+def test_what_may_not_be_read_is_a_file_that_cannot_be_used(tmp_path):
+    """And one of many: root without its power over permissions is anyone."""
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").touch(mode=0)
+    (tmp_path / "m.obj").touch(mode=0)
+    power = "-dac_override,-dac_read_search"
+    anyone = ["setpriv", f"--inh-caps={power}", f"--bounding-set={power}"] * (os.getuid() == 0)
+    for command, words in {
+        "render m.obj -o v": "m.obj",
+        "reconstruct a.png -o a.glb --mask b.png": "b.png",
+        "preprocess photos b.png -o p": "b.png",
+        "preprocess photos a.png b.png -o p2": "none of the 2 photos",
+    }.items():
+        done = subprocess.run(
+            [*anyone, sys.executable, "-m", "lrm_cli", *command.split()], cwd=tmp_path, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 4, done.stderr
+        assert done.stderr.startswith("error: ")
+        assert words in done.stderr

@@ -24,9 +24,11 @@ def start(*arguments: str, **more) -> subprocess.Popen:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("mode", [["--json"], []])
-def test_a_full_stdout_is_one_line(mode):
-    with Path("/dev/full").open("w") as full, start("models", *mode, stdout=full) as process:
+@pytest.mark.parametrize(
+    "words", ["models --json", "models", "--help", "--version", "render --help", "evaluate -h"]
+)
+def test_a_full_stdout_is_one_line(words):
+    with Path("/dev/full").open("w") as full, start(*words.split(), stdout=full) as process:
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 4
     assert stderr.splitlines()[0] == "error: [Errno 28] No space left on device"

@@ -91,7 +91,7 @@ def test_an_error_ends_the_progress_and_passes_through() -> None:
 
 
 def test_control_characters_become_escapes() -> None:
-    assert printable("a\x1b[31m\r\tb\nc é 像") == "a\\x1b[31m\\r\\tb\nc é 像"
+    assert printable("a\x1b[31m\r\tb\nc é 像") == "a\\x1b[31m\\r\\tb\\nc é 像"
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

@@ -71,7 +71,8 @@ _CUT_OUT = CutOutOptions()
 @expand_options
 def photos(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO", help="Photos, or folders of photos.")
+        list[Path],
+        typer.Argument(parser=parse_path, metavar="PHOTO", help="Photos, or folders of photos."),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", parser=parse_path, help="Folder of the results.")
