@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from lrm_cli.options import JSON_MODE
 from lrm_core.errors import ConfigError, InputError
 
 Parse = Callable[[Any, list[str]], list[str]]
@@ -41,6 +42,7 @@ def _checked(
 ) -> list[str]:
     """Look at the values as they were written, before an empty one becomes a path."""
     given, _, parameters = command.make_parser(ctx).parse_args(args=list(args))
+    ctx.meta[JSON_MODE] = bool(given.get("as_json"))  # errors are reported as it says
     for parameter in parameters:
         values = given.get(parameter.name or "")
         if parameter.default == "" or values is None:

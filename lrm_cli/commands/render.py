@@ -143,7 +143,9 @@ class ImageOptions:
     video: Annotated[
         Path | None, typer.Option("--video", help="Also write a turntable (.mp4, .gif).")
     ] = None
-    fps: Annotated[float, typer.Option("--fps", min=1, help="Frames per second of videos.")] = 24.0
+    fps: Annotated[
+        float, typer.Option("--fps", min=1, max=1000, help="Frames per second of videos.")
+    ] = 24.0
 
 
 _VIEWS = ViewOptions()
