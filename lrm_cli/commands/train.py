@@ -49,8 +49,7 @@ def train(
         Path | None,
         typer.Option(
             "--data",
-            help="Folder of the photos that the objective `layers` makes while training "
-            "[default: OUT/data].",
+            help="Folder of photos that `layers` makes while training [default: OUT/data].",
         ),
     ] = None,
     list_recipes: Annotated[
