@@ -1,15 +1,18 @@
 """`python -m lrm_cli` is `lrm`, and where the script of that name begins.
 
-Nothing is imported above `main`, so that Ctrl-C in the first half second ends the program as at any
-later time: in silence, not with the traceback of an import.
+Ctrl-C in the first half second ends the program as at any later time: in silence, not with the
+traceback of an import.
 """
 
-import signal
+import _signal  # type: ignore[import-not-found]  # `signal` imports for milliseconds
+
+_signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 
 def main() -> None:
     """Import the program with Ctrl-C at its default, then run it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    import signal
+
     from lrm_cli.app import main as run
 
     try:

@@ -22,6 +22,7 @@ from lrm_cli.commands.reconstruct import reconstruct
 from lrm_cli.commands.render import render
 from lrm_cli.commands.serve import serve
 from lrm_cli.commands.train import train
+from lrm_cli.empty_values import LrmCommand
 from lrm_cli.errors import EXIT_CODES, TERMINATED, Terminated, describe, flush_stdout, report
 from lrm_cli.options import JSON_MODE
 from lrm_core.version import __version__
@@ -73,11 +74,8 @@ def lrm(
     """One photo to a textured 3D mesh with a Large Reconstruction Model."""
 
 
-app.command()(reconstruct)
-app.command()(render)
-app.command()(train)
-app.command()(serve)
-app.command()(models)
+for command in (reconstruct, render, train, serve, models):
+    app.command(cls=LrmCommand)(command)
 app.add_typer(preprocess)
 app.add_typer(evaluate)
 
@@ -90,9 +88,17 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="lrm")
+        try:
+            app(prog_name="lrm")
+        finally:
+            flush_stdout()
     except Terminated:  # before the command, which has its own words for it, or after
         raise SystemExit(TERMINATED) from None
+    except OSError as error:  # of help and version, which no command prints
+        failure = describe(error)
+        if failure is not None:
+            report(failure, as_json=False)
+        raise SystemExit(failure.exit_code if failure else 1) from None
     finally:
         # what torch has made need not be searched for garbage once more before the process ends,
         # unless triton (which torchvision imports, for LPIPS) would complain of what is left over

@@ -80,11 +80,14 @@ class Terminated(KeyboardInterrupt):
 
 def _is_of_memory(error: BaseException) -> bool:
     """Whether an error of Python, NumPy, torch or OpenCV says that memory is used up."""
-    words = ("can't allocate memory", "not enough memory", "Insufficient memory")
+    words = ("can't allocate memory", "not enough memory", "Insufficient memory", "is too big")
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))
+        or (
+            isinstance(error, RuntimeError | ValueError)
+            and any(word in str(error) for word in words)
+        )
     )
 
 

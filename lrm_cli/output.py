@@ -26,8 +26,7 @@ LINE_INTERVAL = 10.0
 def printable(text: str) -> str:
     """Text with control characters (of file names, of foreign messages) written as escapes."""
     return "".join(
-        character if character.isprintable() or character == "\n" else ascii(character)[1:-1]
-        for character in text
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
 
 
@@ -117,9 +116,10 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+        words = Text(printable(title), style="table.title") if title else None
+        table = Table(title=words, title_justify="left", box=None, pad_edge=False)
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(Text(printable(column)), overflow="fold")
         for row in rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
         self._stdout.print(table)

@@ -20,7 +20,7 @@ from lrm_cli.options import (
 )
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
-from lrm_core.io.atomic_write import parse_output
+from lrm_core.io.atomic_write import parse_path
 
 if TYPE_CHECKING:
     from lrm_core.reconstruction.view_source import ViewSource
@@ -143,7 +143,9 @@ class ImageOptions:
     video: Annotated[
         Path | None, typer.Option("--video", help="Also write a turntable (.mp4, .gif).")
     ] = None
-    fps: Annotated[float, typer.Option("--fps", min=1, help="Frames per second of videos.")] = 24.0
+    fps: Annotated[
+        float, typer.Option("--fps", min=1, max=1000, help="Frames per second of videos.")
+    ] = 24.0
 
 
 _VIEWS = ViewOptions()
@@ -165,7 +167,7 @@ def render(
         typer.Option(
             "--out",
             "-o",
-            parser=parse_output,
+            parser=parse_path,
             metavar="PATH",
             help="Folder (a PNG per view, cameras, contact sheet), .png (contact sheet), "
             ".mp4 or .gif (turntable).",

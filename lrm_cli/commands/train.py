@@ -9,7 +9,7 @@ import typer
 
 from lrm_cli.options import DeviceOption, JsonOption, QuietOption
 from lrm_cli.output import Output, Task
-from lrm_core.io.atomic_write import parse_output
+from lrm_core.io.atomic_write import parse_path
 
 if TYPE_CHECKING:
     from lrm_core.training.run.loop import Trainer
@@ -32,7 +32,7 @@ def train(
         typer.Option(
             "--out",
             "-o",
-            parser=parse_output,
+            parser=parse_path,
             metavar="PATH",
             help="Folder of the run; an unfinished run is resumed.",
         ),
@@ -49,8 +49,7 @@ def train(
         Path | None,
         typer.Option(
             "--data",
-            help="Folder of the photos that the objective `layers` makes while training "
-            "[default: OUT/data].",
+            help="Folder of photos that `layers` makes while training [default: OUT/data].",
         ),
     ] = None,
     list_recipes: Annotated[
@@ -69,7 +68,8 @@ def train(
     from lrm_core.training.config import read_training_config, recipe_names
 
     if list_recipes:
-        output.success("\n".join(recipe_names()))
+        for name in recipe_names():
+            output.success(name)
         output.result({"recipes": recipe_names()})
         return
     config_path, overrides = _recipe_and_overrides(arguments or [], preset, init)

@@ -78,8 +78,11 @@ def load_predictor(name: str, options: PredictorOptions = _DEFAULTS) -> Predicto
     if name.startswith("external:"):
         from lrm_core.baselines.external import ExternalPredictor
 
+        folder = name.removeprefix("external:")
+        if not folder:
+            raise ConfigError("external: names no folder of meshes", hint="external:DIR")
         return ExternalPredictor(
-            Path(name.removeprefix("external:")).expanduser(),
+            Path(folder).expanduser(),
             up=options.external_up,
             alignment=options.external_alignment,
         )

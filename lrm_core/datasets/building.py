@@ -154,8 +154,8 @@ def _check_ids(jobs: Sequence[ObjectJob]) -> None:
 
 def _begin(out: str, description: dict[str, Any], options: BuildOptions) -> None:
     """Make sure that nothing else is in the folder, and record what is being made."""
-    if not out:
-        raise OutputError("the name of the dataset is empty", hint="name a folder or a URL")
+    if out in ("", "-"):
+        raise OutputError(f"'{out}' is not the name of a dataset", hint="name a folder or a URL")
     plan = _json(
         {
             "description": description,

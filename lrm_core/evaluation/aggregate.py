@@ -19,7 +19,7 @@ from lrm_core.evaluation.setups import Setup
 from lrm_core.metrics.fid import FeatureStatistics, feature_statistics, frechet_distance
 from lrm_core.metrics.registry import find_metric
 from lrm_core.reporting.intervals import mean_interval
-from lrm_core.reporting.metric_report import MetricReport, MetricSummary
+from lrm_core.reporting.metric_report import MetricReport, MetricSummary, in_utf8
 
 _BLOCK = 64  # objects whose features are held in float64 at once
 
@@ -136,9 +136,9 @@ def build_report(
             },
             dataset=_dataset(collection, scored),
             method={
-                "name": setup.label,
+                "name": in_utf8(setup.label),
                 "licence": predictor.licence,
-                "source": predictor.source,
+                "source": in_utf8(predictor.source),
                 "fingerprint": predictor.fingerprint,
                 "alignment": predictor.alignment,
                 "views": setup.views,

@@ -17,6 +17,7 @@ from lrm_core.evaluation.posed_images import TRANSFORMS, PosedImages, read_posed
 from lrm_core.evaluation.protocol import Protocol
 from lrm_core.meshes.mesh_reading import SCENE_SUFFIXES, read_scene
 from lrm_core.procedural.objects import procedural_object
+from lrm_core.reporting.metric_report import in_utf8
 from lrm_core.sources.gso import LICENCE as GSO_LICENCE
 from lrm_core.sources.gso import asset_sha256, gso_jobs
 from lrm_core.sources.procedural import LICENCE as PROCEDURAL_LICENCE
@@ -198,8 +199,7 @@ def _objects_in_folder(root: Path) -> dict[str, str]:
             name = path.with_suffix("").as_posix()
         else:
             continue
-        # reports hold UTF-8, which names of files need not be
-        name = os.fsencode(name).decode("utf-8", "backslashreplace")
+        name = in_utf8(name)
         if name in found:
             raise InputError(
                 f"{root}: {found[name]} and {path.as_posix()} are both called '{name}'",

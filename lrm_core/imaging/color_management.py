@@ -57,7 +57,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     Returns:
         RGB, or RGBA where the image has an alpha channel.
     """
-    alpha = image.getchannel("A") if "A" in image.getbands() else None
+    alpha = image.getchannel("A") if image.getbands()[-1] == "A" else None  # LAB has an A too
     colors = image.convert({"RGBA": "RGB", "LA": "L"}.get(image.mode, image.mode))
     try:
         if image.mode == "LAB":

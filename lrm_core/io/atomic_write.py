@@ -18,16 +18,15 @@ class FolderPath(type(Path())):  # type: ignore[misc]
     """A path that was given with a separator at its end: a folder, whatever its name."""
 
 
-def parse_output(written: str | Path) -> Path:
+def parse_path(written: str | Path) -> Path:
     """A path as it was written on the command line, or as an option has it by default.
 
-    Raises:
-        OutputError: it is empty, as a variable of a script is that was never set.
+    A slash at its end makes it a folder, and only the bare `-` stands for a stream.
     """
     text = os.fspath(written)
-    if not text:
-        raise OutputError("the name of the output is empty", hint="name a file or a folder")
     ends = (os.sep, os.altsep or os.sep)
+    if text != "-" and Path(text) == Path("-"):  # ./- is a file of that name
+        return Path.cwd() / "-"
     return FolderPath(text) if text.endswith(ends) else Path(text)
 
 
@@ -60,7 +59,7 @@ def check_replaceable(
     read = {_identity(path) for path in inputs}
     written: set[str] = set()
     for path in paths:
-        if path.name == "-" or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        if path.parts[:1] == ("-",) or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
             raise OutputError(
                 f"{path} is not a file of this machine", hint="write a file, then copy it"
             )
@@ -113,6 +112,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
         temporary = target.with_name(f".{uuid.uuid4().hex[:12]}{_short_suffix(target)}")
+        made = _missing_folders(target.parent)
     except (OSError, ValueError) as error:
         raise _cannot_be_written(path, error) from error
     try:
@@ -125,6 +125,8 @@ def replacing(path: Path) -> Iterator[Path]:
         if temporary.stat().st_mode & 0o777 != mode:
             temporary.chmod(mode)
         temporary.replace(target)
+    except OutputError as error:  # of another writer, under the temporary name
+        raise _renamed(error, temporary, path) from error
     except Exception as error:
         if not _is_of_the_disk(error):
             raise
@@ -132,6 +134,7 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError, ValueError):  # where the folder is a file, or gone
             temporary.unlink(missing_ok=True)
+        _remove_empty(made)
 
 
 @contextmanager
@@ -146,6 +149,7 @@ def replacing_in(folder: Path) -> Iterator[Path]:
         OutputError: the folder cannot be made or written to.
     """
     temporary = folder / f".{uuid.uuid4().hex[:12]}"
+    made = _missing_folders(folder)
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -156,12 +160,12 @@ def replacing_in(folder: Path) -> Iterator[Path]:
             else:
                 file.replace(place)
     except OutputError as error:  # of a file under its temporary name
-        message = error.message.replace(str(temporary), str(folder))
-        raise OutputError(message, hint=error.hint) from error
+        raise _renamed(error, temporary, folder) from error
     except OSError as error:
         raise _cannot_be_written(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        _remove_empty(made)
 
 
 def write_together(files: Mapping[Path, bytes]) -> None:
@@ -180,6 +184,23 @@ def write_together(files: Mapping[Path, bytes]) -> None:
             with suppress(OSError, ValueError):
                 file.unlink(missing_ok=True)
         raise
+
+
+def _renamed(error: OutputError, temporary: Path, path: Path) -> OutputError:
+    """An error about a file under its temporary name, with the name that the user knows."""
+    return OutputError(error.message.replace(str(temporary), str(path)), hint=error.hint)
+
+
+def _missing_folders(folder: Path) -> list[Path]:
+    """A folder and those above it that are still to be made, the innermost first."""
+    return [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders that were made for files which did not come to be."""
+    with suppress(OSError):  # one that holds something, or was never made
+        for folder in folders:
+            folder.rmdir()
 
 
 def _mode_of_new_file(path: Path) -> int:

@@ -30,7 +30,9 @@ _UPRIGHT = {
 
 # how a PNG packs its pixels -> what makes its transparent color one of Pillow's scaled values
 _KEY_SCALES = {"L;2": 85.0, "L;4": 17.0, "RGB;16B": 1.0 / 256.0}
-_END_OF_IMAGE = b"\xff\xd9"
+_END_OF_IMAGE, _START_OF_SCAN, _PROGRESSIVE_FRAME = b"\xff\xd9", b"\xff\xda", b"\xff\xc2"
+_ANYTHING = b"".join(b"\xb6\x6d\xdb" * 20 + bytes([0xFF, 0xD0 + n % 8]) for n in range(16))
+"""Continues the data of a JPEG, wherever it was cut: bits, and every marker to begin anew at."""
 
 
 def decode_image(
@@ -98,16 +100,14 @@ def _load(
     except OSError:
         if image.format not in ("JPEG", "MPO") or data is None:
             raise
-        whole = JpegImagePlugin.JpegImageFile(io.BytesIO(data + _END_OF_IMAGE))
-        if reduced is not None:
-            whole.draft(None, reduced)
-        whole.load()
-        present = _present_rows(np.asarray(whole))
+        whole = _decoded(data, reduced)
+        present = _present_rows(whole, data, reduced)
         if present < _LEAST_PRESENT * whole.height:
             raise
         line = "the file is cut short: "
         if present == whole.height:
-            return whole, line + "a little of the picture is missing"
+            lost = "fine detail" if "progressive" in whole.info else "nothing of the picture"
+            return whole, line + f"{lost} is missing"
         missing = 1.0 - present / whole.height
         info = whole.info
         image = whole.crop((0, 0, whole.width, present))
@@ -116,11 +116,23 @@ def _load(
     return image, None
 
 
-def _present_rows(pixels: np.ndarray) -> int:
-    """Rows before the single color that a decoder puts where the data has ended."""
-    rows = pixels.reshape(len(pixels), -1, 1 if pixels.ndim == 2 else pixels.shape[2])
-    filled = (np.abs(rows.astype(np.int16) - rows[-1, -1]) <= 1).all(axis=(1, 2))
-    return len(rows) - int(np.argmin(filled[::-1])) if not filled.all() else 0
+def _decoded(jpeg: bytes, reduced: tuple[int, int] | None) -> Image.Image:
+    """A JPEG without its end: what is missing, the decoder makes up."""
+    image = JpegImagePlugin.JpegImageFile(io.BytesIO(jpeg + _END_OF_IMAGE))
+    if reduced is not None:
+        image.draft(None, reduced)
+    image.load()
+    return image
+
+
+def _present_rows(image: Image.Image, jpeg: bytes, reduced: tuple[int, int] | None) -> int:
+    """Rows of a JPEG without its end that do not change with what comes after it."""
+    frame = jpeg[jpeg.rfind(_PROGRESSIVE_FRAME) :]
+    if "progressive" in image.info and frame.count(_START_OF_SCAN) > 1:
+        return image.height  # the first scan, which holds all rows coarsely, is over
+    other = _decoded(jpeg.rstrip(b"\xff") + _ANYTHING, reduced)
+    differs = (np.asarray(image) != np.asarray(other)).reshape(image.height, -1).any(axis=1)
+    return int(np.argmax(differs)) if differs.any() else image.height
 
 
 def _orientation(image: Image.Image) -> int:

@@ -71,7 +71,11 @@ def photos_in(folder: Path) -> FolderPhotos:
         InputError: there is no photo in it.
     """
     files = sorted(
-        path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()
+        path
+        for path in folder.iterdir()
+        # a link that leads nowhere is a photo that will be missed
+        if not path.name.startswith(".")
+        and (path.is_file() or (path.is_symlink() and not path.exists()))
     )
     names = {path.name for path in files}
     stems = {path.stem for path in files}

@@ -107,15 +107,16 @@ class GltfMaterials:
         modes = [_WRAPS.get(sampler.get(axis, 0), "REPEAT") for axis in ("wrapS", "wrapT")]
         return modes[0], modes[1]
 
-    def _texels(self, index: int, texture: dict[str, Any]) -> Texels:
-        """(H, W, 4) texels of a texture's image (sections 3.8.2 and 3.8.3)."""
+    def _texels(self, index: int, texture: dict[str, Any]) -> Texels | None:
+        """(H, W, 4) texels of a texture's image (sections 3.8.2 and 3.8.3); None without one."""
         extensions = texture.get("extensions", {})
         sources = [extensions.get(name, {}).get("source") for name in _TEXTURE_EXTENSIONS]
         sources = [source for source in [*sources, texture.get("source")] if source is not None]
+        if not sources and not extensions:  # a picture that its program has lost
+            return None
         if not sources:
-            kind = f" ({', '.join(extensions)})" if extensions else ""
             raise InputError(
-                f"texture {index} is in a format that is not supported{kind}",
+                f"texture {index} is in a format that is not supported ({', '.join(extensions)})",
                 hint="re-export it with PNG, JPEG or WebP textures",
             )
         source = sources[0]

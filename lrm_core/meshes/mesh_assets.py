@@ -84,10 +84,10 @@ class MeshAssets:
 
 
 def _spellings(name: str) -> list[PurePosixPath]:
-    """A name as it stands, then without MTL options, comment and percent escapes."""
+    """A name as it stands, then without MTL options, comment, query and percent escapes."""
     clean = name.strip().strip('"').replace("\\", "/").removeprefix("file://")
     names = [clean, clean.split()[-1]] if clean.startswith("-") else [clean]
-    names += [without_comment(clean)]
+    names += [without_comment(clean), clean.partition("?")[0]]
     names += [urllib.parse.unquote(spelling, errors="surrogateescape") for spelling in names]
     if not clean.isprintable():  # bytes of Latin-1, whose file was unpacked under a UTF-8 name
         names += [os.fsencode(clean).decode("cp1252", "replace")]

@@ -17,12 +17,17 @@ import numpy as np
 from jaxtyping import Float
 
 from lrm_core.geometry.scene_conversion import MID_GREY
-from lrm_core.imaging.color import srgb_to_linear
+from lrm_core.imaging.color import linear_to_srgb, srgb_to_linear
 from lrm_core.meshes.mesh_assets import MeshAssets, with_alpha, without_comment
 from lrm_core.structures.scene import Material
 
 Fields = dict[str, str]
 """A material as its library spells it: keyword in lower case -> the rest of its line."""
+
+_XYZ_TO_LINEAR = np.array(
+    [[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]]
+)
+"""CIE XYZ to linear sRGB (IEC 61966-2-1)."""
 
 # how many values follow each option of a map; -1: one to three numbers
 _MAP_OPTIONS = {
@@ -167,11 +172,16 @@ def _number(word: str) -> float | None:
 
 
 def _color(line: str) -> tuple[float, float, float] | None:
-    """sRGB in [0, 1] of `r g b` or of one value for all; None where there are no numbers."""
-    numbers = [number for number in map(_number, line.split()[:3]) if number is not None]
-    if not numbers:
+    """sRGB in [0, 1] of `r g b`, `xyz x y z` or one value for all; None without numbers."""
+    words = line.lower().split()
+    is_xyz = words[:1] == ["xyz"]
+    numbers = [number for number in map(_number, words[int(is_xyz) :][:3]) if number is not None]
+    if not numbers or words[0] == "spectral":  # a file with a curve
         return None
     red, green, blue = (numbers * 3)[:3] if len(numbers) == 1 else (*numbers, 0.0, 0.0)[:3]
+    if is_xyz:
+        linear = np.clip(_XYZ_TO_LINEAR @ (red, green, blue), 0.0, 1.0)
+        red, green, blue = linear_to_srgb(linear).tolist()
     return red, green, blue
 
 

@@ -19,6 +19,7 @@ from lrm_core.structures.scene import Material, ScenePart
 
 _FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("color", "<u2")])
 _HEADER = 84
+_SOLID = re.compile(rb"^\s*solid\b", re.IGNORECASE | re.MULTILINE)  # a comment may come first
 _VERTEX = re.compile(rb"\bvertex\s+(\S+)\s+(\S+)\s+(\S+)", re.IGNORECASE)
 
 
@@ -32,7 +33,7 @@ def read_stl_parts(content: bytes) -> list[ScenePart]:
     count = int.from_bytes(content[80:_HEADER], "little")
     is_binary = len(content) == _HEADER + count * _FACET.itemsize
     text = content if is_binary else _as_utf8(content)
-    begins_as_text = text[:512].lstrip()[:5].lower() == b"solid"
+    begins_as_text = _SOLID.search(text[:512]) is not None
     # a binary header may say both words; behind it, only text does
     if not is_binary and begins_as_text and b"facet" in text[_HEADER:4096].lower():
         return _read_ascii(text)

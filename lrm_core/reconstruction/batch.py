@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -29,6 +29,7 @@ import torch
 
 from lrm_core.errors import LrmError
 from lrm_core.foreground.mask_picture import with_mask_picture
+from lrm_core.io.atomic_write import check_replaceable, replacing
 from lrm_core.meshes.mesh_placement import UpAxis
 from lrm_core.reconstruction.pipeline import ReconstructionModel
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
@@ -310,26 +311,29 @@ def write_reconstruction(
     """
     mesh = reconstruction.extract_mesh(options=options, clock=clock)
     mesh, standing = reconstruction.stand(mesh, ground=files.ground)
-    written, record = write_result(
-        mesh_file,
-        reconstruction,
-        mesh,
-        photo=photo,
-        up=files.up,
-        size_mm=files.size_mm,
-        overwrite=files.overwrite,
-        clock=clock,
-        notes=notes,
-        standing=standing,
-    )
-    if files.field is not None:
-        with clock.stage("save field"):
-            save_field(files.field, reconstruction)
-        written.append(files.field)
-    if files.video is not None:
-        camera = standing.move_cameras(reconstruction.source_camera)
-        write_turntable(files.video, mesh, camera, overwrite=files.overwrite, clock=clock)
-        written.append(files.video)
+    further = [file for file in (files.field, files.video) if file is not None]
+    check_replaceable(*further, overwrite=files.overwrite)
+    with ExitStack() as stack:  # all files of a photo, or none
+        if files.field is not None:
+            with clock.stage("save field"):
+                save_field(stack.enter_context(replacing(files.field)), reconstruction)
+        if files.video is not None:
+            camera = standing.move_cameras(reconstruction.source_camera)
+            video = stack.enter_context(replacing(files.video))
+            write_turntable(video, mesh, camera, overwrite=True, clock=clock)
+        written, record = write_result(
+            mesh_file,
+            reconstruction,
+            mesh,
+            photo=photo,
+            up=files.up,
+            size_mm=files.size_mm,
+            overwrite=files.overwrite,
+            clock=clock,
+            notes=notes,
+            standing=standing,
+        )
+    written += further
     warnings = [
         reconstruction.warning,
         _too_many_faces(record, options),

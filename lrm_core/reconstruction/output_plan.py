@@ -83,7 +83,10 @@ def _pairs(
     is_folder = isinstance(out, FolderPath) or out.is_dir()
     if suffix in MESH_WRITERS and not is_folder:
         if several:
-            raise OutputError(f"{out} is one file for {len(found)} photos", hint="name a folder")
+            raise OutputError(
+                f"{out} is one mesh, but several photos or a folder were named",
+                hint="name a folder for their meshes",
+            )
         if file_format is not None and f".{file_format}" != suffix:
             raise OutputError(f"--format {file_format} contradicts the name {out.name}")
         return [(found[0], out)]

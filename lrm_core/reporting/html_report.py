@@ -82,7 +82,7 @@ def write_page(
     """
     page = render_page(reports, scores, metric=metric, examples=examples, published=published)
     with replacing(path) as temporary:
-        temporary.write_text(page, "utf-8")
+        temporary.write_text(page, "utf-8", errors="backslashreplace")
 
 
 def render_page(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -150,6 +151,11 @@ def report_files(path: Path) -> tuple[Path, Path]:
 def _run_folder(reports: Path, protocol: str, method: str) -> Path:
     names = (re.sub(r"[^A-Za-z0-9._-]+", "_", name) for name in (protocol, method))
     return reports.joinpath("runs", *names)
+
+
+def in_utf8(name: str) -> str:
+    """A name that reports can hold: names of files need not be UTF-8, other bytes are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def write_report(folder: Path, report: MetricReport, scores: pd.DataFrame) -> None:

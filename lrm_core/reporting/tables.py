@@ -223,6 +223,6 @@ def write_tables(reports: Path, protocol: str) -> list[Path]:
     for suffix, content in contents.items():
         path = table_files(reports, protocol)[suffix]
         with replacing(path) as temporary:
-            temporary.write_text(content, "utf-8")
+            temporary.write_text(content, "utf-8", errors="backslashreplace")
         written.append(path)
     return written

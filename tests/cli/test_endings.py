@@ -24,9 +24,11 @@ def start(*arguments: str, **more) -> subprocess.Popen:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("mode", [["--json"], []])
-def test_a_full_stdout_is_one_line(mode):
-    with Path("/dev/full").open("w") as full, start("models", *mode, stdout=full) as process:
+@pytest.mark.parametrize(
+    "words", ["models --json", "models", "--help", "--version", "render --help", "evaluate -h"]
+)
+def test_a_full_stdout_is_one_line(words):
+    with Path("/dev/full").open("w") as full, start(*words.split(), stdout=full) as process:
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 4
     assert stderr.splitlines()[0] == "error: [Errno 28] No space left on device"
@@ -78,6 +80,18 @@ def test_ctrl_c_while_the_program_starts(delay):
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
     assert "lrm_cli" not in stderr  # before that, Python itself may say what it likes
+
+
+def test_ctrl_c_has_its_default_before_anything_else_is_imported():
+    code = (
+        "import sys; before = set(sys.modules); import lrm_cli.__main__, _signal;"
+        "assert _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL;"
+        "print(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "['lrm_cli', 'lrm_cli.__main__']"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

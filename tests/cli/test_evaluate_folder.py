@@ -1,6 +1,8 @@
 """`lrm evaluate --dataset folder:DIR` on meshes of one's own."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,33 @@ def tetrahedron(height: float) -> Mesh:
     )
     faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]], np.int32)
     return Mesh(vertices.astype(np.float32), faces, vertex_colors=np.full((4, 3), 0.3, np.float32))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux")
+@pytest.mark.parametrize("name", [b"ext\xff", b"[red] x"])
+def test_folders_of_any_name_are_in_reports_tables_and_pages(
+    lrm, protocol: Path, tmp_path: Path, name: bytes
+) -> None:
+    meshes, out = tmp_path / os.fsdecode(name), tmp_path / os.fsdecode(b"reports" + name[-2:])
+    meshes.mkdir()
+    write_mesh(meshes / "low.glb", tetrahedron(0.3))
+    method = f"external:{meshes}"
+    result = lrm(
+        *("evaluate", "--dataset", f"folder:{meshes}", "--protocol", str(protocol), "-m", method),
+        *("--metrics", "chamfer_distance", "-o", str(out), "--workers", "1"),
+    )
+    assert result.exit_code == 0, result.output
+    shown = name.decode("utf-8", "backslashreplace")
+    assert shown in (out / "tables" / "small.md").read_text("utf-8")
+    (run,) = (out / "runs" / "small").iterdir()
+    assert read_report(run).method["name"].endswith(shown)
+    compared = lrm("evaluate", "compare", str(run), str(run))
+    assert shown in compared.output, compared.output
+    page = tmp_path / "page.html"
+    options = ["--metric", "chamfer_distance", "--data-root", str(meshes)]
+    drawn = lrm("evaluate", "page", str(run), "-o", str(page), *options)
+    assert drawn.exit_code == 0, drawn.output
+    assert shown in page.read_text("utf-8")
 
 
 def test_ones_own_meshes_are_evaluated(lrm, protocol: Path, tmp_path: Path) -> None:

@@ -120,26 +120,6 @@ def test_a_summary_takes_the_place_of_a_summary_only(lrm, tmp_path, monkeypatch)
         assert "exists already" not in result.output
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "reconstruct a.png",
-        "render m.obj",
-        "preprocess photos a.png",
-        "preprocess procedural --num 1",
-        "train lrm-tiny",
-    ],
-)
-def test_an_empty_name_is_not_the_current_folder(lrm, tmp_path, monkeypatch, command):
-    make(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    before = contents()
-    result = lrm(*command.split(), "-o", "")
-    assert result.exit_code == 4, result.output
-    assert "is empty" in result.output
-    assert contents() == before
-
-
 def test_a_folder_that_cannot_be_is_known_before_any_download(lrm, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

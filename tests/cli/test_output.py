@@ -16,7 +16,7 @@ def speak(output: Output) -> None:
     output.info("on the way")
     output.warning("careful")
     output.success("done: a[b].obj")
-    output.table(["name", "size"], [["x" * 150, "1"]])
+    output.table(["name", "size"], [["x" * 150, "1"]], title="a [/b] c")
     output.result({"mesh": Path("a.obj")})
 
 
@@ -26,8 +26,9 @@ def test_a_person_reads_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert stderr == "on the way\nwarning: careful\n"
     lines = stdout.splitlines()
     assert lines[0] == "done: a[b].obj"
-    assert lines[1].split() == ["name", "size"]
-    assert lines[2].split() == ["x" * 150, "1"], "a table in a pipe must not be cut"
+    assert lines[1].strip() == "a [/b] c", "the name of a method is no markup"
+    assert lines[2].split() == ["name", "size"]
+    assert lines[3].split() == ["x" * 150, "1"], "a table in a pipe must not be cut"
 
 
 def test_a_program_reads_one_document(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +91,7 @@ def test_an_error_ends_the_progress_and_passes_through() -> None:
 
 
 def test_control_characters_become_escapes() -> None:
-    assert printable("a\x1b[31m\r\tb\nc é 像") == "a\\x1b[31m\\r\\tb\nc é 像"
+    assert printable("a\x1b[31m\r\tb\nc é 像") == "a\\x1b[31m\\r\\tb\\nc é 像"
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

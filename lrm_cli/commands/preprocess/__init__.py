@@ -11,6 +11,7 @@ from lrm_cli.commands.preprocess.photos import photos
 from lrm_cli.commands.preprocess.procedural import procedural
 from lrm_cli.commands.preprocess.show import show
 from lrm_cli.commands.preprocess.video import video
+from lrm_cli.empty_values import LrmCommand
 
 preprocess = typer.Typer(
     name="preprocess",
@@ -20,4 +21,4 @@ preprocess = typer.Typer(
 )
 
 for command in (photos, assets, gso, objaverse, video, procedural, check, show, convert):
-    preprocess.command()(command)
+    preprocess.command(cls=LrmCommand)(command)

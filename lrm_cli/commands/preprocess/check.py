@@ -77,8 +77,9 @@ def check(
         output.success(
             f"{dataset}  {found.num_objects} objects, {found.num_views} views, "
             f"{found.num_shards} shards: no problem found"
-            + (f"\nsamples {found.sample_hash}" if found.sample_hash else "")
         )
+        if found.sample_hash:
+            output.success(f"samples {found.sample_hash}")
     output.result({"dataset": dataset, "fast": fast, **asdict(found), "page": page})
     if found.problems:
         if output.mode != "json":

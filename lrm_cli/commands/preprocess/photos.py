@@ -20,7 +20,7 @@ from lrm_cli.options import (
 )
 from lrm_cli.output import Output
 from lrm_core.errors import ConfigError, InputError
-from lrm_core.io.atomic_write import parse_output
+from lrm_core.io.atomic_write import parse_path
 
 if TYPE_CHECKING:
     from lrm_core.foreground.photo_batch import PhotoRun
@@ -71,10 +71,11 @@ _CUT_OUT = CutOutOptions()
 @expand_options
 def photos(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO", help="Photos, or folders of photos.")
+        list[Path],
+        typer.Argument(parser=parse_path, metavar="PHOTO", help="Photos, or folders of photos."),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", parser=parse_output, help="Folder of the results.")
+        Path, typer.Option("--out", "-o", parser=parse_path, help="Folder of the results.")
     ],
     cutting: CutOutOptions = _CUT_OUT,
     limit: Annotated[

@@ -27,7 +27,7 @@ from lrm_cli.option_groups import expand_options
 from lrm_cli.options import JsonOption, ModelOptions, QuietOption
 from lrm_cli.output import Output
 from lrm_core.errors import InputError
-from lrm_core.io.atomic_write import parse_output
+from lrm_core.io.atomic_write import parse_path
 
 if TYPE_CHECKING:
     from lrm_core.reconstruction.batch import PhotoDone, PhotoFailed
@@ -44,14 +44,15 @@ _FILES = ResultOptions()
 @expand_options
 def reconstruct(
     photos: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO", help="Photos, or folders of photos.")
+        list[Path],
+        typer.Argument(parser=parse_path, metavar="PHOTO", help="Photos, or folders of photos."),
     ],
     out: Annotated[
         Path,
         typer.Option(
             "--out",
             "-o",
-            parser=parse_output,
+            parser=parse_path,
             metavar="PATH",
             help="Mesh file (.obj, .glb, .ply, .stl, .3mf, .usdz); a folder for several photos.",
         ),

@@ -41,6 +41,11 @@ def standard_streams(
             f"a mesh as {file_format} is more than one file, stdout holds one",
             hint=f"--format {', '.join(_IN_ONE_FILE)}",
         )
+    if out == STREAM and (len(photos) > 1 or photos[0].is_dir()):
+        raise ConfigError(
+            "stdout holds the mesh of one photo (-o -), not those of several or of a folder",
+            hint="-o FOLDER",
+        )
     with TemporaryDirectory(prefix="lrm-") as folder:
         photo, mesh = Path(folder, "stdin"), Path(folder, f"stdout.{file_format or 'glb'}")
         if STREAM in photos:

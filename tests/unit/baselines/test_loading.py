@@ -30,6 +30,8 @@ def test_what_is_missing_is_named(tmp_path):
         load_predictor("one-2-3-45")
     with pytest.raises(InputError, match="no such folder"):
         load_predictor(f"external:{tmp_path}/none")
+    with pytest.raises(ConfigError, match="names no folder"):
+        load_predictor("external:")
     with pytest.raises(CheckpointError):
         load_predictor("./no-such-model", CPU)
 

@@ -63,6 +63,16 @@ def test_display_p3_becomes_srgb(p3):
     np.testing.assert_allclose(np.asarray(image)[0, 0], truth * 255, atol=2.0)
 
 
+def test_lab_has_no_alpha_channel():
+    red = ImageCms.profileToProfile(
+        Image.new("RGB", (4, 4), (200, 40, 90)),
+        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB",
+    )  # fmt: skip
+    image = to_srgb(red, None)
+    assert image.mode == "RGB"
+    np.testing.assert_allclose(np.asarray(image)[0, 0], (200, 40, 90), atol=3)
+
+
 def test_alpha_passes_through():
     image = Image.new("RGBA", (4, 4), (200, 100, 50, 77))
     result = np.asarray(to_srgb(image, display_p3()))

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from lrm_core.errors import OutputError
-from lrm_core.io.atomic_write import check_replaceable, replacing
+from lrm_core.io.atomic_write import check_replaceable, replacing, replacing_in
 
 
 def write(path: Path, content: bytes = b"new") -> None:
@@ -99,6 +99,27 @@ def test_a_read_only_folder_is_known_before_the_work(tmp_path, monkeypatch, plac
     with pytest.raises(OutputError, match="read-only is read-only"):
         check_replaceable(tmp_path / "out.obj", overwrite=True)
     check_replaceable(tmp_path / "other.obj", overwrite=True)
+
+
+@pytest.mark.parametrize("writer", [replacing, replacing_in])
+def test_folders_are_not_left_empty(tmp_path, writer):
+    (tmp_path / "mine").mkdir()
+    for place in ("mine/new/folder/a", "new/a"):
+        with pytest.raises(ValueError, match="own"), writer(tmp_path / place):
+            raise ValueError("own")
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
+def test_an_error_within_a_writer_within_a_writer_names_the_file_once(tmp_path):
+    def write_within() -> None:
+        with replacing(tmp_path / "a.safetensors") as outer, replacing(outer):
+            raise OSError(28, "No space left on device (os error 28)")
+
+    with pytest.raises(OutputError) as caught:
+        write_within()
+    assert caught.value.message == (
+        f"{tmp_path}/a.safetensors cannot be written (No space left on device (os error 28))"
+    )
 
 
 def test_a_block_that_fails_leaves_nothing(tmp_path):

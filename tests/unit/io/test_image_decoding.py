@@ -92,6 +92,27 @@ def test_a_nearly_complete_jpeg_is_read_with_a_note():
     assert "cut short" in photo.note
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+def test_a_jpeg_without_its_end_over_a_plain_bottom_is_whole(options):
+    pixels = gradient()
+    pixels[210:] = (200, 190, 60)
+    whole = encoded(Image.fromarray(pixels), "JPEG", quality=95, **options)
+    photo = read_image(whole[:-2])
+    np.testing.assert_array_equal(photo.rgba, read_image(whole).rgba)
+    assert "rows" not in photo.note
+
+
+def test_what_is_missing_of_a_plain_bottom_is_not_more_than_what_was_cut():
+    pixels = gradient()
+    pixels[128:] = (200, 190, 60)
+    options = {"quality": 95, "subsampling": 0, "restart_marker_blocks": 32}  # one a row of blocks
+    whole = encoded(Image.fromarray(pixels), "JPEG", **options)
+    assert whole.count(b"\xff\xd5") == 4
+    photo = read_image(whole[: whole.rfind(b"\xff\xd5")])  # 30 of the 32 rows of blocks are there
+    assert photo.note.endswith("the last 6% of the rows are left out")
+    assert len(photo.rgba) == 240
+
+
 def test_a_turned_jpeg_loses_rows_before_it_is_turned():
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -1,6 +1,8 @@
 """Photos of files and folders, and a name for each."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,17 @@ def test_photos_are_sorted_and_other_files_are_not_photos(tmp_path):
 def test_kinds_that_are_not_read_are_named(tmp_path):
     fill(tmp_path, "a.png", "IMG_1.DNG", "IMG_1.jpg", "plan.svg")
     assert names(photos_in(tmp_path).left_out) == ["IMG_1.DNG", "plan.svg"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_that_leads_nowhere_is_a_photo_that_will_be_missed(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("gone.png")
+    (tmp_path / "c.png").symlink_to("c.png")
+    (tmp_path / "d.png").mkdir()
+    (tmp_path / "e.txt").symlink_to("gone.txt")
+    os.mkfifo(tmp_path / "f.png")
+    assert [path.name for path in photos_in(tmp_path).photos] == ["a.png", "b.png", "c.png"]
 
 
 def test_masks_beside_their_photos(tmp_path):

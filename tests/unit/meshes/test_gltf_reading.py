@@ -193,6 +193,25 @@ def test_a_texture_without_uv_is_dropped(tmp_path, document):
     assert document.part(tmp_path).material.texture is None
 
 
+def test_a_texture_that_has_lost_its_picture_is_none(tmp_path, document):
+    document.json["textures"] = [{}]
+    uv = document.array(np.zeros((3, 2), "<f4"))
+    pbr = {"baseColorTexture": {"index": 0}, "baseColorFactor": [1, 0, 0, 1]}
+    document.triangle({"pbrMetallicRoughness": pbr}, TEXCOORD_0=uv)
+    material = document.part(tmp_path).material
+    assert material.texture is None
+    assert material.base_color == (1, 0, 0, 1)
+
+
+def test_a_query_is_no_part_of_a_name(tmp_path, document):
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "a.png")
+    document.json["images"] = [{"uri": "a.png?v=3"}]
+    document.json["textures"] = [{"source": 0}]
+    uv = document.array(np.zeros((3, 2), "<f4"))
+    document.triangle({"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}, TEXCOORD_0=uv)
+    np.testing.assert_array_equal(document.part(tmp_path).material.texture[0, 0], [255, 0, 0, 255])
+
+
 def test_specular_glossiness_gives_its_diffuse_colour(tmp_path, document):
     glossy = {"diffuseFactor": [0.1, 0.2, 0.3, 1.0]}
     document.triangle({"extensions": {"KHR_materials_pbrSpecularGlossiness": glossy}})

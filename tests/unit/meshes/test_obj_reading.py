@@ -188,6 +188,7 @@ def test_uv_without_a_material_are_mid_grey(tmp_path):
         "newmtl m\nKd 1 0 0\nmap_Kd .\n",
         "newmtl m\nKd 1 0 0\nmap_Kd\n",
         "newmtl m\nKd 0 0 0\nKe 1 0 0\n",
+        "newmtl m\nKd xyz 0.4124 0.2126 0.0193\n",
         "newmtl m\nKd 1 0 0\nmap_Bump missing.png\n",
         "newmtl other\nmap_Kd missing.png\nnewmtl m\nKd 1 0 0\n",
     ],

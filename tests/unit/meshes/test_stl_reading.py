@@ -32,7 +32,12 @@ def test_the_same_as_trimesh(tmp_path, encoding):
 
 @pytest.mark.parametrize(
     "change",
-    [str.upper, lambda text: text.replace("\n", "\r\n"), lambda text: text.replace("\n", "\r")],
+    [
+        str.upper,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("\n", "\r"),
+        lambda text: "; exported by a program\n\n" + text,
+    ],
 )
 def test_spelling_of_ascii_does_not_matter(tmp_path, change):
     text = trimesh.creation.box().export(file_type="stl_ascii")

@@ -80,6 +80,27 @@ def test_a_field_is_written_where_asked(model, photos, tmp_path):
     assert done.overlapped == {"read", "background", "framing"}
 
 
+@pytest.mark.parametrize("full", ["field", "video"])
+def test_a_photo_has_all_of_its_files_or_none(model, photos, tmp_path, monkeypatch, full):
+    def no_space(path, *_, **__):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    writers = {"field": "save_field", "video": "write_turntable"}
+    monkeypatch.setattr(f"lrm_core.reconstruction.batch.{writers[full]}", no_space)
+    monkeypatch.setattr(
+        f"lrm_core.reconstruction.batch.{writers[{'field': 'video', 'video': 'field'}[full]]}",
+        lambda path, *_, **__: path.write_bytes(b"whole"),
+    )
+    out = tmp_path / "out"
+    files = FileOptions(field=out / "a.safetensors", video=out / "a.gif")
+    with cut_out_ahead(photos[:1]) as found:
+        jobs = _jobs(photos[:1], out)
+        (outcome,) = reconstruct_photos(model, jobs, found, OPTIONS, files=files)
+    assert "cannot be written (No space left on device)" in str(outcome.error)
+    assert not out.exists()
+
+
 def test_leaving_early_ends_the_work_and_leaves_whole_files(model, photos, tmp_path):
     many = [photos[0]] * 8
     jobs = [(photo, tmp_path / f"{number}.obj") for number, photo in enumerate(many)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lrm_core.errors import InputError, OutputError
-from lrm_core.io.atomic_write import parse_output
+from lrm_core.io.atomic_write import parse_path
 from lrm_core.io.file_hash import sha256_of
 from lrm_core.reconstruction.output_plan import plan_outputs
 from lrm_core.reconstruction.result_record import record_path, result_paths
@@ -39,7 +39,7 @@ def test_photos_of_the_same_name_do_not_share_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("photos", "out", "file_format", "words"),
     [
-        (["a.png", "b.png"], "one.obj", None, "one file for 2 photos"),
+        (["a.png", "b.png"], "one.obj", None, "one mesh, but several photos"),
         (["a.png"], "a.obj", "glb", "contradicts"),
         (["a.png"], "a.fbx", None, "not a mesh format"),
     ],
@@ -155,14 +155,14 @@ def test_two_results_never_have_one_name(tmp_path, further):
 @pytest.mark.parametrize("out", ["s3://bucket/a.obj", "gs://b/c/a.glb", "https://x.y/a.obj", "-"])
 def test_what_is_not_a_file_here_is_refused(out):
     with pytest.raises(OutputError, match="is not a file of this machine"):
-        _plan([Path("a.png")], parse_output(out))
+        _plan([Path("a.png")], parse_path(out))
 
 
 def test_a_slash_makes_a_folder(tmp_path):
-    out = parse_output(f"{tmp_path}/out.v2/")
+    out = parse_path(f"{tmp_path}/out.v2/")
     assert _plan([Path("a.png")], out) == [(Path("a.png"), tmp_path / "out.v2" / "a.obj")]
     with pytest.raises(OutputError, match=r"'\.v2' is not a mesh format"):
-        _plan([Path("a.png")], parse_output(f"{tmp_path}/out.v2"))
+        _plan([Path("a.png")], parse_path(f"{tmp_path}/out.v2"))
 
 
 def test_what_cannot_be_written_is_known_before_the_work(tmp_path):
