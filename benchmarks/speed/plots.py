@@ -27,7 +27,7 @@ Case = dict[str, Any]
 
 # Okabe and Ito's colors, which people with color blindness tell apart.
 _COLORS = dict(zip(MODELS, ("#0072b2", "#56b4e9", "#009e73", "#d55e00", "#cc79a7"), strict=True))
-_GREY = "#999999"
+_GRAY = "#999999"
 _RESOLUTION = 256
 
 
@@ -123,7 +123,7 @@ def draw_rendering(cases: list[Case], axes: Axes) -> None:
     found = [case for case in cases if "views_per_s" in case]
     found.sort(key=lambda case: case["views_per_s"])
     names = [case["case"].removeprefix("bench_").replace("_", " ") for case in found]
-    bars = axes.barh(names, [case["views_per_s"] for case in found], color=_GREY)
+    bars = axes.barh(names, [case["views_per_s"] for case in found], color=_GRAY)
     axes.bar_label(bars, fmt=" %.3g")
     axes.set(xscale="log", xlabel="views per second", title="Rendering")
 

@@ -94,14 +94,14 @@ def make_reference(name: str, scene: Scene | PosedImages, protocol: Protocol) ->
         InputError: the object has no extent, or a photo cannot be used.
     """
     if isinstance(scene, PosedImages):
-        given, cameras = protocol.input_view, reference_cameras(scene, protocol)
+        assumed, cameras = protocol.input_view, reference_cameras(scene, protocol)
         return Reference(
             name=name,
             picture=input_picture(scene, protocol),
             cameras=cameras,
             observation=observe_images(scene, cameras, protocol),
             scene=None,
-            scale=_picture_scale(given.radius, given.focal),
+            scale=_picture_scale(assumed.radius, assumed.focal),
         )
     scene = normalize_scene(scene, protocol.longest_side)
     given, views = input_camera(name, protocol), protocol.reference_views

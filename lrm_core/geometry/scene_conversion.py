@@ -13,7 +13,7 @@ from lrm_core.structures.mesh import Mesh, Texture
 from lrm_core.structures.scene import Material, Scene, ScenePart
 
 # sRGB 0.5: the color of surfaces that have none, visible on a white background
-MID_GREY = Material(base_color=(0.21404114, 0.21404114, 0.21404114, 1.0))
+MID_GRAY = Material(base_color=(0.21404114, 0.21404114, 0.21404114, 1.0))
 
 # the unit cube with a tenth to spare, and the size below which an object would be a speck
 _OUTERMOST = 1.1
@@ -37,7 +37,7 @@ def scene_from_mesh(mesh: Mesh) -> Scene:
         colors = np.concatenate([linear, opaque], axis=1)
         part = ScenePart(mesh.vertices, mesh.faces, Material(), vertex_colors=colors)
     else:
-        part = ScenePart(mesh.vertices, mesh.faces, MID_GREY)
+        part = ScenePart(mesh.vertices, mesh.faces, MID_GRAY)
     return Scene((part,))
 
 

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from lrm_core.errors import InputError
 from lrm_core.geometry.polygon_triangulation import triangulate
-from lrm_core.geometry.scene_conversion import MID_GREY
+from lrm_core.geometry.scene_conversion import MID_GRAY
 from lrm_core.imaging.color import srgb_to_linear
 from lrm_core.meshes.collada_materials import BoundMaterial, ColladaMaterials
 from lrm_core.meshes.mesh_assets import MeshAssets
@@ -137,7 +137,7 @@ class _Collada:
                 f"there are {len(positions)}"
             )
         faces, _ = triangulate(positions[vertex_of, :3], sizes)
-        material = MID_GREY if bound is None else bound.material
+        material = MID_GRAY if bound is None else bound.material
         vertices, uv, colors = positions[vertex_of, :3], None, None
         if bound is not None and material.texture is not None:
             source = _texcoord(inputs, bound.texcoord, binding)
@@ -150,7 +150,7 @@ class _Collada:
                 white = (1.0, 1.0, 1.0, material.base_color[3])
                 material = Material(white, alpha_mode=material.alpha_mode)
         if material.texture is not None and uv is None:
-            material = MID_GREY
+            material = MID_GRAY
         return ScenePart(vertices, faces, material, None if uv is None else uv[:, :2], colors)
 
     def _inputs(self, mesh: Element, primitive: Element) -> tuple[Inputs, int]:

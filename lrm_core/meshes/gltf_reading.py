@@ -20,7 +20,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from lrm_core.errors import InputError
-from lrm_core.geometry.scene_conversion import MID_GREY
+from lrm_core.geometry.scene_conversion import MID_GRAY
 from lrm_core.meshes.gltf_accessors import read_accessor
 from lrm_core.meshes.gltf_materials import GltfMaterials
 from lrm_core.meshes.mesh_assets import MeshAssets
@@ -252,7 +252,7 @@ class _Gltf:
             if colors.shape[1] == 3:
                 colors = np.concatenate([colors, np.ones_like(colors[:, :1])], axis=1)
         if "material" not in primitive:
-            material = MID_GREY if colors is None else Material(double_sided=False)
+            material = MID_GRAY if colors is None else Material(double_sided=False)
             return ScenePart(vertices, _triangles(indices, mode), material, None, colors)
         placed = self.materials.get(primitive["material"])
         uv = None

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from lrm_core.geometry.scene_conversion import MID_GREY
+from lrm_core.geometry.scene_conversion import MID_GRAY
 from lrm_core.imaging.color import linear_to_srgb, srgb_to_linear
 from lrm_core.meshes.mesh_assets import MeshAssets, with_alpha, without_comment
 from lrm_core.structures.scene import Material
@@ -188,7 +188,7 @@ def _color(line: str) -> tuple[float, float, float] | None:
 def _linear(color: tuple[float, float, float] | None) -> tuple[float, float, float]:
     """Linear RGB of an sRGB color in 8 bits; mid gray where there is none."""
     if color is None:
-        return MID_GREY.base_color[:3]
+        return MID_GRAY.base_color[:3]
     rounded = np.rint(np.clip(color, 0.0, 1.0) * 255.0).astype(np.float32) / np.float32(255.0)
     red, green, blue = srgb_to_linear(rounded).tolist()
     return red, green, blue

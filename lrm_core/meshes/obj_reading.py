@@ -13,7 +13,7 @@ import numpy as np
 
 from lrm_core.errors import InputError
 from lrm_core.geometry.polygon_triangulation import triangulate
-from lrm_core.geometry.scene_conversion import MID_GREY
+from lrm_core.geometry.scene_conversion import MID_GRAY
 from lrm_core.imaging.color import srgb_to_linear
 from lrm_core.meshes.mesh_assets import MeshAssets, without_comment
 from lrm_core.meshes.mtl_reading import Fields, material_of, read_mtl, statements, without_texture
@@ -74,7 +74,7 @@ def read_obj_parts(content: bytes, assets: MeshAssets) -> list[ScenePart]:
             )
         triangles, _ = triangulate(positions[vertex_of], sizes)
         plain, textured = vertex_of[triangles], uv_of[triangles]
-        material, lies = (MID_GREY, None) if fields is None else material_of(fields, assets)
+        material, lies = (MID_GRAY, None) if fields is None else material_of(fields, assets)
         if lies is not None and fields is not None:
             on_texture = (textured >= 0).all(axis=1)
             if textured.max(initial=-1) >= len(uv):

@@ -10,7 +10,7 @@ import numpy as np
 
 from lrm_core.errors import InputError
 from lrm_core.geometry.polygon_triangulation import triangulate
-from lrm_core.geometry.scene_conversion import MID_GREY
+from lrm_core.geometry.scene_conversion import MID_GRAY
 from lrm_core.imaging.color import srgb_to_linear
 from lrm_core.meshes.mesh_assets import MeshAssets
 from lrm_core.meshes.ply_format import Element, read_ply
@@ -77,7 +77,7 @@ def read_ply_parts(content: bytes, assets: MeshAssets) -> list[ScenePart]:
         repeated = np.repeat(face_colors[owner], 3, axis=0)
         vertices = positions[faces].reshape(-1, 3)
         return [ScenePart(vertices, own, Material(), vertex_colors=repeated)]
-    return [ScenePart(positions, faces, MID_GREY)]
+    return [ScenePart(positions, faces, MID_GRAY)]
 
 
 def _check_range(vertex_of: np.ndarray, num_vertices: int) -> None:

@@ -13,7 +13,7 @@ import re
 import numpy as np
 
 from lrm_core.errors import InputError
-from lrm_core.geometry.scene_conversion import MID_GREY
+from lrm_core.geometry.scene_conversion import MID_GRAY
 from lrm_core.imaging.color import srgb_to_linear
 from lrm_core.structures.scene import Material, ScenePart
 
@@ -47,7 +47,7 @@ def read_stl_parts(content: bytes) -> list[ScenePart]:
     faces = np.arange(len(vertices)).reshape(-1, 3)
     colors = _face_colors(facets["color"], content[:80])
     if colors is None:
-        return [ScenePart(vertices, faces, MID_GREY)]
+        return [ScenePart(vertices, faces, MID_GRAY)]
     return [ScenePart(vertices, faces, Material(), vertex_colors=np.repeat(colors, 3, axis=0))]
 
 
@@ -66,7 +66,7 @@ def _read_ascii(content: bytes) -> list[ScenePart]:
     vertices = np.array(list(map(float, words))).reshape(-1, 3)
     if len(vertices) % 3:
         raise InputError(f"is damaged: {len(vertices)} corners are not whole triangles")
-    return [ScenePart(vertices, np.arange(len(vertices)).reshape(-1, 3), MID_GREY)]
+    return [ScenePart(vertices, np.arange(len(vertices)).reshape(-1, 3), MID_GRAY)]
 
 
 def _face_colors(packed: np.ndarray, header: bytes) -> np.ndarray | None:

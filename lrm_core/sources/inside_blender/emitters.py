@@ -10,7 +10,7 @@ import bpy
 import mathutils
 
 # sRGB 0.5 as linear light: surfaces without any colour
-GREY = (0.21404114, 0.21404114, 0.21404114, 1.0)
+GRAY = (0.21404114, 0.21404114, 0.21404114, 1.0)
 MESH_LIKE = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
 COLOR_INPUTS = ("Base Color", "Color")
 VERTEX_COLOR_NODES = {"ShaderNodeVertexColor", "ShaderNodeAttribute"}
@@ -65,7 +65,7 @@ def give_materials() -> None:
     """Grey where a mesh has no material; vertex colours where the material leaves them out."""
     grey = bpy.data.materials.new("grey")
     grey.use_nodes = True
-    color_input(color_node(grey)).default_value = GREY
+    color_input(color_node(grey)).default_value = GRAY
     white = bpy.data.materials.new("white")
     white.use_nodes = True
     color_input(color_node(white)).default_value = (1.0, 1.0, 1.0, 1.0)

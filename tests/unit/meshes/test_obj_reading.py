@@ -14,7 +14,7 @@ from lrm_core.structures.scene import Scene, ScenePart
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 1 1\nvt 0 1\n"
 TEXTURED = "usemtl m\nf 1/1 2/2 3/3 4/4\n"
-GREY = pytest.approx([((0.5 + 0.055) / 1.055) ** 2.4] * 3)
+GRAY = pytest.approx([((0.5 + 0.055) / 1.055) ** 2.4] * 3)
 
 
 def linear(srgb: float) -> float:
@@ -160,7 +160,7 @@ def test_several_libraries(tmp_path, lines):
 
 def test_an_empty_library_name_names_nothing(tmp_path):
     part = read_part(tmp_path, f"mtllib\n{SQUARE}f 1 2 3\n")
-    assert part.material.base_color[:3] == GREY
+    assert part.material.base_color[:3] == GRAY
 
 
 def test_faces_without_uv_beside_textured_ones(tmp_path, wood):
@@ -174,7 +174,7 @@ def test_faces_without_uv_beside_textured_ones(tmp_path, wood):
 
 def test_uv_without_a_material_are_mid_grey(tmp_path):
     part = read_part(tmp_path, f"{SQUARE}f 1/1 2/2 3/3\n")
-    assert part.material.base_color[:3] == GREY
+    assert part.material.base_color[:3] == GRAY
     assert part.material.texture is None
 
 

@@ -10,7 +10,7 @@ from lrm_core.rendering.mesh_renderer import render_scene
 from lrm_core.structures.cameras import Cameras, canonical_camera
 from lrm_core.structures.mesh import Mesh
 
-GREY = 0.5
+GRAY = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def blended(two_balls, photo):
     vertices, faces = two_balls
     colors = photo_colors(photo, canonical_camera(128), vertices, faces)
     normals = trimesh.Trimesh(vertices, faces, process=False).vertex_normals
-    return colors.blend(vertices, normals, np.full_like(vertices, GREY)), normals
+    return colors.blend(vertices, normals, np.full_like(vertices, GRAY)), normals
 
 
 def analytic_visibility(vertices, normals):
@@ -71,7 +71,7 @@ def test_what_faces_the_camera_takes_the_photo_and_nothing_else_does(two_balls, 
     assert np.abs(colors - stripes(vertices))[sharp].max() < 0.01
     hidden = ~visible & (np.abs(beside - 0.4) > 0.03)
     assert hidden.sum() > 2000
-    np.testing.assert_array_equal(colors[hidden], np.float32(GREY))
+    np.testing.assert_array_equal(colors[hidden], np.float32(GRAY))
 
 
 def test_the_photo_fades_out_towards_the_outline(two_balls, photo):
@@ -82,7 +82,7 @@ def test_the_photo_fades_out_towards_the_outline(two_balls, photo):
     grazing = in_front & (cosine > 0) & (cosine < 0.1)
     assert grazing.sum() > 50
     # at a cosine of 0.1 a third of the photo, of at most 0.4 above or below grey
-    assert np.abs(colors - GREY)[grazing].max() < 0.4 / 3 + 0.01
+    assert np.abs(colors - GRAY)[grazing].max() < 0.4 / 3 + 0.01
 
 
 def test_a_white_background_does_not_bleed_into_the_object(two_balls, photo):
@@ -113,7 +113,7 @@ def test_a_faint_photo_is_used_as_it_is(two_balls, photo):
     faint[:, 3:] *= 0.5
     colors, _ = blended(two_balls, faint)
     assert np.isfinite(colors).all()
-    assert (np.abs(colors - GREY) > 0.1).any()
+    assert (np.abs(colors - GRAY) > 0.1).any()
 
 
 def test_of_several_photos_the_most_frontal_one_counts_most():
@@ -128,12 +128,12 @@ def test_of_several_photos_the_most_frontal_one_counts_most():
         picture = torch.ones(1, 4, 128, 128)
         picture[0, :3] = torch.tensor(color)[:, None, None]
         laid.append(photo_colors(picture, camera, vertices, faces))
-    seen = SeveralPhotoColors(tuple(laid)).blend(vertices, normals, np.full_like(vertices, GREY))
+    seen = SeveralPhotoColors(tuple(laid)).blend(vertices, normals, np.full_like(vertices, GRAY))
     front, right = vertices @ [0.0, -2.0, 0.0], vertices @ [2.0, 0.0, 0.0]
     # cosines towards the cameras: each is 2 - 0.5 units away at the nearest point
     frontal = front - right
     only_hidden = (front < 0.2) & (right < 0.2)
-    np.testing.assert_allclose(seen[only_hidden], GREY)
+    np.testing.assert_allclose(seen[only_hidden], GRAY)
     for chosen, color in ((frontal > 0.7, [1.0, 0.0, 0.0]), (frontal < -0.7, [0.0, 0.0, 1.0])):
         chosen = chosen & (np.maximum(front, right) > 0.7)
         assert chosen.sum() > 50
