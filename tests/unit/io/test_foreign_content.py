@@ -14,7 +14,7 @@ PAGE = b"\n<!DOCTYPE html><html><body>404 <svg></svg></body></html>"
 CONTENTS = [
     (LFS, "Git LFS pointer"),
     (PAGE, "web page"),
-    (gzip.compress(b"v 0 0 0\n"), "gzip"),
+    (gzip.compress(b"v 0 0 0\n", mtime=0), "gzip"),
     (b"7z\xbc\xaf\x27\x1c\0\4", "7z"),
 ]
 
