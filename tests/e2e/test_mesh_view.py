@@ -262,6 +262,26 @@ def test_files_of_several_parts_and_without_normals(visit: Visit) -> None:
     assert np.abs(center(viewer) - (255, 128, 128)).max() <= 2
 
 
+def test_a_mesh_far_from_the_origin_can_be_centered(visit: Visit) -> None:
+    """As one that stands on the floor: without the attribute the camera looks at the origin."""
+    scene = trimesh.Scene()
+    for name, x, color in [("left", 1.0, (255, 0, 0, 255)), ("right", 3.0, (0, 0, 255, 255))]:
+        box = trimesh.creation.box((1, 2, 1), trimesh.transformations.translation_matrix([x, 2, 1]))
+        paint = trimesh.visual.material.PBRMaterial(baseColorFactor=color)
+        box.visual = trimesh.visual.TextureVisuals(material=paint)
+        scene.add_geometry(box, geom_name=name)
+    glb = scene.export(file_type="glb")
+    for centered in (True, False):
+        viewer = visit.add(glb, size=200, **({"centered": ""} if centered else {}))
+        for azimuth in (0, 180):
+            look_from(viewer, azimuth, 0)
+            visit.draw()
+            shown = picture(viewer)
+            red, blue = ((shown[..., at] > 250) & (shown[..., 1] < 5) for at in (0, 2))
+            mirrored = (red == blue[:, ::-1]).mean() > 0.99 and (red == red[::-1]).mean() > 0.99
+            assert (mirrored and red.mean() > 0.03) == centered
+
+
 def test_modes(tmp_path: Path, visit: Visit) -> None:
     ball = trimesh.creation.icosphere(subdivisions=3)
     write_mesh(tmp_path / "ball.glb", Mesh(ball.vertices.astype(np.float32), ball.faces))

@@ -88,11 +88,16 @@ def wait_for_mesh(page: Any) -> None:
     page.wait_for_selector("#viewer:visible")
 
 
+def canvas(page: Any) -> np.ndarray:
+    """The viewer as a person sees it, (H, W, 3)."""
+    picture = page.locator("#viewer").screenshot()
+    return np.array(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
+
+
 def center_color(page: Any) -> np.ndarray:
-    """The middle of the viewer as a person sees it, once something is drawn there."""
+    """The middle of the viewer, once something is drawn there."""
     for _ in range(100):
-        picture = page.locator("#viewer").screenshot()
-        pixels = np.array(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
+        pixels = canvas(page)
         middle = pixels[pixels.shape[0] // 2, pixels.shape[1] // 2]
         if abs(middle - pixels[4, 4]).max() > 20:
             return middle
@@ -316,6 +321,12 @@ def test_what_is_said_of_the_camera_reaches_the_mesh(open_page: Callable[..., An
     with urllib.request.urlopen(f"{base}api/v1/jobs/{job['id']}/files/mesh.glb") as answer:
         mesh = trimesh.load_scene(io.BytesIO(answer.read()), file_type="glb").to_geometry()
     assert mesh.vertices[:, 1].min() == pytest.approx(0.0, abs=1e-5)
+    assert np.abs(center_color(page) - COLOR).max() <= 12
+    pixels = canvas(page)
+    column = pixels[:, pixels.shape[1] // 2]
+    rows = np.flatnonzero(np.abs(column - COLOR).max(axis=1) <= 40)
+    middle = (rows[0] + rows[-1]) / 2 / len(column)
+    assert middle == pytest.approx(0.5, abs=0.05), "the ball is looked at, not the floor"
 
 
 def test_the_keyboard_alone(open_page: Callable[..., Any]) -> None:

@@ -5,8 +5,9 @@
 // load(), an ArrayBuffer, and says so where a file needs more of glTF. Mode "texture" shows the
 // colors of the file without light, "clay" its shape, "normals" the axes of the file as colors.
 // `orbit` is the camera: azimuth and elevation in degrees (docs/conventions.md), distance from the
-// origin. A person's move and reset() send "camera-change"; setting `orbit` does not, so that
-// viewers can follow one another. "load" and "error" tell how loading ended.
+// origin, or with the attribute "centered" from the middle of the mesh, wherever that lies. A
+// person's move and reset() send "camera-change"; setting `orbit` does not, so that viewers can
+// follow one another. "load" and "error" tell how loading ended.
 (() => {
   const MODES = ["texture", "clay", "normals"];
   const HOME = { azimuth: 0, elevation: 10, distance: 4 };
@@ -27,6 +28,7 @@
     layout(location = 2) in vec2 uv;
     layout(location = 3) in vec4 color;
     uniform mat3 turn;
+    uniform vec3 middle;
     uniform float away;
     uniform vec2 zoom, depth;
     out vec3 place, outward;
@@ -34,7 +36,7 @@
     out vec4 tint;
     void main() {
       place = position; outward = normal; at = uv; tint = color;
-      vec3 seen = turn * position - vec3(0.0, 0.0, away);
+      vec3 seen = turn * (position - middle) - vec3(0.0, 0.0, away);
       gl_Position = vec4(zoom * seen.xy, depth.x * seen.z + depth.y, -seen.z);
     }`;
   const FRAGMENT = `#version 300 es
@@ -121,11 +123,18 @@
       return {
         arrays: ATTRIBUTES.map((name) => name in attributes && arrayOf(attributes[name])),
         indices: indices !== undefined && arrayOf(indices),
+        bounds: content.accessors[attributes.POSITION],
         texture: textures[baseColorTexture?.index],
         factor,
       };
     });
   };
+
+  // where the box around all parts has its middle
+  const middleOf = (parts) => [0, 1, 2].map((axis) => {
+    const [low, high] = ["min", "max"].map((end) => parts.map(({ bounds }) => bounds[end][axis]));
+    return (Math.min(...low) + Math.max(...high)) / 2;
+  });
 
   // One WebGL context draws for every viewer of a page: browsers keep only a dozen of them alive.
   const shown = new Set(); // the viewers in the page
@@ -190,7 +199,7 @@
     };
 
     const at = (name) => gl.getUniformLocation(program, name);
-    const paint = (parts, orbit, mode, canvas) => {
+    const paint = (parts, orbit, middle, mode, canvas) => {
       if (gl.isContextLost()) return;
       const { width, height } = canvas;
       // it only grows: viewers of different sizes take turns on it
@@ -203,6 +212,7 @@
       // columns: where the axes x, y and z of the file point for the camera
       const turn = [ca, -se * sa, ce * sa, 0, ce, se, -sa, -se * ca, ce * ca];
       gl.uniformMatrix3fv(at("turn"), false, turn);
+      gl.uniform3fv(at("middle"), middle);
       gl.uniform1f(at("away"), orbit.distance);
       const focal = FOCAL * Math.min(width, height), span = CLIP_NEAR - CLIP_FAR;
       gl.uniform2f(at("zoom"), focal / width, focal / height);
@@ -249,6 +259,7 @@
     #orbit = { ...HOME };
     #pointers = new Map(); // fingers or a mouse that hold the mesh -> where they are
     #parts = []; // of the file
+    #middle = [0, 0, 0]; // what the camera looks at, in the file's axes
     #loads = 0;
     #frame = 0;
 
@@ -290,15 +301,16 @@
     // source: a URL, a data URI or an ArrayBuffer; a later call wins over an earlier one
     async load(source) {
       const load = ++this.#loads;
-      let parts = [], trouble = "";
+      let parts = [], middle = [0, 0, 0], trouble = "";
       try {
         parts = await readGlb(typeof source === "string" ? await download(source) : source);
+        if (this.hasAttribute("centered")) middle = middleOf(parts);
       } catch (error) {
         trouble = error instanceof Complaint ? error.message : "the file is broken";
       }
       if (load !== this.#loads) return;
       painter?.free(this.#parts);
-      this.#parts = parts;
+      [this.#parts, this.#middle] = [parts, middle];
       this.#say(trouble && `This mesh cannot be shown: ${trouble}.`);
       this.#draw();
       this.dispatchEvent(new Event(trouble ? "error" : "load"));
@@ -383,7 +395,8 @@
       if (this.#canvas.height !== rows) this.#canvas.height = rows;
       try {
         painter ??= makePainter();
-        painter.paint(this.#parts, this.#orbit, this.getAttribute("mode"), this.#canvas);
+        const mode = this.getAttribute("mode");
+        painter.paint(this.#parts, this.#orbit, this.#middle, mode, this.#canvas);
       } catch (error) {
         if (!(error instanceof Complaint)) throw error;
         this.#say(`This mesh cannot be shown: ${error.message}.`);
