@@ -1,5 +1,6 @@
 # lrm serve in a container, on CPUs: docker build -t lrm . && docker run -p 8000:8000 -e LRM_SERVE_TOKEN=secret lrm
-# Without LRM_SERVE_TOKEN a token is drawn and printed with the address.
+# Without LRM_SERVE_TOKEN a token is drawn and printed with the address. On ARM: docker build --platform linux/amd64,
+# as embreex has no wheels for Linux there.
 
 FROM python:3.12-slim AS build
 RUN pip install --no-cache-dir uv

@@ -326,7 +326,7 @@ def test_what_is_said_of_the_camera_reaches_the_mesh(open_page: Callable[..., An
     page = open_page()
     prepare(page)
     page.get_by_label("Field of view").fill("200")
-    page.get_by_label("Camera raised by").fill("25")
+    page.get_by_label("Camera raised").fill("25")
     page.get_by_label("Stand on the ground").check()
     page.click("#make")
     page.wait_for_selector("#problem:visible")

@@ -1,5 +1,6 @@
 """Photos of phones: HEIC, a format that the extra `heic` reads and the error names without it."""
 
+import base64
 import io
 import sys
 from pathlib import Path
@@ -34,13 +35,20 @@ def test_a_photo_of_a_phone_becomes_a_mesh(client: TestClient, quick: dict[str, 
     assert answer.content[:4] == b"glTF"
 
 
-@pytest.mark.parametrize("path", ["jobs", "reconstruct", "cutout"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/jobs", "/api/v1/reconstruct", "/api/v1/cutout", "/generate"]
+)
 def test_without_its_extra_the_error_says_what_to_do(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
-    answer = client.post(f"/api/v1/{path}", files={"photo": PHONE.read_bytes()})
+    photo = PHONE.read_bytes()
+    if path == "/generate":
+        answer = client.post(path, json={"image": base64.b64encode(photo).decode()})
+    else:
+        answer = client.post(path, files={"photo": photo})
     assert answer.status_code == 501
-    problem = answer.json()
-    assert "HEIC" in problem["error"]["message"]
-    assert "JPEG" in problem["error"]["hint"]
+    error = answer.json()["error"]
+    assert error["type"] == "MissingDependencyError"
+    assert error["message"] == "the photo is a HEIC image: reading it needs the extra 'heic'"
+    assert "JPEG" in error["hint"]
