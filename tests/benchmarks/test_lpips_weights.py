@@ -87,7 +87,7 @@ def test_a_result_that_is_not_the_accepted_one_is_not_kept(
     (tmp_path / source.path).write_bytes(content)
     with pytest.raises(weights.UnavailableError, match="came out with another"):
         weights.convert(tmp_path, "alex", tmp_path / "out")
-    assert not any((tmp_path / "out").iterdir())
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_without_the_package_the_exit_code_says_so(
