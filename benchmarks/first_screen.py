@@ -52,7 +52,9 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     title = f"photo to textured mesh: {statistics.median(seconds):.1f} s on {cores} CPU cores"
     print(title, [round(value, 2) for value in seconds])
-    write_png(arguments.out, contact_sheet([[np.asarray(photo), *views]], title=title, cell_size=CELL))
+    write_png(
+        arguments.out, contact_sheet([[np.asarray(photo), *views]], title=title, cell_size=CELL)
+    )
 
 
 if __name__ == "__main__":

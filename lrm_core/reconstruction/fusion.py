@@ -22,7 +22,7 @@ from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.view_directions import Direction, box_of, relative_scales
 from lrm_core.structures.cameras import Cameras
 
-FUSION_VERSION = 1
+FUSION_VERSION = 2
 """Raised when fusion gives other answers, so that cached ones of an older one are not taken."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lrm_core.errors import ConfigError, InputError
 from lrm_core.foreground.methods import BackgroundRemoval, KeepObjects
-from lrm_core.imaging.framing import frame_as_is, frame_for_model
+from lrm_core.imaging.framing import frame_as_is, frame_for_model, object_box
 from lrm_core.io.image_files import ImageSource
 from lrm_core.models.loading import load_lrm
 from lrm_core.models.lrm import LRM
@@ -22,11 +22,16 @@ from lrm_core.reconstruction.fusion import fuse_photos
 from lrm_core.reconstruction.photo_reading import cut_out
 from lrm_core.reconstruction.reconstruction import Reconstruction
 from lrm_core.reconstruction.stages import StageClock
-from lrm_core.reconstruction.view_directions import LEVEL_NAMES, Direction, parse_direction
+from lrm_core.reconstruction.view_directions import (
+    LEVEL_NAMES,
+    Direction,
+    foreground_ratios,
+    parse_direction,
+)
 from lrm_core.structures.cameras import Cameras, canonical_camera
 from lrm_core.structures.framed_photo import FramedPhoto
 from lrm_core.structures.photo import CutOut
-from lrm_core.structures.photo_camera import Framing, PhotoCamera
+from lrm_core.structures.photo_camera import LEAST_RATIO, Assumed, Framing, PhotoCamera
 
 
 class ReconstructionModel(LRM):
@@ -165,7 +170,7 @@ class ReconstructionModel(LRM):
         directions = [self._direction(name, camera) for name in photos]
         if strangers := masks.keys() - photos.keys():
             raise ConfigError(f"there is a mask, but no photo, of '{min(strangers)}'")
-        single = []
+        cuts = []
         for name, photo in photos.items():
             try:
                 cut = cut_out(
@@ -182,10 +187,41 @@ class ReconstructionModel(LRM):
                 raise
             if len(photos) > 1 and cut.warning:
                 cut = replace(cut, warning=f"{name}: {cut.warning}")
-            framed = self.frame(cut, camera, clock=clock)
-            single.append(self.reconstruct_framed(framed, source_camera, clock=clock))
+            cuts.append(cut)
+        single = [
+            self.reconstruct_framed(framed, source_camera, clock=clock)
+            for framed in self._frame_alike(cuts, directions, camera, clock)
+        ]
         with clock.stage("fusion"):
             return fuse_photos(single, directions, same_scale=camera.framing == "as_is")
+
+    def _frame_alike(
+        self,
+        cuts: Sequence[CutOut],
+        directions: Sequence[Direction],
+        camera: PhotoCamera,
+        clock: StageClock,
+    ) -> list[FramedPhoto]:
+        """Photos of one object, framed so that it is of one size in all."""
+        largest = camera.foreground_ratio or self.config.input.foreground_ratio
+        if len(cuts) == 1 or camera.framing == "as_is":
+            return [self.frame(cut, camera, clock=clock) for cut in cuts]
+        turned = [replace(d, azimuth=d.azimuth - directions[0].azimuth) for d in directions]
+        boxes = []
+        for cut in cuts:
+            box = object_box(cut.rgba[..., 3])
+            assert box is not None  # `cut_out` refuses a photo without an object
+            left, top, right, bottom = box
+            boxes.append((float(right - left), float(bottom - top)))
+        framed = []
+        for cut, ratio in zip(cuts, foreground_ratios(turned, boxes, largest), strict=True):
+            ratio = max(ratio, LEAST_RATIO)
+            photo = self.frame(cut, replace(camera, foreground_ratio=ratio), clock=clock)
+            assert photo.camera is not None
+            said = {"foreground_ratio": Assumed(round(ratio, 4), "sizes in all photos")}
+            assumed = replace(photo.camera, assumptions=photo.camera.assumptions | said)
+            framed.append(replace(photo, camera=assumed))
+        return framed
 
     @staticmethod
     def _direction(name: str, camera: PhotoCamera) -> Direction:

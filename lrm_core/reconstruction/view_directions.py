@@ -140,3 +140,24 @@ def relative_scales(
     start = np.concatenate([np.full(3, seen.mean()), np.zeros(len(directions) - 1)])
     solution = least_squares(residuals, start).x
     return [1.0, *np.exp(solution[3:]).tolist()]
+
+
+def foreground_ratios(
+    directions: Sequence[Direction], boxes: Sequence[tuple[float, float]], largest: float
+) -> list[float]:
+    """How much of its crop the object takes in each photo, so that all show it at one scale.
+
+    A long object that is framed as large from its narrow end as from the side would reach far out
+    of the cube that a field knows.
+
+    Args:
+        directions: of every photo, the first at azimuth 0.
+        boxes: width and height of the object in each, in any unit.
+        largest: longer side of the object over that of the crop, where it appears longest.
+
+    Returns:
+        the same share for every photo; `largest` for at least one of them.
+    """
+    shapes = [(width / max(width, height), height / max(width, height)) for width, height in boxes]
+    scales = relative_scales(directions, shapes)
+    return [largest * min(scales) / scale for scale in scales]

@@ -12,7 +12,7 @@ Framing = Literal["crop", "as_is"]
 
 _LEAST_FOV, _MOST_FOV = 1.0, 150.0
 _MOST_ELEVATION = 90.0
-_LEAST_RATIO = 0.1
+LEAST_RATIO = 0.1
 _LEAST_DISTANCE, _MOST_DISTANCE = 1.2, 100.0
 
 
@@ -59,7 +59,7 @@ class PhotoCamera:
         _check("field of view", self.fov, _LEAST_FOV, _MOST_FOV, "degrees")
         _check("distance", self.distance, _LEAST_DISTANCE, _MOST_DISTANCE, "world units")
         _check("elevation", self.elevation, -_MOST_ELEVATION, _MOST_ELEVATION, "degrees")
-        _check("foreground ratio", self.foreground_ratio, _LEAST_RATIO, 1.0, "of the side")
+        _check("foreground ratio", self.foreground_ratio, LEAST_RATIO, 1.0, "of the side")
         if self.framing == "as_is" and self.foreground_ratio is not None:
             raise ConfigError(
                 "a foreground ratio is that of a crop, but the photo is to be taken as it is",

@@ -9,6 +9,7 @@ from lrm_core.reconstruction.view_directions import (
     DIRECTIONS,
     Direction,
     box_of,
+    foreground_ratios,
     parse_direction,
     relative_scales,
 )
@@ -77,6 +78,15 @@ def test_scales_come_from_what_photos_have_in_common():
     boxes = [(a * s, b * s) for (a, b), s in zip(across, scales, strict=True)]
     solved = relative_scales([DIRECTIONS[name] for name in names], boxes)
     assert solved == pytest.approx(scales, rel=0.02)
+
+
+def test_a_long_object_takes_less_of_the_crop_where_its_narrow_end_is_seen():
+    """A box of 1 x 3 x 1.2, three times as long as it is wide, whatever the sizes of the photos."""
+    width, depth, height = 1.0, 3.0, 1.2
+    names, across = ["front", "right", "top"], [(width, height), (depth, height), (width, depth)]
+    boxes = [(a * s, b * s) for (a, b), s in zip(across, [500.0, 90.0, 210.0], strict=True)]
+    ratios = foreground_ratios([DIRECTIONS[name] for name in names], boxes, 0.7)
+    assert ratios == pytest.approx([0.7 * height / depth, 0.7, 0.7], rel=0.02)
 
 
 def test_an_oblique_photo_of_a_ball_is_brought_to_its_size():
