@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.imaging.contact_sheet import contact_sheet
@@ -48,13 +48,11 @@ def main() -> None:
         scene = read_scene(mesh, up="y")
     cameras = orbit(NUM_VIEWS, elevation_degrees=10.0, size=2 * CELL)
     views = [to_uint8(view.numpy()) for view in render_scene(scene, cameras).rgb]
-    photo = ImageOps.pad(Image.open(arguments.photo).convert("RGB"), (2 * CELL,) * 2, color="white")
+    photo = np.asarray(Image.open(arguments.photo).convert("RGBA"))
     cores = len(os.sched_getaffinity(0))
     title = f"photo to textured mesh: {statistics.median(seconds):.1f} s on {cores} CPU cores"
     print(title, [round(value, 2) for value in seconds])
-    write_png(
-        arguments.out, contact_sheet([[np.asarray(photo), *views]], title=title, cell_size=CELL)
-    )
+    write_png(arguments.out, contact_sheet([[photo, *views]], title=title, cell_size=CELL))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from lrm_core.models.lrm import frustum_of
 from lrm_core.reconstruction.grid_query import raw_density_level
 from lrm_core.reconstruction.photo_colors import LaidPhotos, SeveralPhotoColors, photo_colors
 from lrm_core.reconstruction.reconstruction import Reconstruction
-from lrm_core.reconstruction.view_directions import Direction, box_of, relative_scales
+from lrm_core.reconstruction.view_directions import Direction, box_of, from_first, relative_scales
 from lrm_core.structures.cameras import Cameras
 
 FUSION_VERSION = 2
@@ -114,7 +114,7 @@ def fuse_photos(
     first = single[0]
     if len(single) == 1:
         return first
-    turned = [Direction(d.azimuth - directions[0].azimuth, d.elevation) for d in directions]
+    turned = from_first(directions)
     scales = [1.0] * len(single)
     if not same_scale:
         scales = relative_scales(turned, [_extent(alone) for alone in single])

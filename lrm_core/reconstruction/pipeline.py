@@ -26,6 +26,7 @@ from lrm_core.reconstruction.view_directions import (
     LEVEL_NAMES,
     Direction,
     foreground_ratios,
+    from_first,
     parse_direction,
 )
 from lrm_core.structures.cameras import Cameras, canonical_camera
@@ -206,7 +207,6 @@ class ReconstructionModel(LRM):
         largest = camera.foreground_ratio or self.config.input.foreground_ratio
         if len(cuts) == 1 or camera.framing == "as_is":
             return [self.frame(cut, camera, clock=clock) for cut in cuts]
-        turned = [replace(d, azimuth=d.azimuth - directions[0].azimuth) for d in directions]
         boxes = []
         for cut in cuts:
             box = object_box(cut.rgba[..., 3])
@@ -214,7 +214,9 @@ class ReconstructionModel(LRM):
             left, top, right, bottom = box
             boxes.append((float(right - left), float(bottom - top)))
         framed = []
-        for cut, ratio in zip(cuts, foreground_ratios(turned, boxes, largest), strict=True):
+        for cut, ratio in zip(
+            cuts, foreground_ratios(from_first(directions), boxes, largest), strict=True
+        ):
             ratio = max(ratio, LEAST_RATIO)
             photo = self.frame(cut, replace(camera, foreground_ratio=ratio), clock=clock)
             assert photo.camera is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -108,6 +108,11 @@ def box_of(alpha: Float[Tensor, "1 1 H W"]) -> tuple[float, float]:
     left, top, right, bottom = box
     side = alpha.shape[-1]
     return (right - left) / side, (bottom - top) / side
+
+
+def from_first(directions: Sequence[Direction]) -> list[Direction]:
+    """Directions with azimuths that count from that of the first."""
+    return [replace(d, azimuth=d.azimuth - directions[0].azimuth) for d in directions]
 
 
 def relative_scales(
