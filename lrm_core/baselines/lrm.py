@@ -41,6 +41,7 @@ from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.reconstruction.view_directions import Direction
 from lrm_core.structures.cameras import canonical_camera
+from lrm_core.structures.framed_photo import FramedPhoto
 from lrm_core.structures.photo import CutOut
 from lrm_core.structures.photo_camera import PhotoCamera
 
@@ -113,13 +114,18 @@ class LrmPredictor:
     def predict_views(self, views: Sequence[View]) -> Prediction:
         """The model's mesh in the frame of the first picture; see `SeveralViewsPredictor`."""
         start = time.perf_counter()
-        similarity = Similarity()
-        if not self._is_told_the_camera:
-            similarity = self._undo_crop(views[0][1])
+        told = self._is_told_the_camera
+        directions = [Direction(azimuth) for azimuth, _ in views]
+        for _, rgba in views:
+            require_object(rgba)
+        photos = self.model.frame_alike(
+            [CutOut(rgba, "alpha") for _, rgba in views],
+            directions,
+            PhotoCamera(framing="as_is" if told else "crop"),
+        )
+        similarity = Similarity() if told else self._undo_crop(views[0][1], photos[0])
         reconstruction = fuse_photos(
-            [self._reconstruct(rgba) for _, rgba in views],
-            [Direction(azimuth) for azimuth, _ in views],
-            same_scale=self._is_told_the_camera,
+            [self._reconstruct(photo) for photo in photos], directions, same_scale=told
         )
         field = PlacedField(reconstruction, similarity.matrix)
         try:
@@ -134,24 +140,24 @@ class LrmPredictor:
         conditioned = self.model.config.decoder.camera_feature != "none"
         return conditioned and self.framing == "as_is"
 
-    def _reconstruct(self, rgba: UInt8[np.ndarray, "H W 4"]) -> Reconstruction:
+    def _reconstruct(self, photo: FramedPhoto) -> Reconstruction:
         """What the model makes of one picture, in the frame of the camera that it assumes."""
-        require_object(rgba)
-        cut = CutOut(rgba, "alpha")
         if not self._is_told_the_camera:
-            return self.model.reconstruct_framed(self.model.frame(cut))
-        photo = self.model.frame(cut, PhotoCamera(framing="as_is"))
+            return self.model.reconstruct_framed(photo)
         return self.model.reconstruct_framed(photo, canonical_camera(photo.rgba.shape[-1]))
 
     @property
     def _device(self) -> torch.device:
         return self.model.decoder.triplane_tokens.device
 
-    def _undo_crop(self, rgba: UInt8[np.ndarray, "H W 4"]) -> Similarity:
+    def _undo_crop(self, rgba: UInt8[np.ndarray, "H W 4"], photo: FramedPhoto) -> Similarity:
         """From the frame of the crop that the model saw to that of the picture."""
         config = self.model.config
+        assert photo.camera is not None
+        ratio = photo.camera.assumptions["foreground_ratio"].value
+        assert isinstance(ratio, float)
         return undo_crop(
-            crop_window(rgba[..., 3], config.input.foreground_ratio),
+            crop_window(rgba[..., 3], ratio),
             len(rgba),
             distance=config.source_camera.distance,
             focal=config.source_camera.focal,

@@ -191,19 +191,31 @@ class ReconstructionModel(LRM):
             cuts.append(cut)
         single = [
             self.reconstruct_framed(framed, source_camera, clock=clock)
-            for framed in self._frame_alike(cuts, directions, camera, clock)
+            for framed in self.frame_alike(cuts, directions, camera, clock=clock)
         ]
         with clock.stage("fusion"):
             return fuse_photos(single, directions, same_scale=camera.framing == "as_is")
 
-    def _frame_alike(
+    def frame_alike(
         self,
         cuts: Sequence[CutOut],
         directions: Sequence[Direction],
         camera: PhotoCamera,
-        clock: StageClock,
+        *,
+        clock: StageClock | None = None,
     ) -> list[FramedPhoto]:
-        """Photos of one object, framed so that it is of one size in all."""
+        """Photos of one object, framed so that it is of one size in all.
+
+        Args:
+            cuts: the object of each photo.
+            directions: from where each was taken; the first counts as the front.
+            camera: see `reconstruct`.
+            clock: see `StageClock`.
+
+        Raises:
+            EmptyForegroundError: alpha is zero everywhere.
+            ConfigError: a camera that the model cannot follow.
+        """
         largest = camera.foreground_ratio or self.config.input.foreground_ratio
         if len(cuts) == 1 or camera.framing == "as_is":
             return [self.frame(cut, camera, clock=clock) for cut in cuts]

@@ -3,14 +3,18 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+import trimesh
 
 from lrm_core.baselines.lrm import LrmPredictor, load_lrm_predictor
 from lrm_core.errors import CheckpointError, EmptyForegroundError
+from lrm_core.geometry.trajectories import orbit
 from lrm_core.reconstruction.pipeline import load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions
 from lrm_core.rendering.mesh_renderer import render_scene
+from lrm_core.rendering.mesh_shading import STUDIO_LIGHTS
 from lrm_core.structures.cameras import canonical_camera
 from lrm_core.structures.photo_camera import PhotoCamera
+from lrm_core.structures.scene import Material, Scene, ScenePart
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +138,21 @@ def test_pictures_of_unknown_cameras_are_cropped(mini, picture):
     large, little = (unknown.predict(image, name="x").scene for image in (picture, small))
     ratio = np.ptp(little.bounds, axis=0) / np.ptp(large.bounds, axis=0)
     assert ratio == pytest.approx(np.full(3, 0.5), abs=0.05)
+
+
+def test_a_long_thing_keeps_its_length_where_its_narrow_end_comes_first(cropping):
+    """A box four times as long as it is high, cropped in each picture."""
+    corners = trimesh.creation.box((0.4, 1.6, 0.4))
+    box = Scene((ScenePart(corners.vertices, corners.faces, Material()),))
+    cameras = orbit(4, size=256)
+    pictures = []
+    for index in (0, 1):
+        seen = render_scene(box, cameras[index], shading=STUDIO_LIGHTS)
+        rgba = torch.cat([seen.rgb[0], seen.opacity[0][..., None]], dim=-1)
+        pictures.append((rgba * 255).round().to(torch.uint8).numpy())
+    scene = cropping.predict_views([(0.0, pictures[0]), (90.0, pictures[1])]).scene
+    _, depth, height = np.ptp(scene.bounds, axis=0)
+    assert depth / height == pytest.approx(4.0, rel=0.15)  # 1.1 where each fills its own crop
 
 
 def test_colors_of_the_photo_can_be_left_out(mini, picture):
