@@ -68,7 +68,7 @@ LEFT_OUT_NAMES = re.compile(
     r"decal|_detail|dirt|ground_|water(?!bin)|wave|found|rubble|destruct|field|plot|marker|label|mud"
     r"|runway|delimitator|_dummy|dummy_|forest_floor|road_|sail|shroud|cloth|flag|arrow|^units/.*_d\.xml|death"
     r"|preloader|impact|puddle|nature|hair_|strap|loaded|earrings|feather|rug_|_caps?\."
-    r"|_decor|_door|_tiles|_roof|_trees|_plants|_projectile|_shoal|fauna/fish(_generic)?\.|_circle"
+    r"|maur_bell_a|_decor|_door|_tiles|_roof|_trees|_plants|_projectile|_shoal|fauna/fish(_generic)?\.|_circle"
 )
 # kind, which actors, most of them; the first that fits counts
 KINDS = (

@@ -38,12 +38,12 @@ class DecodedImages:
     """What the network predicts from B images.
 
     Attributes:
-        planes: feature planes, float32.
+        planes: feature planes, float32, of all images or of the first ones alone.
         rays: what every ray of the images meets (`ray_layer_decoder.RAY_OUTPUTS`), float32; None
             for models that do not say.
     """
 
-    planes: Float[Tensor, "B 3 D H W"]
+    planes: Float[Tensor, "N 3 D H W"]
     rays: Float[Tensor, "B 6 S S"] | None = None
 
     def __getitem__(self, index: int) -> DecodedImages:
@@ -120,13 +120,19 @@ class LRM(nn.Module):
         return self.triplane_of(decoded, image if detail is None else detail, source_camera)
 
     def forward(
-        self, image: Float[Tensor, "B C S S"], source_camera: Cameras | None = None
+        self,
+        image: Float[Tensor, "B C S S"],
+        source_camera: Cameras | None = None,
+        *,
+        num_colored: int | None = None,
     ) -> DecodedImages:
         """Encode and decode images that are known to be right.
 
         Args:
             image: as in `predict_triplane`.
             source_camera: as in `predict_triplane`.
+            num_colored: planes and copied colors are made for the first N images only, which saves
+                a quarter of a training step; None for all.
         """
         # the weights decide what the layers compute in
         image = self._with_expected_channels(image).to(self.decoder.triplane_tokens.dtype)
@@ -138,7 +144,7 @@ class LRM(nn.Module):
             camera = self.camera_embedding(source_camera.to(image.device))
             camera = camera.expand(len(image), -1)
         tokens = self.decoder.decode(features.tokens, camera)
-        planes = self.decoder.enlarge(tokens)
+        planes = self.decoder.enlarge(tokens[:num_colored])
         rays: Tensor | None = None
         if self.ray_layer_decoder is not None:
             planes, rays = self.ray_layer_decoder(planes, tokens[:, FRONT_PLANE], features)

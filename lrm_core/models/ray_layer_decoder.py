@@ -121,20 +121,21 @@ class RayLayerDecoder(nn.Module):
 
     def forward(
         self,
-        planes: Float[Tensor, "B 3 C H W"],
+        planes: Float[Tensor, "N 3 C H W"],
         plane_tokens: Float[Tensor, "B D T T"],
         features: ImageFeatures,
-    ) -> tuple[Float[Tensor, "B 3 C h w"], Float[Tensor, "B 6 S S"]]:
+    ) -> tuple[Float[Tensor, "N 3 C h w"], Float[Tensor, "B 6 S S"]]:
         """Rebuild the front plane, and say what its rays meet.
 
         Args:
-            planes: the triplane decoder's planes; resized where they are not half as wide as the
-                image.
+            planes: the triplane decoder's planes, of all images or of the first ones: colors are
+                copied for those alone; resized where they are not half as wide as the image.
             plane_tokens: its last tokens of the front plane, rows upward.
             features: tokens and pyramid of `RgbaEncoder` for S x S images.
 
         Returns:
-            planes, and `RAY_OUTPUTS` of every pixel in the order of the image, float32.
+            planes, and `RAY_OUTPUTS` of every pixel in the order of the image, float32; copied
+            colors are 0 where there are no planes.
         """
         photo, *maps = features.pyramid
         size = photo.shape[-1]
@@ -152,14 +153,20 @@ class RayLayerDecoder(nn.Module):
         if planes.shape[-1] != x.shape[-1]:
             resized = F.interpolate(planes.flatten(0, 1), size=x.shape[-2:], mode="bilinear")
             planes = resized.view(*planes.shape[:2], *resized.shape[1:])
-        half_photo = F.avg_pool2d(photo, 2).to(planes.dtype)
-        front = torch.cat([self.to_plane(x).to(planes.dtype), half_photo], dim=1).flip(-2)
-        code = depth_code(planes.shape[-1], planes).expand(len(photo), -1, -1, -1)
+        colored = len(planes)
+        half_photo = F.avg_pool2d(photo[:colored], 2).to(planes.dtype)
+        own = self.to_plane(x[:colored]).to(planes.dtype)
+        front = torch.cat([own, half_photo], dim=1).flip(-2)
+        code = depth_code(planes.shape[-1], planes).expand(colored, -1, -1, -1)
         top = torch.cat([planes[:, 0, :-DEPTH_CHANNELS], code], dim=1)
         planes = torch.stack([top, front, planes[:, 2]], dim=1)
 
-        shown = photo[:, :4] * 0.5 + 0.5  # premultiplied
-        copied = F.interpolate(self.color_copy(x, shown), scale_factor=2, mode="bilinear")
+        shown = photo[:colored, :4] * 0.5 + 0.5  # premultiplied
+        copied = self.color_copy(x[:colored], shown)
+        copied = F.interpolate(copied, scale_factor=2, mode="bilinear")
+        if colored < len(photo):
+            missing = copied.new_zeros(len(photo) - colored, *copied.shape[1:])
+            copied = torch.cat([copied, missing])
         x = F.pixel_shuffle(self.enlarge(x), 2)
         x = self.refine(torch.cat([x, photo.to(x.dtype)], dim=1))
         with torch.autocast(x.device.type, enabled=False):  # depths need more than eight bits

@@ -109,3 +109,6 @@ class LayerConfig:
     head costs its outlines."""
     color_weight: float = 0.5
     """Weight of the colors of points."""
+    colored_share: float = 1.0
+    """Share of each batch that the three losses of color are taken from. Colors are easier to learn
+    than depths and cost a quarter of a step."""

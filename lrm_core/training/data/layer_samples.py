@@ -78,6 +78,16 @@ class LayerBatch:
     def __len__(self) -> int:
         return len(self.images)
 
+    def first(self, count: int) -> LayerBatch:
+        """The first samples."""
+        part = slice(count)
+        cut: dict[str, Any] = {
+            name: value[part]
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor | Cameras)
+        }
+        return replace(self, **cut)
+
     def to(self, device: torch.device | str) -> LayerBatch:
         """The same batch on another device."""
         moved: dict[str, Any] = {

@@ -61,7 +61,10 @@ class LayerObjective(nn.Module):
             `total`, which is minimized; `first`, `last`, `smooth`, `behind`, `detail` and `color`
             before weighting.
         """
-        decoded = self.model(batch.images, batch.cameras)
+        colored = batch
+        if self.model.training:
+            colored = batch.first(max(1, round(self.config.colored_share * len(batch))))
+        decoded = self.model(batch.images, batch.cameras, num_colored=len(colored))
         assert decoded.rays is not None
         rays = decoded.rays.float()
         known = batch.depths[:, :1].isfinite()
@@ -70,12 +73,13 @@ class LayerObjective(nn.Module):
         first, last = _mean(error[:, :1], known), _mean(error[:, 1:], known)
         smooth = _step_error(rays[:, :2], true, known, below=self.config.smooth_below)
 
-        share = rays[:, 5:].sigmoid()
-        behind = torch.lerp(rays[:, 2:5], batch.images[:, :3], share)
-        shown = known & (batch.images[:, 3:] > 0.9)  # elsewhere the photo's color is half another's
-        behind_error = _mean((behind - batch.behind).abs().mean(dim=1, keepdim=True), shown)
-        detail = _step_error(behind, batch.behind, shown)
-        color = self._color(decoded.planes, rays, batch)
+        rays, photos = rays[: len(colored)], colored.images
+        behind = torch.lerp(rays[:, 2:5], photos[:, :3], rays[:, 5:].sigmoid())
+        # elsewhere the photo's color is half another's
+        shown = known[: len(colored)] & (photos[:, 3:] > 0.9)
+        behind_error = _mean((behind - colored.behind).abs().mean(dim=1, keepdim=True), shown)
+        detail = _step_error(behind, colored.behind, shown)
+        color = self._color(decoded.planes, rays, colored)
         config = self.config
         total = (
             first

@@ -185,6 +185,22 @@ def test_a_batch_in_pieces_counts_the_same(model: LRM, batch: LayerBatch):
         torch.testing.assert_close(parameter.grad, whole[name], rtol=1e-3, atol=1e-5)
 
 
+def test_colors_are_learnt_from_a_share_of_the_batch(model: LRM, batch: LayerBatch):
+    whole = LayerObjective(model, CONFIG)(batch)
+    half = LayerObjective(model, CONFIG)(part_of(batch, 0, len(batch) // 2))
+    objective = LayerObjective(model, replace(CONFIG, colored_share=0.5))
+    losses = objective(batch)
+    for name in ("first", "last", "smooth"):
+        torch.testing.assert_close(losses[name], whole[name])
+    for name in ("behind", "detail", "color"):
+        torch.testing.assert_close(losses[name], half[name])
+        assert abs((half[name] - whole[name]).item()) > 1e-4
+    model.eval()  # scores are taken from all photos
+    torch.testing.assert_close(
+        objective(batch)["color"], LayerObjective(model, CONFIG)(batch)["color"]
+    )
+
+
 def test_gradients_reach_every_part(model: LRM, batch: LayerBatch):
     with torch.no_grad():  # what starts as zero keeps others silent
         for parameter in model.parameters():
