@@ -30,6 +30,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "Lite2": {"model_settings": {"encoder.backbone": "lite2"}},
     "no smoothness loss": {"layers.smooth_weight": 0.0},
     "no light, no faults": {"layers.augment": False},
+    "colors of a quarter of the photos": {"layers.colored_share": 0.25},
     "photos of 128 px": {"layers.data.views.size": 128, "model_settings": {}},
 }
 
