@@ -44,7 +44,7 @@ FACTORIES = """
     Herbivore Lizard Lobster Mussel Nautilus Scallop SnailBase Snake Urchin Volute
 
     AgaveMonocot BlenderRock ColumnarCactus GlobularCactus LargePlantContainer Mushroom Pinecone
-    PlantContainer PricklyPearCactus SnakePlant Succulent
+    PlantContainer PrickyPearCactus SnakePlant Succulent
 """
 
 
