@@ -207,13 +207,12 @@ class ReconstructionModel(LRM):
         """Photos of one object, framed so that it is of one size in all.
 
         Args:
-            cuts: the object of each photo.
+            cuts: the object of each photo; none is empty.
             directions: from where each was taken; the first counts as the front.
             camera: see `reconstruct`.
             clock: see `StageClock`.
 
         Raises:
-            EmptyForegroundError: alpha is zero everywhere.
             ConfigError: a camera that the model cannot follow.
         """
         largest = camera.foreground_ratio or self.config.input.foreground_ratio
@@ -222,7 +221,7 @@ class ReconstructionModel(LRM):
         boxes = []
         for cut in cuts:
             box = object_box(cut.rgba[..., 3])
-            assert box is not None  # `cut_out` refuses a photo without an object
+            assert box is not None  # callers refuse a photo without an object
             left, top, right, bottom = box
             boxes.append((float(right - left), float(bottom - top)))
         framed = []

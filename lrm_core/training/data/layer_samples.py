@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,22 +80,20 @@ class LayerBatch:
 
     def first(self, count: int) -> LayerBatch:
         """The first samples."""
-        part = slice(count)
-        cut: dict[str, Any] = {
-            name: value[part]
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor | Cameras)
-        }
-        return replace(self, **cut)
+        return self._with_each(lambda value: value[:count])
 
     def to(self, device: torch.device | str) -> LayerBatch:
         """The same batch on another device."""
-        moved: dict[str, Any] = {
-            name: value.to(device)
+        return self._with_each(lambda value: value.to(device))
+
+    def _with_each(self, change: Callable[[Any], Any]) -> LayerBatch:
+        """The batch with all tensors and cameras changed."""
+        changed: dict[str, Any] = {
+            name: change(value)
             for name, value in vars(self).items()
             if isinstance(value, Tensor | Cameras)
         }
-        return replace(self, **moved)
+        return replace(self, **changed)
 
 
 def draw_sample(
