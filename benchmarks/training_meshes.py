@@ -20,8 +20,9 @@ import subprocess
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,19 @@ class Model:
     title: str
     rotation: np.ndarray
     size: np.ndarray  # width, depth and height that the catalogue scales it to
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A mesh that may become one of the training set, and what the manifest says of it."""
+
+    name: str  # of the file, without its suffix
+    load: Callable[[], Scene]  # raises InputError or LeftOutError
+    source: str
+    licence: str
+    original: str
+    author: str
+    title: str
 
 
 def unpack_package(deb: Path | None, folder: Path) -> None:
@@ -252,46 +266,70 @@ def write_sheet(path: Path, files: list[Path]) -> None:
     write_png(path, contact_sheet(rows, captions=names[: len(rows)], cell_size=192))
 
 
-def main() -> None:
-    """Convert every usable model and write the manifest."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def read_arguments(description: str) -> argparse.Namespace:
+    """OUT, --deb and --sheet of the command line."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("out", type=Path)
     parser.add_argument("--deb", type=Path, default=None, help="the package, if already there")
     parser.add_argument("--sheet", type=Path, default=None, help="contact sheet of 64 meshes (PNG)")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def write_meshes(out: Path, candidates: Iterable[Candidate], sheet: Path | None) -> None:
+    """Convert every usable candidate and write the manifest, and the contact sheet if asked for."""
     rows: list[dict[str, object]] = []
     shapes: list[np.ndarray] = []
     skipped: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as temporary:
-        unpack_package(arguments.deb, Path(temporary))
-        for model in (m for name in LICENCES for m in read_catalogue(Path(temporary) / name)):
-            try:
-                scene = load_model(model)
-            except (InputError, LeftOutError) as error:
-                skipped[str(error) if isinstance(error, LeftOutError) else "unreadable"] += 1
-                print(f"left out {model.original}: {error}", flush=True)
-                continue
-            shape = shape_of(scene)
-            if sum(np.allclose(shape, other, rtol=0.01) for other in shapes) >= COPIES:
-                skipped["copy"] += 1
-                continue
-            shapes.append(shape)
-            name = Path(model.source) / f"{model.file.stem}.glb"
-            content = encode_scene(scene)
-            (arguments.out / name).parent.mkdir(parents=True, exist_ok=True)
-            (arguments.out / name).write_bytes(content)
-            digest = hashlib.sha256(content).hexdigest()
-            origin = (model.source, model.licence, model.original)
-            size = (scene.num_faces, len(content))
-            values = (name, *size, *origin, digest, model.author, model.title)
-            rows.append(dict(zip(COLUMNS, values, strict=True)))
-    with (arguments.out / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+    for candidate in candidates:
+        try:
+            scene = candidate.load()
+        except (InputError, LeftOutError) as error:
+            skipped[str(error) if isinstance(error, LeftOutError) else "unreadable"] += 1
+            print(f"left out {candidate.original}: {error}", flush=True)
+            continue
+        shape = shape_of(scene)
+        if sum(np.allclose(shape, other, rtol=0.01) for other in shapes) >= COPIES:
+            skipped["copy"] += 1
+            continue
+        shapes.append(shape)
+        name = Path(candidate.source) / f"{candidate.name}.glb"
+        content = encode_scene(scene)
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        origin = (candidate.source, candidate.licence, candidate.original)
+        size = (scene.num_faces, len(content))
+        values = (name, *size, *origin, digest, candidate.author, candidate.title)
+        rows.append(dict(zip(COLUMNS, values, strict=True)))
+    with (out / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
     print(Counter((row["source"], row["licence"]) for row in rows), skipped)
-    if arguments.sheet:
-        write_sheet(arguments.sheet, [arguments.out / str(row["file"]) for row in rows])
+    if sheet:
+        write_sheet(sheet, [out / str(row["file"]) for row in rows])
+
+
+def furniture(folder: Path) -> Iterator[Candidate]:
+    """The models of every collection of the unpacked package."""
+    for model in (m for name in LICENCES for m in read_catalogue(folder / name)):
+        yield Candidate(
+            model.file.stem,
+            partial(load_model, model),
+            model.source,
+            model.licence,
+            model.original,
+            model.author,
+            model.title,
+        )
+
+
+def main() -> None:
+    """Convert every usable model."""
+    arguments = read_arguments(__doc__)
+    with tempfile.TemporaryDirectory() as temporary:
+        unpack_package(arguments.deb, Path(temporary))
+        write_meshes(arguments.out, furniture(Path(temporary)), arguments.sheet)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,15 @@ but two of a mesh that differ in color only.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import hashlib
 import re
 import subprocess
 import tempfile
 import zipfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,15 +28,14 @@ import trimesh
 from pyrogenesis_models import Game
 from scipy.ndimage import label
 from training_meshes import (
-    COLUMNS,
     COPIES,
     LEAST_THICKNESS,
     MOST_FACES,
+    Candidate,
     LeftOutError,
-    encode_scene,
-    shape_of,
+    read_arguments,
     small_material,
-    write_sheet,
+    write_meshes,
 )
 
 from lrm_core.errors import InputError
@@ -186,48 +184,27 @@ def cut_out_of_faces(part: ScenePart) -> np.ndarray:
     return np.asarray((texture[row, column, 3] < 128).mean(axis=1))
 
 
+def actors_of(game: Game) -> Iterator[Candidate]:
+    """The chosen actors."""
+    for kind, actor, mesh in choose_actors(game):
+        yield Candidate(
+            # two actors of one name live in different folders
+            actor.removesuffix(".xml").replace("/", "_"),
+            partial(load_actor, game, actor, kind),
+            f"0ad_{kind}",
+            LICENCE,
+            f"{PACKAGE}/art/actors/{actor} (art/meshes/{mesh})",
+            AUTHOR,
+            Path(actor).stem.replace("_", " "),
+        )
+
+
 def main() -> None:
-    """Convert every usable actor and write the manifest."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--deb", type=Path, default=None, help="the package, if already there")
-    parser.add_argument("--sheet", type=Path, default=None, help="contact sheet of 64 meshes (PNG)")
-    arguments = parser.parse_args()
-    rows: list[dict[str, object]] = []
-    shapes: list[np.ndarray] = []
-    skipped: Counter[str] = Counter()
+    """Convert every usable actor."""
+    arguments = read_arguments(__doc__)
     with tempfile.TemporaryDirectory() as temporary:
         game = Game(unpack_package(arguments.deb, Path(temporary)))
-        for kind, actor, mesh in choose_actors(game):
-            try:
-                scene = load_actor(game, actor, kind)
-            except (InputError, LeftOutError) as error:
-                skipped[str(error) if isinstance(error, LeftOutError) else "unreadable"] += 1
-                print(f"left out {actor}: {error}", flush=True)
-                continue
-            shape = shape_of(scene)
-            if sum(np.allclose(shape, other, rtol=0.01) for other in shapes) >= COPIES:
-                skipped["copy"] += 1
-                continue
-            shapes.append(shape)
-            source = f"0ad_{kind}"
-            # two actors of one name live in different folders
-            name = Path(source) / f"{actor.removesuffix('.xml').replace('/', '_')}.glb"
-            content = encode_scene(scene)
-            (arguments.out / name).parent.mkdir(parents=True, exist_ok=True)
-            (arguments.out / name).write_bytes(content)
-            digest = hashlib.sha256(content).hexdigest()
-            origin = (source, LICENCE, f"{PACKAGE}/art/actors/{actor} (art/meshes/{mesh})")
-            size = (scene.num_faces, len(content))
-            values = (name, *size, *origin, digest, AUTHOR, Path(actor).stem.replace("_", " "))
-            rows.append(dict(zip(COLUMNS, values, strict=True)))
-    with (arguments.out / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
-    print(Counter(row["source"] for row in rows), skipped)
-    if arguments.sheet:
-        write_sheet(arguments.sheet, [arguments.out / str(row["file"]) for row in rows])
+        write_meshes(arguments.out, actors_of(game), arguments.sheet)
 
 
 if __name__ == "__main__":
