@@ -187,6 +187,10 @@ def _objects_in_folder(root: Path) -> dict[str, str]:
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")
+    try:
+        os.scandir(root).close()
+    except OSError as error:  # rglob would find nothing and say nothing
+        raise InputError(f"{root}: cannot be read ({error.strerror})") from error
     files = [path.relative_to(root) for path in sorted(root.rglob("*")) if path.is_file()]
     photographed = {path.parent for path in files if path.name == TRANSFORMS}
     found: dict[str, str] = {}

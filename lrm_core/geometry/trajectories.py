@@ -15,6 +15,9 @@ from torch import Tensor
 from lrm_core.errors import ConfigError
 from lrm_core.structures.cameras import Cameras, look_at
 
+# more is a slip of the hand: a day of rendering, and memory for the cameras alone
+_MOST_VIEWS = 100_000
+
 
 def orbit(
     num_views: int,
@@ -105,7 +108,7 @@ def random_on_shell(
             f"no camera at distance {nearest} has a height in {height_range}",
             hint="widen the height range or raise the smallest radius",
         )
-    uniform = torch.rand(3, _at_least_one(num_views), generator=generator)
+    uniform = torch.rand(3, _checked_number(num_views), generator=generator)
     radius = nearest + (farthest - nearest) * uniform[0]
     # the height of a uniform direction is uniform (Archimedes), so it can be drawn directly
     bottom, top = radius.neg().clamp_min(lowest), radius.clamp_max(highest)
@@ -149,15 +152,17 @@ def direction_degrees(origin: Float[Tensor, "3"]) -> tuple[int, int]:
     return azimuth, round(math.degrees(math.atan2(z, math.hypot(x, y))))
 
 
-def _at_least_one(num_views: int) -> int:
+def _checked_number(num_views: int) -> int:
     if num_views < 1:
         raise ConfigError(f"the number of views must be at least 1, got {num_views}")
+    if num_views > _MOST_VIEWS:
+        raise ConfigError(f"the number of views must be at most {_MOST_VIEWS:,}, got {num_views:,}")
     return num_views
 
 
 def _equal_steps(num_views: int) -> Float[Tensor, "N"]:
     """(N,) azimuths in radians from 0 to one step short of a full turn."""
-    return torch.arange(_at_least_one(num_views)) * (2.0 * math.pi / num_views)
+    return torch.arange(_checked_number(num_views)) * (2.0 * math.pi / num_views)
 
 
 def _radians_of_elevation(degrees: float) -> float:

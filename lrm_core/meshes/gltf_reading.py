@@ -205,6 +205,8 @@ class _Gltf:
             pending += [
                 (child, world[index]) for child in reversed(nodes[index].get("children", []))
             ]
+        if roots and not world:
+            raise InputError("all of its nodes are hidden (KHR_node_visibility)")
         return world
 
     def _skinned(

@@ -1,4 +1,4 @@
-"""Materials inside Blender: which colour they show, and how to show it, depth or normals alone.
+"""Materials inside Blender: which color they show, and how to show it, depth or normals alone.
 
 Imported by `render_assets` beside it, in Blender's Python; nothing else imports it.
 """
@@ -9,7 +9,7 @@ Imported by `render_assets` beside it, in Blender's Python; nothing else imports
 import bpy
 import mathutils
 
-# sRGB 0.5 as linear light: surfaces without any colour
+# sRGB 0.5 as linear light: surfaces without any color
 GRAY = (0.21404114, 0.21404114, 0.21404114, 1.0)
 MESH_LIKE = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
 COLOR_INPUTS = ("Base Color", "Color")
@@ -30,7 +30,7 @@ def read_obj_colors() -> None:
 
 
 def color_node(material):
-    """The shader whose colour the material shows: the nearest to its output that has one."""
+    """The shader whose color the material shows: the nearest to its output that has one."""
     output = material.node_tree.get_output_node("CYCLES") if material.node_tree else None
     pending = [output] if output else []
     seen = set()
@@ -55,17 +55,17 @@ def color_node(material):
 
 
 def color_input(node):
-    """The colour input of a shader node, or None."""
+    """The color input of a shader node, or None."""
     if node is None or node.type == "BSDF_TRANSPARENT":
         return None
     return next((node.inputs[name] for name in COLOR_INPUTS if name in node.inputs), None)
 
 
 def give_materials() -> None:
-    """Grey where a mesh has no material; vertex colours where the material leaves them out."""
-    grey = bpy.data.materials.new("grey")
-    grey.use_nodes = True
-    color_input(color_node(grey)).default_value = GRAY
+    """Gray where a mesh has no material; vertex colors where the material leaves them out."""
+    gray = bpy.data.materials.new("gray")
+    gray.use_nodes = True
+    color_input(color_node(gray)).default_value = GRAY
     white = bpy.data.materials.new("white")
     white.use_nodes = True
     color_input(color_node(white)).default_value = (1.0, 1.0, 1.0, 1.0)
@@ -74,23 +74,23 @@ def give_materials() -> None:
             continue
         colored = thing.type == "MESH" and len(thing.data.color_attributes) > 0
         if not thing.material_slots:
-            thing.data.materials.append(white if colored else grey)
+            thing.data.materials.append(white if colored else gray)
         for slot in thing.material_slots:
             if slot.material is None:
-                slot.material = white if colored else grey
+                slot.material = white if colored else gray
             if colored and not uses_vertex_colors(slot.material):
                 slot.material = slot.material.copy()
                 multiply_vertex_colors(slot.material, thing.data.color_attributes)
 
 
 def uses_vertex_colors(material) -> bool:
-    """Whether a material reads vertex colours already."""
+    """Whether a material reads vertex colors already."""
     tree = material.node_tree
     return tree is not None and any(node.bl_idname in VERTEX_COLOR_NODES for node in tree.nodes)
 
 
 def multiply_vertex_colors(material, attributes) -> None:
-    """Let a mesh's vertex colours tint its material."""
+    """Let a mesh's vertex colors tint its material."""
     color = color_input(color_node(material))
     if color is None:
         return
@@ -105,7 +105,7 @@ def multiply_vertex_colors(material, attributes) -> None:
 
 
 def is_textured() -> bool:
-    """Whether more than one colour shows: textures, vertex colours, different materials."""
+    """Whether more than one color shows: textures, vertex colors, different materials."""
     materials = {
         slot.material
         for thing in bpy.data.objects
@@ -140,7 +140,7 @@ def connect(tree, source, target) -> None:
 
 
 class Emitter:
-    """A material that can show its colour, its depth or its normals, or stay as it was."""
+    """A material that can show its color, its depth or its normals, or stay as it was."""
 
     def __init__(self, material) -> None:
         self.tree = material.node_tree

@@ -12,7 +12,7 @@ and each is answered by one line on stdout that starts with `LRM `, as Blender p
 Images are written as FOLDER/000_rgba.png (8-bit sRGB, straight alpha), 000_depth.npy (float32,
 infinity where nothing was hit) and 000_normal.npy (world frame, zero where nothing was hit).
 
-The world frame is Blender's own: z up, front -y, which is this project's too. Colour, depth and
+The world frame is Blender's own: z up, front -y, which is this project's too. Color, depth and
 normals are each rendered by materials that emit them, so that all three see the same holes
 (MASK), culled back faces and translucent parts.
 """
@@ -157,10 +157,10 @@ def measure() -> tuple[int, np.ndarray, float]:
 
 
 def normalize(bounds: np.ndarray, longest_side: float) -> None:
-    """Centre the bounding box at the origin and scale it, by a parent of all roots."""
+    """Center the bounding box at the origin and scale it, by a parent of all roots."""
     roots = [thing for thing in bpy.context.scene.objects if thing.parent is None]
     scale = longest_side / float((bounds[1] - bounds[0]).max())
-    parent = bpy.data.objects.new("normalised", None)
+    parent = bpy.data.objects.new("normalized", None)
     parent.scale = (scale, scale, scale)
     parent.location = -scale * bounds.mean(axis=0)
     bpy.context.scene.collection.objects.link(parent)
@@ -201,7 +201,7 @@ def set_up(request: dict) -> None:
 
 
 def light_scene(ambient, directions, colors) -> None:
-    """Suns and a sky: a white matte surface that faces a sun is as bright as its colour."""
+    """Suns and a sky: a white matte surface that faces a sun is as bright as its color."""
     scene = bpy.context.scene
     world = bpy.data.worlds.new("sky")
     world.use_nodes = True
@@ -222,7 +222,7 @@ def render_pass(kind: str, request: dict) -> None:
     """All views of one kind, so that what Cycles prepared for the first serves the others."""
     scene = bpy.context.scene
     exact = kind in ("depth", "normal")
-    if exact:  # one ray through the pixel centre
+    if exact:  # one ray through the pixel center
         scene.cycles.samples = 1
         scene.cycles.pixel_filter_type, scene.cycles.filter_width = "GAUSSIAN", 0.01
     else:

@@ -127,6 +127,17 @@ def test_a_folder_without_objects_or_no_folder(tmp_path: Path) -> None:
         find_objects(FOLDER)
 
 
+def test_a_folder_that_cannot_be_read_is_not_called_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.scandir", denied)  # tests may run as root, who may read everything
+    with pytest.raises(InputError, match=r"cannot be read \(Permission denied\)"):
+        find_objects(FOLDER, root=tmp_path)
+
+
 def test_missing_objects_of_a_protocol_are_named(gso_dir: Path) -> None:
     protocol = load_protocol("lrm2023")
     found = find_objects(protocol, root=gso_dir)

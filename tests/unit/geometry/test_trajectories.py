@@ -76,6 +76,7 @@ def test_random_views_fill_the_paper_s_shell_and_repeat_with_the_seed():
         (lambda: turntable(3, size=0), "above 0, got 0 and 0.75"),
         (lambda: turntable(3, focal=0.0), "above 0, got 512 and 0.0"),
         (lambda: random_on_shell(0), "at least 1"),
+        (lambda: turntable(99_999_999), "at most 100,000, got 99,999,999"),
         (lambda: random_on_shell(2, radius_range=(3.0, 1.5)), "must be ordered"),
         (lambda: random_on_shell(2, height_range=(2.0, 2.5)), "no camera at distance 1.5"),
     ],

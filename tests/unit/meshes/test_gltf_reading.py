@@ -373,6 +373,9 @@ def test_hidden_nodes_are_not_drawn(tmp_path, document):
     ]
     document.json["scenes"][0]["nodes"] = [0, 1, 3]
     assert document.part(tmp_path).vertices[:, 0].max() == 1
+    document.json["scenes"][0]["nodes"] = [1]
+    with pytest.raises(InputError, match="all of its nodes are hidden"):
+        document.part(tmp_path)
 
 
 def test_what_only_glows_shows_its_emission(tmp_path, document):
