@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.spatial import ConvexHull, QhullError
 
 from lrm_core.geometry.mesh_geometry import area_normals
 from lrm_core.structures.cameras import Cameras
@@ -127,6 +126,8 @@ def _resting_side(
         down: unit vector that the side should face.
         most_tilt: degrees that it may be off.
     """
+    from scipy.spatial import ConvexHull, QhullError  # slow to import, and most ask for no ground
+
     try:
         hull = ConvexHull(vertices)
     except QhullError:  # flat, or a point

@@ -8,7 +8,6 @@ from itertools import chain
 from pathlib import Path
 from typing import cast
 
-import av
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
@@ -64,6 +63,8 @@ def _write_mp4(
     shape: tuple[int, ...],
     fps: float,
 ) -> None:
+    import av  # slow to import, and most write no video
+
     height, width = (side + side % 2 for side in shape[:2])
     has_h264 = "libx264" in av.codecs_available
     # the index goes to the front, so that browsers start before the file has arrived

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.optimize import least_squares
 from torch import Tensor
 
 from lrm_core.errors import ConfigError, InputError
@@ -132,6 +131,8 @@ def relative_scales(
     Returns:
         scale of each photo's own frame over that of the first, which is 1.
     """
+    from scipy.optimize import least_squares  # slow to import, and most have one photo
+
     rotations = np.stack([direction.rotation.numpy() for direction in directions])
     seen = np.log(np.asarray(boxes, dtype=np.float64))  # (N, 2)
     across = rotations[:, [0, 2]] ** 2  # (N, 2, 3): right and up of each photo, in the world

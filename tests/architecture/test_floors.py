@@ -55,6 +55,14 @@ def test_recipes_are_listed_without_heavy_packages() -> None:
     assert (HEAVY - {"numpy"}).isdisjoint(loaded)
 
 
+def test_one_photo_waits_for_no_package_that_it_does_not_need() -> None:
+    """Each of these costs a twentieth of a second or more."""
+    loaded = run_python("import sys, lrm_core.reconstruction.batch; print(*sys.modules)").split()
+    slow = {"av", "pandas", "scipy.optimize", "scipy.spatial", "scipy.stats", "skimage", "trimesh"}
+    assert slow.isdisjoint(loaded)
+    assert "torch" in loaded, "the guard above must look at the real program"
+
+
 @core_files
 def test_the_core_neither_prints_nor_exits(path: Path) -> None:
     forbidden = {"print", "input", "breakpoint", "exit", "quit", "sys.exit", "os._exit"}
