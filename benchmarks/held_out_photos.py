@@ -1,13 +1,14 @@
 """How well models tell what rays meet, on objects that no training has seen.
 
-    python benchmarks/held_out_photos.py lrm-mini [MODEL...] [--report FILE.json]
+    python benchmarks/held_out_photos.py lrm-mini [MODEL...] [--gray] [--report FILE.json]
 
 24 procedural objects, 12 household things, 8 sets and 8 groups of household things of seed 5
 (training uses seed 0), and the scans of LRM_GSO_DIR if it is set, each photographed twice by the
 canonical camera, unlit, from 0 to 20 degrees. Mean absolute errors over the pixels of a photo, then
 over photos: depth of the first and of the last surface in world units (the object's longest side is
 1.8), color behind in [0, 1], and `first_placed`, of the first surface after it was shifted as a
-whole to where it fits best: what its shape alone is off.
+whole to where it fits best: what its shape alone is off. With --gray all objects are painted in one
+flat gray: the difference is what a model reads from more than the outline.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,7 @@ from lrm_core.training.data.training_photos import LayeredPhotos, take_photos
 from lrm_core.training.layer_config import LayerConfig, ViewSampling
 
 SEED, BATCH = 5, 16
+GRAY = 150
 
 
 def group(seed: int, index: int) -> Scene:
@@ -116,6 +119,13 @@ def score(model: LRM, objects: list[LayeredPhotos]) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in zip(names, means, strict=True)}
 
 
+def in_gray(photos: LayeredPhotos) -> LayeredPhotos:
+    """The same photos of the object in one flat gray."""
+    albedo = photos.albedo.copy()
+    albedo[..., :3] = GRAY
+    return replace(photos, albedo=albedo)
+
+
 def _photos(scene: Scene) -> LayeredPhotos:
     return take_photos(normalize_scene(scene, 2.0), VIEWS, np.random.default_rng(1))
 
@@ -126,9 +136,12 @@ def main() -> None:
     parser.add_argument("models", nargs="+")
     parser.add_argument("--meshes", type=Path, metavar="FOLDER",
                         help="score 48 of these too, such as those of the training")  # fmt: skip
+    parser.add_argument("--gray", action="store_true", help="paint all objects in one flat gray")
     parser.add_argument("--report", type=Path, help="JSON file to write")
     arguments = parser.parse_args()
     sets = held_out_sets(os.environ.get("LRM_GSO_DIR"), arguments.meshes)
+    if arguments.gray:
+        sets = {kind: [in_gray(photos) for photos in found] for kind, found in sets.items()}
     results = {}
     for name in arguments.models:
         model = load_lrm(name)

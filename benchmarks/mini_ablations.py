@@ -29,6 +29,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "random backbone": {"encoder_init": None, "optimizer.backbone_factor": 1.0},
     "Lite2": {"model_settings": {"encoder.backbone": "lite2"}},
     "no smoothness loss": {"layers.smooth_weight": 0.0},
+    "no shadows": {"layers.shadowed_share": 0.0},
+    "no loss on distant differences": {"layers.coarse_weight": 0.0},
     "no light, no faults": {"layers.augment": False},
     "colors of a quarter of the photos": {"layers.colored_share": 0.25},
     "photos of 128 px": {"layers.data.views.size": 128, "model_settings": {}},

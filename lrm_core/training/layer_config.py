@@ -98,10 +98,17 @@ class LayerConfig:
     """Mirror, light, permute color channels, and add the faults of real photos."""
     lit_share: float = 0.6
     """Share of photos with a light, if augmented; the others show plain albedo."""
+    shadowed_share: float = 0.7
+    """Share of photos in which surfaces shade one another, if augmented: hollows and contacts are
+    darker, as in real photos and in the textures of scans."""
     smooth_weight: float = 2.0
     """Weight of the error of depth differences between neighboring pixels, where the true
     difference is below `smooth_below`: what makes surfaces smooth and edges sharp."""
     smooth_below: float = 0.08
+    coarse_weight: float = 2.0
+    """Weight of the error of depth differences over 2, 4, 8 and 16 pixels, jumps included: what
+    lies before what, wherever the whole may be (multi-scale gradients; Li and Snavely, MegaDepth,
+    2018, equation 4)."""
     behind_weight: float = 0.5
     """Weight of the color of the last surface."""
     detail_weight: float = 1.0

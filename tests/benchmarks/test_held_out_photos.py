@@ -68,3 +68,12 @@ def test_views_are_the_canonical_camera_s_and_of_another_seed(held_out: ModuleTy
     assert photos.albedo.shape == (2, 128, 128, 4)
     np.testing.assert_allclose(photos.views[:, 9], 0.9)  # the scale
     np.testing.assert_allclose(photos.views[:, 13:], [[2.0, 0.75, 1.0, 2.0, 0.75]] * 2)
+
+
+def test_gray_leaves_the_outline_and_the_depths(held_out: ModuleType):
+    photos = held_out._photos(ball())
+    gray = held_out.in_gray(photos)
+    assert np.ptp(photos.albedo[..., :3]) > 100
+    assert (gray.albedo[..., :3] == gray.albedo[0, 0, 0, 0]).all()
+    np.testing.assert_array_equal(gray.albedo[..., 3], photos.albedo[..., 3])
+    np.testing.assert_array_equal(gray.depths, photos.depths)

@@ -113,10 +113,13 @@ def draw_sample(
     """
     chosen = int(rng.integers(len(photos.views))) if index is None else index
     view = TrainingView.from_array(photos.views[chosen])
-    look = draw_look(rng, lit_share=config.lit_share) if config.augment else Look()
+    look = Look()
+    if config.augment:
+        shares = {"lit_share": config.lit_share, "shadowed_share": config.shadowed_share}
+        look = draw_look(rng, **shares)
     albedo = photos.albedo[chosen].astype(np.float32) / 255.0
     normals = photos.normals[chosen].astype(np.float32) / 127.0
-    rgb = look.of(albedo[..., :3], normals)
+    rgb = look.of(albedo[..., :3], normals, photos.reached[chosen])
     photo = np.concatenate([rgb, albedo[..., 3:]], axis=-1)
     if config.augment:
         photo = with_faults(photo, rng)

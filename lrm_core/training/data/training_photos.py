@@ -16,10 +16,12 @@ from jaxtyping import Float, Float16, Int8, UInt8
 
 from lrm_core.geometry.surface_sampling import sample_surface
 from lrm_core.io.atomic_write import replacing
+from lrm_core.rendering.light_visibility import light_visibility
 from lrm_core.rendering.mesh_layers import last_surface
 from lrm_core.rendering.mesh_renderer import SceneTracer, render_scene
 from lrm_core.structures.cameras import CANONICAL_DISTANCE, CANONICAL_FOCAL, Cameras, look_at
 from lrm_core.structures.scene import Scene
+from lrm_core.training.data.photo_look import LIGHT_DIRECTIONS
 from lrm_core.training.layer_config import ViewSampling
 
 # a right angle about x, and about y: the bounding box stays centered
@@ -150,6 +152,7 @@ class LayeredPhotos:
         views: rows of `TrainingView.to_array`.
         albedo: straight-alpha sRGB.
         normals: normals of the visible surface in the world frame, times 127.
+        reached: which of `LIGHT_DIRECTIONS` light reaches it from, as bits.
         behind: sRGB of the last surface along each ray.
         behind_normals: its normals, times 127.
         depths: y of the first and the last surface in the triplane's coordinates; NaN where the ray
@@ -162,6 +165,7 @@ class LayeredPhotos:
     views: Float[np.ndarray, "V 18"]
     albedo: UInt8[np.ndarray, "V S S 4"]
     normals: Int8[np.ndarray, "V S S 3"]
+    reached: UInt8[np.ndarray, "V S S 8"]
     behind: UInt8[np.ndarray, "V S S 3"]
     behind_normals: Int8[np.ndarray, "V S S 3"]
     depths: Float16[np.ndarray, "V 2 S S"]
@@ -205,7 +209,10 @@ def take_photos(
         # the renderer composites on black: divide by alpha for straight colors
         straight = front.rgb[0].numpy() / np.maximum(alpha, 1e-3)[..., None]
         assert front.normals is not None
-        depths = np.stack([front.depth[0].numpy(), last.depth])
+        depth, normals = front.depth[0].numpy(), front.normals[0].numpy()
+        towards_light = LIGHT_DIRECTIONS @ view.rotation.astype(np.float32)
+        reached = light_visibility(tracer, camera, depth, normals, towards_light)
+        depths = np.stack([depth, last.depth])
         # holes that a texture cuts are seen through, but stop the ray that is cast back
         known = np.isfinite(depths).all(axis=0)
         depths = (depths * view.scale - view.distance) * view.press
@@ -214,20 +221,22 @@ def take_photos(
             (
                 view.to_array(),
                 _bytes(np.concatenate([straight, alpha[..., None]], axis=-1)),
-                _signed_bytes(front.normals[0].numpy() @ view.rotation.T),
+                _signed_bytes(normals @ view.rotation.T),
+                np.packbits(reached, axis=-1),
                 _bytes(last.rgb),
                 _signed_bytes(last.normals @ view.rotation.T),
                 depths.astype(np.float16),
             )
         )
     points, point_normals, colors = sample_surface(scene, num_surface, rng)
-    views, albedo, normals, behind, behind_normals, all_depths = (
+    views, albedo, image_normals, light, behind, behind_normals, all_depths = (
         np.stack(column) for column in zip(*rows, strict=True)
     )
     return LayeredPhotos(
         views,
         albedo,
-        normals,
+        image_normals,
+        light,
         behind,
         behind_normals,
         all_depths,

@@ -2,9 +2,10 @@
 
 How lrm-mini is trained. For each pixel of the object a ray cast forward and one cast back give two
 depths and a color: some ten thousand labels per photo in ten milliseconds. Losses per photo: L1 of
-both depths; L1 of their differences between neighbors where the surface is smooth; L1 of the color
-behind and of its differences; and the color of the radiance field at points of the surface, which
-teaches the triplane and its MLP what lies between.
+both depths; L1 of their differences between neighbors where the surface is smooth, and between
+pixels further apart wherever they are; L1 of the color behind and of its differences; and the color
+of the radiance field at points of the surface, which teaches the triplane and its MLP what lies
+between.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lrm_core.training.objectives.objective import ValidationResult
 
 # color errors below this count squared: the best guess at an unseen color is the mean
 _COLOR_KNEE = 0.1
+_COARSE_STEPS = (2, 4, 8, 16)
 
 
 class LayerObjective(nn.Module):
@@ -58,8 +60,8 @@ class LayerObjective(nn.Module):
             batch: on the model's device.
 
         Returns:
-            `total`, which is minimized; `first`, `last`, `smooth`, `behind`, `detail` and `color`
-            before weighting.
+            `total`, which is minimized; `first`, `last`, `smooth`, `coarse`, `behind`, `detail`
+            and `color` before weighting.
         """
         colored = batch
         if self.model.training:
@@ -72,6 +74,9 @@ class LayerObjective(nn.Module):
         error = (rays[:, :2] - true).abs()
         first, last = _mean(error[:, :1], known), _mean(error[:, 1:], known)
         smooth = _step_error(rays[:, :2], true, known, below=self.config.smooth_below)
+        coarse = torch.stack(
+            [_step_error(rays[:, :2], true, known, pixels=pixels) for pixels in _COARSE_STEPS]
+        ).mean()
 
         rays, photos = rays[: len(colored)], colored.images
         behind = torch.lerp(rays[:, 2:5], photos[:, :3], rays[:, 5:].sigmoid())
@@ -85,6 +90,7 @@ class LayerObjective(nn.Module):
             first
             + last
             + config.smooth_weight * smooth
+            + config.coarse_weight * coarse
             + config.behind_weight * behind_error
             + config.detail_weight * detail
             + config.color_weight * color
@@ -94,6 +100,7 @@ class LayerObjective(nn.Module):
             "first": first,
             "last": last,
             "smooth": smooth,
+            "coarse": coarse,
             "behind": behind_error,
             "detail": detail,
             "color": color,
@@ -129,22 +136,25 @@ def _step_error(
     true: Float[Tensor, "B C S S"],
     where: Bool[Tensor, "B 1 S S"],
     *,
+    pixels: int = 1,
     below: float = torch.inf,
 ) -> Float[Tensor, ""]:
-    """L1 of the differences between neighbors, right and below, where both are chosen.
+    """L1 of the differences between pixels, right and below, where both are chosen.
 
     Args:
         values: maps of B photos.
         true: what they should be.
         where: chosen pixels.
+        pixels: how far apart.
         below: only true differences smaller than this count.
     """
     sums, counts = values.new_zeros(len(values)), values.new_zeros(len(values))
     for dim in (2, 3):
-        step, rest = true.diff(dim=dim), where.shape[dim] - 1
-        both = where.narrow(dim, 1, rest) & where.narrow(dim, 0, rest)
+        rest = where.shape[dim] - pixels
+        step, found = (x.narrow(dim, pixels, rest) - x.narrow(dim, 0, rest) for x in (true, values))
+        both = where.narrow(dim, pixels, rest) & where.narrow(dim, 0, rest)
         counted = both & (step.abs() < below)
-        error = (values.diff(dim=dim) - step).abs() * counted
+        error = (found - step).abs() * counted
         sums = sums + error.sum(dim=(1, 2, 3))
         counts = counts + counted.sum(dim=(1, 2, 3))
     return (sums / counts.clamp_min(1.0)).mean()

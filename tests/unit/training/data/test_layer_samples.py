@@ -116,7 +116,7 @@ def test_highlights_are_on_the_photo_alone(photos: LayeredPhotos, monkeypatch: p
     drawn = {}
     for gloss in (0.0, 0.6):
         look = replace(matt, gloss=gloss, hardness=2.0)
-        monkeypatch.setattr(layer_samples, "draw_look", lambda rng, lit_share, look=look: look)
+        monkeypatch.setattr(layer_samples, "draw_look", lambda rng, look=look, **shares: look)
         monkeypatch.setattr(layer_samples, "with_faults", lambda photo, rng: photo)
         lit = replace(EXACT, augment=True)
         drawn[gloss] = draw_sample(photos, lit, np.random.default_rng(3), index=0)

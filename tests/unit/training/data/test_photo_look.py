@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lrm_core.training.data.photo_look import Look, draw_look, with_faults
+from lrm_core.training.data.photo_look import LIGHT_DIRECTIONS, Look, draw_look, with_faults
 
 
 def srgb_to_linear(value: float) -> float:
@@ -63,17 +63,73 @@ def test_light_is_lambert_s_law_with_highlights():
     assert min(lit, dark) > 10
 
 
+def test_shadows_take_the_light_that_does_not_arrive():
+    """Of the light from everywhere by the cosines of what is blocked, of the distant light by the
+    share of its lobe."""
+    albedo, normals = surfaces()
+    reached = np.random.default_rng(2).random((len(albedo), 64)) < 0.6
+    look = Look(
+        ambient=0.6, light=(0.0, -0.6, 0.8), gloss=0.3, hardness=8.0, shadow=0.7, sharpness=12.0
+    )
+    found = look.of(albedo, normals, np.packbits(reached, axis=-1))
+    open_look = replace(look, shadow=0.0)
+    halfway = np.array([0.0, -1.6, 0.8]) / np.hypot(1.6, 0.8)
+    for index, (color, normal) in enumerate(zip(albedo.tolist(), normals, strict=True)):
+        sky = [0.0, 0.0]
+        direct = [0.0, 0.0]
+        for bit, direction in enumerate(LIGHT_DIRECTIONS):
+            cosine = max(0.0, float(normal @ direction))
+            weight = np.exp(12.0 * (float(direction @ look.light) - 1.0))
+            for sums, part in ((sky, cosine), (direct, cosine * weight)):
+                sums[0] += part * bool(reached[index, bit])
+                sums[1] += part
+        arrives = [
+            1 - 0.7 * (1 - a / max(b, 1e-6)) if normal.any() else 1 for a, b in (sky, direct)
+        ]
+        lambert = max(0.0, float(normal @ look.light))
+        shade = 0.6 * arrives[0] + 0.4 * 1.5 * lambert * arrives[1]
+        highlight = 0.3 * max(0.0, float(normal @ halfway)) ** 8.0 * arrives[1]
+        expected = [
+            linear_to_srgb(min(srgb_to_linear(channel) * shade + highlight, 1.0))
+            for channel in color
+        ]
+        assert found[index].tolist() == pytest.approx(expected, abs=1e-3)
+    everything = np.full((len(albedo), 8), 255, dtype=np.uint8)
+    np.testing.assert_allclose(
+        look.of(albedo, normals, everything), open_look.of(albedo, normals), atol=1e-5
+    )
+    np.testing.assert_array_equal(
+        open_look.of(albedo, normals, np.packbits(reached, axis=-1)), open_look.of(albedo, normals)
+    )
+
+
+def test_light_from_everywhere_darkens_hollows_alone():
+    albedo, normals = surfaces()
+    overcast = Look(shadow=1.0)
+    hollow = np.zeros((len(albedo), 8), dtype=np.uint8)
+    found = overcast.of(albedo, normals, hollow)
+    np.testing.assert_array_equal(found[:-1], 0.0)
+    np.testing.assert_allclose(found[-1], albedo[-1], atol=1e-5)  # no surface
+
+
 def test_a_look_works_on_maps_as_on_lists():
     albedo, normals = surfaces(48)
-    look = draw_look(np.random.default_rng(5), lit_share=1.0)
-    maps = look.of(albedo.reshape(6, 8, 3), normals.reshape(6, 8, 3))
-    np.testing.assert_allclose(maps.reshape(-1, 3), look.of(albedo, normals), atol=1e-6)
+    look = draw_look(np.random.default_rng(5), lit_share=1.0, shadowed_share=0.5)
+    reached = np.random.default_rng(3).integers(0, 256, (48, 8), dtype=np.uint8)
+    maps = look.of(albedo.reshape(6, 8, 3), normals.reshape(6, 8, 3), reached.reshape(6, 8, 8))
+    np.testing.assert_allclose(maps.reshape(-1, 3), look.of(albedo, normals, reached), atol=1e-6)
 
 
 def test_looks_follow_from_the_generator_and_their_shares():
-    looks = [draw_look(np.random.default_rng(seed), lit_share=0.6) for seed in range(300)]
-    again = [draw_look(np.random.default_rng(seed), lit_share=0.6) for seed in range(300)]
+    shares = {"lit_share": 0.6, "shadowed_share": 0.7}
+    looks = [draw_look(np.random.default_rng(seed), **shares) for seed in range(300)]
+    again = [draw_look(np.random.default_rng(seed), **shares) for seed in range(300)]
     assert looks == again
+    shadows = [look.shadow for look in looks if look.shadow > 0.0]
+    assert len(shadows) / 300 == pytest.approx(0.7, abs=0.08)
+    assert 0.3 <= min(shadows) < max(shadows) <= 1.0
+    natural = [look for look in looks if look.order == (0, 1, 2)]
+    assert len(natural) / 300 == pytest.approx(0.5 + 0.5 / 6, abs=0.1)
     lit = [look for look in looks if look.ambient < 1.0]
     assert len(lit) / 300 == pytest.approx(0.6, abs=0.08)
     assert {look.order for look in looks} == {
@@ -82,7 +138,10 @@ def test_looks_follow_from_the_generator_and_their_shares():
     for look in lit:
         assert np.linalg.norm(look.light) == pytest.approx(1.0)
         assert 0.0 <= look.gloss <= 0.6
-    unlit = [draw_look(np.random.default_rng(seed), lit_share=0.0) for seed in range(30)]
+    unlit = [
+        draw_look(np.random.default_rng(seed), lit_share=0.0, shadowed_share=0.0)
+        for seed in range(30)
+    ]
     assert all(replace(one, gamma=(1.0, 1.0, 1.0), order=(0, 1, 2)) == Look() for one in unlit)
     albedo, normals = surfaces()
     for look in looks:

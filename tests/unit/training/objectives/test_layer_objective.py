@@ -32,7 +32,7 @@ from lrm_core.training.run.start import RunStart, release, start_run
 
 VIEWS = ViewSampling(num_views=2, size=64)
 CONFIG = LayerConfig(data=ObjectStreamConfig(views=VIEWS), num_points=64)
-LOSSES = ("first", "last", "smooth", "behind", "detail", "color")
+LOSSES = ("first", "last", "smooth", "coarse", "behind", "detail", "color")
 
 
 def painted_ball(scale: float = 1.0, *, alike: bool = False) -> Scene:
@@ -81,8 +81,8 @@ def sigmoid(x: float) -> float:
 
 def test_losses_are_what_their_names_say(model: LRM, batch: LayerBatch):
     config = replace(
-        CONFIG, smooth_weight=1.7, smooth_below=0.05, behind_weight=0.3, detail_weight=0.9,
-        color_weight=0.6,
+        CONFIG, smooth_weight=1.7, smooth_below=0.05, coarse_weight=0.8, behind_weight=0.3,
+        detail_weight=0.9, color_weight=0.6,
     )  # fmt: skip
     objective = LayerObjective(model, config)
     with torch.no_grad():
@@ -138,13 +138,25 @@ def test_losses_are_what_their_names_say(model: LRM, batch: LayerBatch):
                             )
                             found = back[channel][other] - back[channel, row, column]
                             errors["detail"].append(abs(found - step))
+        by_distance = []
+        for pixels in (2, 4, 8, 16):
+            far = []
+            for row, column in np.argwhere(np.isfinite(true[photo, 0])):
+                for other in ((row + pixels, column), (row, column + pixels)):
+                    if max(other) < size and known(*other):
+                        for layer in range(2):
+                            step = true[photo, layer][other] - true[photo, layer, row, column]
+                            found = rays[photo, layer][other] - rays[photo, layer, row, column]
+                            far.append(abs(found - step))
+            by_distance.append(np.mean(far))
+        expected["coarse"].append(float(np.mean(by_distance)))
         for name in ("first", "last", "behind", "smooth", "detail"):
             assert len(errors[name]) > 100
             expected[name].append(float(np.mean(errors[name])))
-    for name in ("first", "last", "behind", "smooth", "detail"):
+    for name in ("first", "last", "behind", "smooth", "coarse", "detail"):
         assert losses[name] == pytest.approx(np.mean(expected[name]), rel=1e-4)
     total = losses["first"] + losses["last"] + 1.7 * losses["smooth"] + 0.3 * losses["behind"]
-    total += 0.9 * losses["detail"] + 0.6 * losses["color"]
+    total += 0.8 * losses["coarse"] + 0.9 * losses["detail"] + 0.6 * losses["color"]
     assert losses["total"] == pytest.approx(total, rel=1e-5)
 
 
@@ -190,7 +202,7 @@ def test_colors_are_learnt_from_a_share_of_the_batch(model: LRM, batch: LayerBat
     half = LayerObjective(model, CONFIG)(part_of(batch, 0, len(batch) // 2))
     objective = LayerObjective(model, replace(CONFIG, colored_share=0.5))
     losses = objective(batch)
-    for name in ("first", "last", "smooth"):
+    for name in ("first", "last", "smooth", "coarse"):
         torch.testing.assert_close(losses[name], whole[name])
     for name in ("behind", "detail", "color"):
         torch.testing.assert_close(losses[name], half[name])
