@@ -37,7 +37,7 @@ TARGET_IOU, TARGET_DEPTH_ERROR = 0.99, 1e-3
 _MOST_EXAMINED = 20  # outliers of one view; more are no coincidence and count as unexplained
 
 
-def load_normalised(folder: Path, longest_side: float = 2.0) -> trimesh.Trimesh:
+def load_normalized(folder: Path, longest_side: float = 2.0) -> trimesh.Trimesh:
     """The object's triangles, centered, the longest side of its box scaled to `longest_side`."""
     path = next(p for p in (folder / "meshes/model.obj", folder / "model.obj") if p.is_file())
     mesh = trimesh.load(path, force="mesh", process=False)
@@ -163,7 +163,7 @@ def main() -> None:
     ):
         picked = range(min(arguments.views, num_views))
         views = read_view_set(dataset, object_id, picked, depth=True)
-        mesh = load_normalised(folders[object_id], longest_side)
+        mesh = load_normalized(folders[object_id], longest_side)
         row = rows[object_id] = compare(views, mesh, num_samples=arguments.samples)
         print(
             f"{object_id:48.48}  IoU {row['mask_iou']:.4f}  depth max {row['depth_max']:.1e} "

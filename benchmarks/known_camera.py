@@ -39,7 +39,7 @@ from lrm_core.geometry.standing import TYPICAL_ELEVATION, Standing, stand, up_se
 from lrm_core.geometry.surface_sampling import sample_surface
 from lrm_core.imaging.framing import crop_window
 from lrm_core.metrics.f_score import f_score
-from lrm_core.metrics.nearest_neighbours import find_nearest_neighbours
+from lrm_core.metrics.nearest_neighbors import find_nearest_neighbors
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions, Reconstruction
 from lrm_core.rendering.mesh_renderer import render_scene
@@ -131,7 +131,7 @@ def measure(
         made = model.reconstruct_framed(framed)
         mesh = made.extract_mesh(options=OPTIONS)
         placed = points_of(mesh, 10_000) * similarity.scale + similarity.translation
-        near = find_nearest_neighbours(placed * reference.scale, reference.observation.points)
+        near = find_nearest_neighbors(placed * reference.scale, reference.observation.points)
         motion = stand(mesh.vertices, mesh.faces, ground=True)
         return {
             "chamfer": float(near.predicted_distances.mean() + near.reference_distances.mean()),

@@ -30,7 +30,7 @@ from lrm_core.imaging.contact_sheet import contact_sheet
 from lrm_core.io.image_writing import to_uint8, write_png
 from lrm_core.meshes.mesh_reading import read_scene
 from lrm_core.metrics.f_score import f_score
-from lrm_core.metrics.nearest_neighbours import find_nearest_neighbours
+from lrm_core.metrics.nearest_neighbors import find_nearest_neighbors
 from lrm_core.reconstruction.pipeline import ReconstructionModel, load_model
 from lrm_core.reconstruction.reconstruction import MeshOptions
 from lrm_core.rendering.mesh_renderer import render_scene
@@ -100,7 +100,7 @@ def score(scene: Scene, target: np.ndarray) -> tuple[dict[str, float], Scene]:
     """Chamfer distance and F-score of a mesh, and the mesh where it fits best."""
     placed = transform_scene(scene, find_alignment(scene, target, FIT, seed=0))
     points, _, _ = sample_surface(placed, POINTS, np.random.default_rng(0))
-    near = find_nearest_neighbours(points, target)
+    near = find_nearest_neighbors(points, target)
     values = {
         "chamfer": float(near.predicted_distances.mean() + near.reference_distances.mean()),
         "f_score": f_score(near, [0.1])[0].f_score,

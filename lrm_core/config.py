@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from lrm_core.errors import ConfigError, first_line
 
-Normalization = Literal["normalised", "random", "none"]
+Normalization = Literal["normalized", "random", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ class RenderingConfig:
 
     num_samples: int = 128
     """Samples per ray (section 4.2)."""
-    step: Literal["metric", "normalised"] = "metric"
+    step: Literal["metric", "normalized"] = "metric"
     """delta_i in world units (the paper), or as a fraction of the ray inside the box (TripoSR)."""
     midpoint_density: bool = False
     """Average raw densities and colors of neighboring samples first (OpenLRM)."""
@@ -191,7 +191,7 @@ class ModelConfig:
     def sampled_half_side(self) -> float:
         """Half side of the cube that rays are sampled in, in world units."""
         # TripoSR samples a little inside its cube (docs/conventions.md)
-        return self.nerf.extent * (0.999 if self.rendering.step == "normalised" else 1.0)
+        return self.nerf.extent * (0.999 if self.rendering.step == "normalized" else 1.0)
 
 
 ConfigType = TypeVar("ConfigType")

@@ -1,5 +1,5 @@
 """Shared fixtures: where the shared data lies, a dataset of painted balls, radiance
-fields with known shapes and colours, and shape checks switched on for the whole suite.
+fields with known shapes and colors, and shape checks switched on for the whole suite.
 """
 
 import json
@@ -68,7 +68,7 @@ def reference_dir() -> Path:
 
 
 def ball(object_id: str, seed: int, *, num_views: int = 6, size: int = 32) -> ViewSet:
-    """A ball of radius 0.5 to 0.9, its colour a linear function of the position on it."""
+    """A ball of radius 0.5 to 0.9, its color a linear function of the position on it."""
     rng = np.random.default_rng(seed)
     radius, phase = rng.uniform(0.5, 0.9), rng.permutation(3)
     cameras = random_on_shell(
@@ -229,7 +229,7 @@ def shape_field() -> FieldFactory:
             planes[0, 0, 0], planes[0, 1, 0], threshold = near, v**2, 0.09
         else:  # |z| < 0.4 throughout the box
             planes[0, 1, 0], threshold = v**2, 0.16
-        # x, y and z, for the colours; the planes' outer half texel fades them
+        # x, y and z, for the colors; the planes' outer half texel fades them
         planes[0, 0, 1], planes[0, 0, 2], planes[0, 1, 3] = u, v, v
         config = FieldConfig(num_layers=3, width=8, density_activation="exp", density_bias=0.0)
         nerf_mlp = NerfMLP(12, config).requires_grad_(False)

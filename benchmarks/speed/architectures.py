@@ -67,7 +67,7 @@ TRIPOSR = ModelConfig(
         plane_axes=(("-y", "x"), ("-y", "z"), ("x", "z")),
         iso_level=25.0,
     ),
-    rendering=RenderingConfig(step="normalised"),
+    rendering=RenderingConfig(step="normalized"),
     source_camera=SourceCameraConfig(distance=1.9, focal=0.5 / math.tan(math.radians(20.0))),
     input=InputConfig(background=0.5, foreground_ratio=0.85, resize="bilinear"),
 )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # the cases import their neighbours by name
+sys.path.insert(0, str(Path(__file__).parent))  # the cases import their neighbors by name
 
 import torch
 from architectures import (

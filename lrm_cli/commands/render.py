@@ -272,7 +272,7 @@ def _parse_color(text: str) -> tuple[float, float, float] | None:
     except ValueError as error:
         raise ConfigError(
             f"--background: '{text}' is not a color",
-            hint="use a name such as grey, #rrggbb, or transparent",
+            hint="use a name such as gray, #rrggbb, or transparent",
         ) from error
     return red / 255.0, green / 255.0, blue / 255.0
 

@@ -1,4 +1,4 @@
-"""The object that a prediction is compared with: normalised, and turned to the input camera.
+"""The object that a prediction is compared with: normalized, and turned to the input camera.
 
 The frame is the one that every reconstruction lives in: the camera of the input picture sits at
 (0, -radius, 0) and looks along +y (docs/conventions.md), so a method that keeps this convention is

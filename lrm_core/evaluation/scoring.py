@@ -16,7 +16,7 @@ from lrm_core.evaluation.observation import Observation
 from lrm_core.metrics.chamfer import chamfer
 from lrm_core.metrics.depth_error import depth_error
 from lrm_core.metrics.f_score import f_score
-from lrm_core.metrics.nearest_neighbours import find_nearest_neighbours
+from lrm_core.metrics.nearest_neighbors import find_nearest_neighbors
 from lrm_core.metrics.normal_consistency import normal_consistency
 from lrm_core.metrics.psnr import psnr
 from lrm_core.metrics.silhouette_iou import silhouette_iou
@@ -162,14 +162,14 @@ def _point_scores(
     reference: Observation,
     thresholds: Sequence[float],
 ) -> Scores:
-    neighbours = find_nearest_neighbours(points, reference.points)
-    distances = chamfer(points, reference.points, neighbours)
+    neighbors = find_nearest_neighbors(points, reference.points)
+    distances = chamfer(points, reference.points, neighbors)
     values = {
         "chamfer_distance": distances.distance,
         "chamfer_squared": distances.squared,
-        "normal_consistency": normal_consistency(neighbours, normals, reference.normals),
+        "normal_consistency": normal_consistency(neighbors, normals, reference.normals),
     }
-    for scored in f_score(neighbours, thresholds):
+    for scored in f_score(neighbors, thresholds):
         values[f"f_score@{scored.threshold:g}"] = scored.f_score
         values[f"precision@{scored.threshold:g}"] = scored.precision
         values[f"recall@{scored.threshold:g}"] = scored.recall

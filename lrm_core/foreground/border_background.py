@@ -154,9 +154,9 @@ def _joints(
     large = np.flatnonzero(areas[:, cv2.CC_STAT_AREA] > _SMALLEST_JOINED * solid.sum())
     parts = np.where(np.isin(parts, large[large > 0]), parts, 0).astype(np.float32)
     # touching: the largest and smallest label of a part within a pixel differ between parts
-    neighbour = np.ones((3, 3), np.uint8)
-    highest = cv2.dilate(parts, neighbour)
-    lowest = cv2.erode(np.where(parts > 0, parts, np.inf).astype(np.float32), neighbour)
+    neighbor = np.ones((3, 3), np.uint8)
+    highest = cv2.dilate(parts, neighbor)
+    lowest = cv2.erode(np.where(parts > 0, parts, np.inf).astype(np.float32), neighbor)
     joints = [
         region
         for region in range(1, count)

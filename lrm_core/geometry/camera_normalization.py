@@ -23,7 +23,7 @@ def normalize_cameras(
     cameras: Cameras,
     source: int = 0,
     *,
-    mode: Normalization = "normalised",
+    mode: Normalization = "normalized",
     distance: float | None = 2.0,
     generator: torch.Generator | None = None,
 ) -> Cameras:
@@ -32,11 +32,11 @@ def normalize_cameras(
     Args:
         cameras: N cameras around the world's origin.
         source: index of the camera whose image is the model's input.
-        mode: `normalised` as in the paper; `random` turns the world by a random rotation and `none`
+        mode: `normalized` as in the paper; `random` turns the world by a random rotation and `none`
             leaves it alone (the other rows of table 8).
         distance: from the source camera to the origin afterwards, reached by scaling the world (the
             paper's 2 for renders); None keeps each capture's own distance (its videos). Used by
-            `normalised` only.
+            `normalized` only.
         generator: source of the random rotation.
 
     Returns:

@@ -93,7 +93,7 @@ def _clip_ears(points: Float[np.ndarray, "N 2"]) -> Int[np.ndarray, "M 3"]:
 def _is_ear(
     points: Float[np.ndarray, "N 2"], left: Int[np.ndarray, "M"], a: int, b: int, c: int
 ) -> bool:
-    """Whether the triangle of three neighbouring corners lies inside the rest of the polygon."""
+    """Whether the triangle of three neighboring corners lies inside the rest of the polygon."""
     corners = points[[a, b, c]]
     if _turns(corners[0], corners[1], corners[2:])[0] <= 0:
         return False

@@ -37,7 +37,7 @@ DESCRIPTION, MANIFEST, FAILURES = "dataset.json", "manifest.parquet", "failures.
 CAMERA_CONVENTION = {
     "world": "right-handed, z up, object in [-1, 1]^3",
     "c2w": "camera to world, OpenGL axes: +x right, +y up, looks along -z",
-    "intrinsics": "fx, fy, cx, cy in pixels, pixel centres at +0.5",
+    "intrinsics": "fx, fy, cx, cy in pixels, pixel centers at +0.5",
 }
 
 Splits = tuple[tuple[str, float], ...]

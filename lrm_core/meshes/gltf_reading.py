@@ -267,7 +267,7 @@ class _Gltf:
     def _attribute(self, primitive: dict[str, Any], name: str, weights: list[float]) -> np.ndarray:
         """(V, C) values of an attribute, morphed by its targets (section 3.7.2.2)."""
         values = self.accessor(primitive["attributes"][name])
-        if name == "COLOR_0" and values.dtype.kind == "u":  # not marked as normalised
+        if name == "COLOR_0" and values.dtype.kind == "u":  # not marked as normalized
             values = values / np.iinfo(values.dtype).max
         values = values.astype(np.float64)
         for target, weight in zip(primitive.get("targets", []), weights, strict=False):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from lrm_core.metrics.nearest_neighbours import NearestNeighbours, find_nearest_neighbours
+from lrm_core.metrics.nearest_neighbors import NearestNeighbors, find_nearest_neighbors
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Chamfer:
 def chamfer(
     predicted: Float[np.ndarray, "P 3"],
     reference: Float[np.ndarray, "R 3"],
-    neighbours: NearestNeighbours | None = None,
+    neighbors: NearestNeighbors | None = None,
 ) -> Chamfer:
     """Chamfer distance of predicted points p and reference points r.
 
@@ -45,7 +45,7 @@ def chamfer(
     Args:
         predicted: (P, 3) points on the predicted surface.
         reference: (R, 3) points on the reference surface.
-        neighbours: their nearest neighbours, where they are known already.
+        neighbors: their nearest neighbors, where they are known already.
 
     Raises:
         InputError: a set is empty or holds a coordinate that is not finite.
@@ -54,13 +54,13 @@ def chamfer(
     """
     if kaolin_is_usable():
         return chamfer_by_kaolin(predicted, reference)
-    return chamfer_of_neighbours(neighbours or find_nearest_neighbours(predicted, reference))
+    return chamfer_of_neighbors(neighbors or find_nearest_neighbors(predicted, reference))
 
 
-def chamfer_of_neighbours(neighbours: NearestNeighbours) -> Chamfer:
-    """Chamfer distance from nearest neighbours that were found by a KD-tree in float64."""
-    from_predicted = neighbours.predicted_distances
-    from_reference = neighbours.reference_distances
+def chamfer_of_neighbors(neighbors: NearestNeighbors) -> Chamfer:
+    """Chamfer distance from nearest neighbors that were found by a KD-tree in float64."""
+    from_predicted = neighbors.predicted_distances
+    from_reference = neighbors.reference_distances
     return Chamfer(
         squared=float(np.square(from_predicted).mean() + np.square(from_reference).mean()),
         distance=float(from_predicted.mean() + from_reference.mean()),

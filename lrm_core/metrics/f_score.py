@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lrm_core.metrics.nearest_neighbours import NearestNeighbours
+from lrm_core.metrics.nearest_neighbors import NearestNeighbors
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class FScore:
     f_score: float
 
 
-def f_score(neighbours: NearestNeighbours, thresholds: Sequence[float]) -> tuple[FScore, ...]:
+def f_score(neighbors: NearestNeighbors, thresholds: Sequence[float]) -> tuple[FScore, ...]:
     """Precision P, recall R and F-score at each threshold d.
 
         P(d) = share of predicted points with distance <= d to the reference
@@ -37,15 +37,15 @@ def f_score(neighbours: NearestNeighbours, thresholds: Sequence[float]) -> tuple
     only where all reference points are met or, with sets of equal size, where P(d) = R(d).
 
     Args:
-        neighbours: nearest neighbours of both sets.
+        neighbors: nearest neighbors of both sets.
         thresholds: distances in the units of the points.
 
     Source: Knapitsch, Park, Zhou, Koltun, Tanks and Temples (2017), equations 3 to 5.
     """
     scores = []
     for threshold in thresholds:
-        precision = float((neighbours.predicted_distances <= threshold).mean())
-        recall = float((neighbours.reference_distances <= threshold).mean())
+        precision = float((neighbors.predicted_distances <= threshold).mean())
+        recall = float((neighbors.reference_distances <= threshold).mean())
         total = precision + recall
         score = 2.0 * precision * recall / total if total else 0.0
         scores.append(FScore(threshold, precision, recall, score))

@@ -177,7 +177,7 @@ METRICS: dict[str, Metric] = {
             label="Normal consistency",
             direction="higher",
             definition=(
-                "mean |cos| between the normals of nearest neighbours, mean of both directions"
+                "mean |cos| between the normals of nearest neighbors, mean of both directions"
             ),
             source="Mescheder et al., Occupancy Networks (2019), section 4",
             scope="object",

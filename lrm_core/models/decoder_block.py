@@ -152,5 +152,5 @@ def _norm(config: DecoderConfig) -> nn.Module:
 
 
 def _normalize(norm: nn.Module, tokens: Tensor, camera: Tensor | None) -> Tensor:
-    normalised: Tensor = norm(tokens) if camera is None else norm(tokens, camera)
-    return normalised
+    normalized: Tensor = norm(tokens) if camera is None else norm(tokens, camera)
+    return normalized

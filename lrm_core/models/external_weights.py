@@ -160,7 +160,7 @@ def _triposr(settings: _Settings, sizes: _Sizes) -> ModelConfig:
             iso_level=25.0,
         ),
         rendering=RenderingConfig(
-            num_samples=settings.integer("renderer.num_samples_per_ray"), step="normalised"
+            num_samples=settings.integer("renderer.num_samples_per_ray"), step="normalized"
         ),
         # no camera is an input; its renderer shows the input view from 1.9 away with a
         # vertical field of view of 40 degrees

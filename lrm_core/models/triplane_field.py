@@ -17,7 +17,7 @@ from lrm_core.structures.triplane import Triplane, raw_from_rays, sample_planes
 
 RAW_DENSITY_OUTSIDE = -1e4
 """Raw density of points outside the planes' region: zero after any activation, and finite, so that
-renderers may average it with a neighbour's (which then counts as outside too, as in OpenLRM)."""
+renderers may average it with a neighbor's (which then counts as outside too, as in OpenLRM)."""
 
 # Points on the faces of the region belong to it, whatever rounding says.
 FACE_TOLERANCE = 1e-6

@@ -137,7 +137,7 @@ def sparse_density(
         return dense_density(field, resolution, iso_level, clock=clock)
     store = _PointStore(query, level, known, clock)
 
-    bricks = _with_neighbours(_differ(_windows(known > 0, 2), dims=3)).nonzero()
+    bricks = _with_neighbors(_differ(_windows(known > 0, 2), dims=3)).nonzero()
     inside = store.cubes(bricks * _BRICK_CELLS, step=BLOCK_CELLS) > 0
     place = _differ(_windows(inside, 2, first=1), dims=3).nonzero()  # brick, and block in it
     found = bricks[place[:, 0]] * (_BRICK_CELLS // BLOCK_CELLS) + place[:, 1:]
@@ -252,7 +252,7 @@ def _differ(inside: Bool[Tensor, "..."], *, dims: int) -> Tensor:
     return flat.any(dim=-1) & ~flat.all(dim=-1)
 
 
-def _with_neighbours(cells: Bool[Tensor, "I J K"]) -> Bool[Tensor, "I J K"]:
+def _with_neighbors(cells: Bool[Tensor, "I J K"]) -> Bool[Tensor, "I J K"]:
     """Cells and the cells that share a face with them."""
     grown = cells.clone()
     for axis in range(3):
@@ -265,14 +265,14 @@ def _with_neighbours(cells: Bool[Tensor, "I J K"]) -> Bool[Tensor, "I J K"]:
 def _across_crossed_faces(
     blocks: Int64[Tensor, "M 3"], inside: Bool[Tensor, "M 3 3 3"]
 ) -> Int64[Tensor, "N 3"]:
-    """The neighbours of blocks on the other side of every face that the surface crosses."""
+    """The neighbors of blocks on the other side of every face that the surface crosses."""
     beyond = []
     for axis in range(3):
         for side, step in ((0, -1), (-1, 1)):
             # points outside the grid are outside the object: no face out there is crossed
-            neighbours = blocks[_differ(inside.select(axis + 1, side), dims=2)]
-            neighbours[:, axis] += step
-            beyond.append(neighbours)
+            neighbors = blocks[_differ(inside.select(axis + 1, side), dims=2)]
+            neighbors[:, axis] += step
+            beyond.append(neighbors)
     return torch.cat(beyond)
 
 

@@ -21,7 +21,7 @@ from lrm_core.reconstruction.density_grid import BLOCK_CELLS, SurfaceBlocks
 from lrm_core.structures.triplane import Triplane
 
 _CORNERS = tuple(product((0, 1), repeat=3))
-# Edges of a cell: (offset of the lower point, axis). Those of one point are neighbours.
+# Edges of a cell: (offset of the lower point, axis). Those of one point are neighbors.
 _EDGES = tuple((corner, axis) for corner in _CORNERS for axis in range(3) if not corner[axis])
 _MOST_TRIANGLES = 5
 
@@ -90,13 +90,13 @@ def _edges_of_triangles(blocks: SurfaceBlocks, inside: Tensor) -> Int64[Tensor, 
     edge = triangles[case][torch.arange(_MOST_TRIANGLES, device=device) < counts[case, None]]
     cell = cell.repeat_interleave(counts[case])
 
-    neighbour, own_edge = (table.to(device) for table in _edge_owners())
+    neighbor, own_edge = (table.to(device) for table in _edge_owners())
     at = (cell % 8 * len(_EDGES))[:, None] + edge
-    owner = (cell // 8 * 8)[:, None] + neighbour[at]
-    return _neighbours(blocks.corners).flatten()[owner] * 24 + own_edge[at]
+    owner = (cell // 8 * 8)[:, None] + neighbor[at]
+    return _neighbors(blocks.corners).flatten()[owner] * 24 + own_edge[at]
 
 
-def _neighbours(corners: Int64[Tensor, "M 3"]) -> Int64[Tensor, "M 8"]:
+def _neighbors(corners: Int64[Tensor, "M 3"]) -> Int64[Tensor, "M 8"]:
     """The block itself and those after it along every combination of axes; any where none is.
 
     Args:
@@ -136,14 +136,14 @@ def _cell_table() -> tuple[Int64[Tensor, "256"], Int64[Tensor, "256 5 3"]]:
 
 @cache
 def _edge_owners() -> tuple[Int64[Tensor, "96"], Int64[Tensor, "96"]]:
-    """For each cell of a block and each edge of it: which neighbour owns the edge, and which it is.
+    """For each cell of a block and each edge of it: which neighbor owns the edge, and which it is.
 
     Returns:
-        neighbour (0 to 7, bits as in `_CORNERS`) and edge (0 to 23, by point, then axis).
+        neighbor (0 to 7, bits as in `_CORNERS`) and edge (0 to 23, by point, then axis).
     """
-    neighbours, edges = [], []
+    neighbors, edges = [], []
     for cell, (corner, axis) in product(_CORNERS, _EDGES):
         point = np.add(cell, corner)
-        neighbours.append(_CORNERS.index(tuple((point // BLOCK_CELLS).tolist())))
+        neighbors.append(_CORNERS.index(tuple((point // BLOCK_CELLS).tolist())))
         edges.append(3 * _CORNERS.index(tuple((point % BLOCK_CELLS).tolist())) + axis)
-    return torch.tensor(neighbours), torch.tensor(edges)
+    return torch.tensor(neighbors), torch.tensor(edges)

@@ -5,7 +5,7 @@ from __future__ import annotations
 # seconds per stage on one CPU core, until a job has shown what they are here
 _USUAL_SECONDS = {
     "read": 0.05, "background": 0.5, "framing": 0.05, "encode and decode": 0.6, "grid query": 0.8,
-    "marching cubes": 0.15, "cleaning": 0.5, "photo colours": 0.2, "uv unwrap": 0.3,
+    "marching cubes": 0.15, "cleaning": 0.5, "photo colors": 0.2, "uv unwrap": 0.3,
     "texture bake": 0.7, "write": 0.3,
 }  # fmt: skip
 

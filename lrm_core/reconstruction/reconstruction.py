@@ -185,10 +185,10 @@ class Reconstruction:
             return ExtractedMesh(vertices, faces)
         photo: LaidPhotos | None = None
         if options.photo_colors and self.photo is not None and self.photo.detail is not None:
-            with clock.stage("photo colours"):
+            with clock.stage("photo colors"):
                 photo = self.lay_photos(vertices, faces)
         if options.appearance == "vertex_colors":
-            with clock.stage("vertex colours"):
+            with clock.stage("vertex colors"):
                 colors = vertex_colors(self.field, vertices, faces, photo=photo, clock=clock)
                 return ExtractedMesh(vertices, faces, colors)
         with clock.stage("uv unwrap"):

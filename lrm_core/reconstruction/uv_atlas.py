@@ -29,12 +29,12 @@ _FRAMES = np.stack([np.roll(_DIRECTIONS, turn, axis=1) for turn in (1, 2, 0)], a
 _FRAMES[3:, 1] *= -1.0
 
 # Faces choose the direction nearest to their normal, but by _NEIGHBOUR_PULL (in cosine) rather
-# that of each neighbour, while the projection keeps this share of their area.
+# that of each neighbor, while the projection keeps this share of their area.
 _MIN_COSINE = 0.35
 _NEIGHBOUR_PULL = 0.25
 _SMOOTHING_ROUNDS = 12
 
-# Pieces of fewer faces join their neighbours even at this cosine.
+# Pieces of fewer faces join their neighbors even at this cosine.
 _MIN_CHART_FACES = 12
 _MIN_MERGE_COSINE = 0.1
 _MERGE_ROUNDS = 8
@@ -126,7 +126,7 @@ def _border_edges(faces: Int[np.ndarray, "F 3"]) -> Int[np.ndarray, "E 2"]:
 def _chart_directions(
     triangles: Float[np.ndarray, "F 3 3"], adjacent: Int[np.ndarray, "E 2"]
 ) -> Int[np.ndarray, "F"]:
-    """Which direction each face is projected along: near its normal, and its neighbours'."""
+    """Which direction each face is projected along: near its normal, and its neighbors'."""
     normals = area_normals(triangles)
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     cosine = np.divide(normals, length, out=np.ones_like(normals), where=length > 0) @ _DIRECTIONS.T
@@ -143,7 +143,7 @@ def _chart_directions(
     direction: Int[np.ndarray, "F"] = allowed.argmax(axis=1)
     changed = np.ones(len(direction), dtype=bool)
     for _ in range(_SMOOTHING_ROUNDS):
-        # only faces with a neighbour that changed can change
+        # only faces with a neighbor that changed can change
         reconsidered = np.zeros_like(changed)
         reconsidered[here[changed[there]]] = True
         counts = votes(np.flatnonzero(reconsidered[here]))[reconsidered]
@@ -183,7 +183,7 @@ def _charts_without_overlap(
     Args:
         flat: (F, 3, 3) corners; the third coordinate is the height along the direction.
         direction: (F,) of projection.
-        adjacent: (E, 2) pairs of neighbouring faces.
+        adjacent: (E, 2) pairs of neighboring faces.
     """
     low = flat[..., :2].min(axis=(0, 1))
     scaled = (flat[..., :2] - low) / max(float(np.ptp(flat[..., :2], axis=(0, 1)).max()), 1e-30)

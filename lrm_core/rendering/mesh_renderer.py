@@ -81,7 +81,7 @@ class _View:
     ) -> tuple[slice, slice]:
         """Rows and columns of the image, all others of which see nothing of a box.
 
-        Two pixels are left on every side: for rounding, and because edges lie between neighbours.
+        Two pixels are left on every side: for rounding, and because edges lie between neighbors.
         """
         width, height = size
         corners = np.stack(np.meshgrid(*bounds.T.astype(np.float64)), axis=-1).reshape(-1, 3)
@@ -361,8 +361,8 @@ def _edge_pixels(
 ) -> Int[np.ndarray, "E"]:
     """Flat indices of pixels that an edge runs through.
 
-    An edge lies between two neighbours that look different and belong to different parts (or one
-    to none), or whose surfaces are creased, or not one surface: the neighbour is off the tangent
+    An edge lies between two neighbors that look different and belong to different parts (or one
+    to none), or whose surfaces are creased, or not one surface: the neighbor is off the tangent
     plane by more than a pixel's width.
     """
     seen = np.stack([*rgb.T, samples.opacity]).reshape(4, *shape)

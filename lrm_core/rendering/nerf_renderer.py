@@ -77,7 +77,7 @@ class RenderSettings:
     half_side: float
     num_samples: int = 128
     background: float | Float[Tensor, "3"] = 1.0
-    step: Literal["metric", "normalised"] = "metric"
+    step: Literal["metric", "normalized"] = "metric"
     midpoint_density: bool = False
 
 
@@ -139,10 +139,10 @@ def render_rays(
     points = rays.origins[:, None] + t[..., None] * rays.directions[:, None]  # (R, S, 3)
     if settings.midpoint_density:
         t, deltas = (t[:, 1:] + t[:, :-1]) / 2, t.diff(dim=-1)
-    if settings.step == "normalised":
+    if settings.step == "normalized":
         deltas = deltas / (far - near)[:, None]
     visible = None if grid is None else _visible(grid, points, deltas)
-    evaluate = _average_neighbours if settings.midpoint_density else _evaluate
+    evaluate = _average_neighbors if settings.midpoint_density else _evaluate
     density, colors = evaluate(field, points, visible)
 
     weights = render_weights(density, deltas)
@@ -245,7 +245,7 @@ def _evaluate(
     )
 
 
-def _average_neighbours(
+def _average_neighbors(
     field: FieldFn, points: Float[Tensor, "R S 3"], visible: Bool[Tensor, "R I"] | None
 ) -> tuple[Float[Tensor, "R I"], Float[Tensor, "R I 3"]]:
     """Density and color of the S - 1 intervals between samples; zero where not visible.

@@ -132,7 +132,7 @@ def strip_chart(columns: Sequence[tuple[str, pd.Series]]) -> StripChart | None:
                 f"from {least:.4g} to {most:.4g}"
             )
         dots = tuple(
-            # the golden ratio spreads neighbours without drawing random numbers
+            # the golden ratio spreads neighbors without drawing random numbers
             Dot(place(value), round(y + 12.0 * ((at * 0.618034) % 1.0 - 0.5), 2),
                 f"{name}: {value:.4g}")
             for at, (name, value) in enumerate(column.items())

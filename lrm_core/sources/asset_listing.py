@@ -119,8 +119,8 @@ def with_labels(assets: Sequence[Asset], labels: Sequence[Asset]) -> list[Asset]
         InputError: the manifest names none of the assets.
     """
     known: Mapping[str, Asset] = {os.path.normpath(label.path): label for label in labels}
-    labelled = [known.get(os.path.normpath(asset.path)) for asset in assets]
-    if not any(labelled):
+    labeled = [known.get(os.path.normpath(asset.path)) for asset in assets]
+    if not any(labeled):
         raise InputError(
             "the manifest names none of the assets",
             hint="its paths are relative to the folder of the assets",
@@ -131,7 +131,7 @@ def with_labels(assets: Sequence[Asset], labels: Sequence[Asset]) -> list[Asset]
         else replace(
             asset, licence=label.licence or asset.licence, source=label.source or asset.source
         )
-        for asset, label in zip(assets, labelled, strict=True)
+        for asset, label in zip(assets, labeled, strict=True)
     ]
 
 

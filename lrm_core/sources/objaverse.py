@@ -1,6 +1,6 @@
 """Objaverse 1.0: 798,759 objects from Sketchfab as GLB, each under its author's own licence.
 
-Source: M. Deitke et al., Objaverse: A Universe of Annotated 3D Objects, CVPR 2023; found, labelled
+Source: M. Deitke et al., Objaverse: A Universe of Annotated 3D Objects, CVPR 2023; found, labeled
 and downloaded by the authors' package `objaverse`, which keeps everything in ~/.objaverse.
 """
 

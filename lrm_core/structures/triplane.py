@@ -129,7 +129,7 @@ def ray_places(triplane: Triplane, coordinates: Float[Tensor, "*B 3"]) -> Float[
 
     Args:
         triplane: gives the axes.
-        coordinates: normalised, as `Triplane.normalize` returns them.
+        coordinates: normalized, as `Triplane.normalize` returns them.
     """
     return torch.stack(
         [coordinates[..., i] * sign for i, sign in map(signed_axis, triplane.axes[1])], dim=-1

@@ -34,7 +34,7 @@ class ViewDataConfig:
     """Supervised views besides the input view (section 4.2; table 9)."""
     max_views: int | None = None
     """Train on a fixed random subset of each object's views (table 4); null for all."""
-    camera_poses: Normalization = "normalised"
+    camera_poses: Normalization = "normalized"
     """Frame of the world: the input camera's, a random one, or the data's own (table 8)."""
     target_resolution: tuple[int, int] = (128, 384)
     """Smallest and largest side to which supervised views are resized (appendix B)."""

@@ -18,7 +18,7 @@ TINY = ["--size", "24", "--num-views", "2", "--workers", "1"]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two coloured meshes, one without colours, and a broken one."""
+    """Two colored meshes, one without colors, and a broken one."""
     (tmp_path / "kit" / "sub").mkdir(parents=True)
     mesh = trimesh.creation.cone(0.5, 2.0)
     mesh.visual.vertex_colors = np.random.default_rng(0).integers(0, 256, (len(mesh.vertices), 4))

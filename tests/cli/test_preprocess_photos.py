@@ -10,7 +10,7 @@ from PIL import Image
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Two photos of boxes on grey, one with a mask beside it, and a file that is no image."""
+    """Two photos of boxes on gray, one with a mask beside it, and a file that is no image."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for name, left in (("cup__image", 20), ("lamp", 30)):

@@ -295,7 +295,7 @@ def test_modes(tmp_path: Path, visit: Visit) -> None:
     look_from(viewer, 45, 0)
     visit.draw()
     shown = picture(viewer)
-    assert np.ptp(shown, axis=2).max() == 0  # grey
+    assert np.ptp(shown, axis=2).max() == 0  # gray
     left, right, top, bottom = (shown[at][0] for at in ((60, 30), (60, 90), (30, 60), (90, 60)))
     assert 100 < right < left - 20 < 230  # lit from the upper left
     assert 100 < bottom < top - 20 < 230

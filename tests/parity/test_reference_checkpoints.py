@@ -1,4 +1,4 @@
-"""Planes, densities and colours agree with the original code's own.
+"""Planes, densities and colors agree with the original code's own.
 
 The references are small random checkpoints in the public layouts, run by the original code of
 OpenLRM and TripoSR (`expected.npz`, in the original's frame).

@@ -29,7 +29,7 @@ def test_final_model_is_the_papers() -> None:
     assert copies == {"$LRM_OBJAVERSE_VIEWS": (1, 2.0), "$LRM_MVIMGNET_VIEWS": (3, None)}
     assert 1 + views.num_side_views == 4
     assert (views.target_resolution, views.crop, views.background) == ((128, 384), 128, 1.0)
-    assert (views.camera_poses, views.max_views) == ("normalised", None)
+    assert (views.camera_poses, views.max_views) == ("normalized", None)
     losses = config.rendering
     assert (losses.mse_weight, losses.perceptual, losses.perceptual_weight) == (1.0, "lpips", 2.0)
     assert (losses.mask_weight, losses.num_samples, losses.deferred) == (0.0, None, True)

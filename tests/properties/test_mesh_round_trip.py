@@ -24,7 +24,7 @@ def textured() -> Mesh:
 
 
 @pytest.fixture
-def coloured() -> Mesh:
+def colored() -> Mesh:
     colors = np.random.default_rng(1).integers(0, 256, (4, 3)) / 255
     return tetrahedron(vertex_colors=colors.astype(np.float32))
 
@@ -43,14 +43,14 @@ def test_textured_round_trip(tmp_path, textured, suffix):
 
 @pytest.mark.parametrize("suffix", [".obj", ".glb", ".ply"])
 @pytest.mark.parametrize("up", ["y", "z"])
-def test_coloured_round_trip(tmp_path, coloured, suffix, up):
+def test_colored_round_trip(tmp_path, colored, suffix, up):
     if suffix == ".glb" and up == "z":
         return  # refused: see test_mesh_writing
-    write_mesh(tmp_path / f"a{suffix}", coloured, up=up)
+    write_mesh(tmp_path / f"a{suffix}", colored, up=up)
     (part,) = read_scene(tmp_path / f"a{suffix}", up=up).parts
-    (expected,) = scene_from_mesh(coloured).parts
-    np.testing.assert_array_equal(part.vertices, coloured.vertices)
-    np.testing.assert_array_equal(part.faces, coloured.faces)
+    (expected,) = scene_from_mesh(colored).parts
+    np.testing.assert_array_equal(part.vertices, colored.vertices)
+    np.testing.assert_array_equal(part.faces, colored.faces)
     np.testing.assert_allclose(part.vertex_colors, expected.vertex_colors, atol=1e-6)
     assert part.material.base_color == expected.material.base_color
 

@@ -17,7 +17,7 @@ def intersection_over_union() -> Callable[[np.ndarray, np.ndarray], float]:
 
 @pytest.fixture
 def compose():
-    """Composite a multi-coloured object (a body with a ring handle) on a background."""
+    """Composite a multi-colored object (a body with a ring handle) on a background."""
 
     def build(background, *, seed=0):
         height, width = background.shape[:2]
@@ -29,8 +29,8 @@ def compose():
         handle = np.clip((0.07 - np.abs(ring - 0.2)) * unit + 0.5, 0, 1)
         alpha = np.maximum(body, handle)[..., None]
         stripes = np.sin(v * 14)[..., None] > 0
-        colour = np.where(stripes, (190.0, 40.0, 30.0), (40.0, 90.0, 60.0))
-        picture = colour * alpha + background * (1 - alpha)
+        color = np.where(stripes, (190.0, 40.0, 30.0), (40.0, 90.0, 60.0))
+        picture = color * alpha + background * (1 - alpha)
         noise = np.random.default_rng(seed).normal(0, 1.5, picture.shape)
         return np.clip(picture + noise, 0, 255).astype(np.uint8), alpha[..., 0]
 

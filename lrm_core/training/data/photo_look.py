@@ -69,8 +69,7 @@ class Look:
             halfway = (light + _TOWARDS_VIEWER) / np.linalg.norm(light + _TOWARDS_VIEWER)
             diffuse = (normals @ light).clip(0.0, 1.0)[..., None]
             highlight = self.gloss * (normals @ halfway).clip(0.0, 1.0)[..., None] ** self.hardness
-            one = np.float32(1.0)
-            sky, direct = (one, one) if reached is None else self._unblocked(normals, reached)
+            sky, direct = (1.0, 1.0) if reached is None else self._unblocked(normals, reached)
             shade = self.ambient * sky + (1.0 - self.ambient) * 1.5 * diffuse * direct
             linear = srgb_to_linear(albedo) * shade * np.array(self.tint) + highlight * direct
             color = linear_to_srgb(linear.clip(0.0, 1.0))

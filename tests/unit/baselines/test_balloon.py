@@ -39,12 +39,12 @@ def test_the_balloon_looks_like_the_picture(balloon, picture):
     view = render_scene(balloon, canonical_camera(256), channels=("rgb", "alpha"))
     seen, alpha = view.opacity[0].numpy() > 0.5, picture[..., 3] > 127
     assert (seen & alpha).sum() / (seen | alpha).sum() > 0.97
-    colour = view.rgb[0].numpy()[seen & alpha] * 255.0 - picture[seen & alpha, :3]
-    assert np.median(np.abs(colour)) < 2
+    color = view.rgb[0].numpy()[seen & alpha] * 255.0 - picture[seen & alpha, :3]
+    assert np.median(np.abs(color)) < 2
     assert (view.rgb[0].numpy()[..., 1] < 0.9)[seen].all()  # the hidden green stays hidden
 
 
-def test_the_back_has_the_colours_of_the_front(balloon):
+def test_the_back_has_the_colors_of_the_front(balloon):
     from lrm_core.geometry.trajectories import orbit
 
     back = render_scene(balloon, orbit(2, size=64, radius=3.0, elevation_degrees=0.0)[1])

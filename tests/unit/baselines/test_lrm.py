@@ -41,7 +41,7 @@ def silhouette_iou(predictor: LrmPredictor, picture: np.ndarray) -> float:
 
 @pytest.mark.parametrize("predictor", ["mini", "cropping"])
 def test_the_mesh_covers_the_object_in_the_picture(predictor, picture, request):
-    """The object lies off centre and fills 0.44 of the picture: frames must be undone exactly."""
+    """The object lies off center and fills 0.44 of the picture: frames must be undone exactly."""
     assert silhouette_iou(request.getfixturevalue(predictor), picture) > 0.85
 
 

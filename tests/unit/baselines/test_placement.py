@@ -21,7 +21,7 @@ def scene_of(points: np.ndarray) -> Scene:
 
 @pytest.mark.parametrize(("distance", "focal"), [(2.0, 0.75), (1.9, 1.3737), (1.2, 1.09375)])
 def test_the_crop_shows_what_the_picture_shows(distance, focal):
-    """Points at the object's centre, through crop and camera of the method, and the other way."""
+    """Points at the object's center, through crop and camera of the method, and the other way."""
     rng = np.random.default_rng(0)
     points = rng.uniform(-0.5, 0.5, (50, 3)) * [1, 0, 1]
     assumed = canonical_camera(1, distance=distance, focal=focal)

@@ -125,7 +125,7 @@ def test_networks_and_weights_come_from_the_package(package, predictor, tmp_path
     assert (predictor.licence, predictor.alignment) == ("MIT", "free_azimuth")
 
 
-def test_the_mesh_is_brought_to_size_and_its_colours_to_linear_light(predictor, picture):
+def test_the_mesh_is_brought_to_size_and_its_colors_to_linear_light(predictor, picture):
     (part,) = predictor.predict(picture, name="x").scene.parts
     assert np.allclose(part.vertices, np.asarray(BOX.vertices) * 3.0, atol=1e-6)
     assert np.allclose(part.vertex_colors[:, :3], srgb_to_linear(COLORS), atol=1e-6)

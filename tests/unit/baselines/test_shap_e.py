@@ -142,8 +142,8 @@ def test_the_real_pipeline_gives_a_scene(predictor, picture):
     assert prediction.seconds > 0
 
 
-def test_frame_and_colours_are_those_of_the_pipeline(predictor, picture, monkeypatch):
-    """z stays up, x and y where they were, and colours stay linear."""
+def test_frame_and_colors_are_those_of_the_pipeline(predictor, picture, monkeypatch):
+    """z stays up, x and y where they were, and colors stay linear."""
     box = trimesh.creation.box((0.4, 0.8, 1.2))
     colors = torch.linspace(0, 1, 8)
     mesh = SimpleNamespace(

@@ -20,7 +20,7 @@ SPLITS = (("train", 0.5), ("val", 0.5))
 
 def make(job: ObjectJob) -> ViewSet:
     images = np.random.default_rng(int(job.location)).integers(0, 256, (3, 12, 12, 4), np.uint8)
-    images[:, :4, :, 3] = 0  # with colours under it
+    images[:, :4, :, 3] = 0  # with colors under it
     source = ObjectSource("noise", "CC0", "0" * 64)
     return ViewSet(job.object_id, images, orbit(3, size=12), source)
 

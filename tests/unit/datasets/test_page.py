@@ -1,4 +1,4 @@
-"""Pages of datasets of plain colours: what is shown where."""
+"""Pages of datasets of plain colors: what is shown where."""
 
 import dataclasses
 import itertools
@@ -16,16 +16,16 @@ from lrm_core.structures.view_set import ObjectJob, ObjectSource, ViewSet
 NUM_VIEWS = 6
 
 
-def colour(object_index: int, view: int) -> tuple[int, int, int]:
+def color(object_index: int, view: int) -> tuple[int, int, int]:
     return 40 + 40 * view, 20 + 30 * object_index, 255
 
 
 def make(job: ObjectJob) -> ViewSet:
-    """Every view is one flat colour; left half opaque, right half empty."""
+    """Every view is one flat color; left half opaque, right half empty."""
     index = int(job.location)
     images = np.zeros((NUM_VIEWS, 16, 16, 4), np.uint8)
     for view in range(NUM_VIEWS):
-        images[view, :, :8] = (*colour(index, view), 255)
+        images[view, :, :8] = (*color(index, view), 255)
     depth = np.full((NUM_VIEWS, 16, 16), np.inf, np.float32)
     depth[:, :, :8] = 2.0
     source = ObjectSource("abc"[index % 2], "CC0", "0" * 64)
@@ -41,10 +41,10 @@ def dataset(tmp_path_factory, source_of):
 
 
 def shown(page: np.ndarray) -> dict[tuple[int, int], tuple[float, float]]:
-    """(object, view) -> row and column on the page of its colour's centre."""
+    """(object, view) -> row and column on the page of its color's center."""
     places = {}
     for index, view in itertools.product(range(5), range(NUM_VIEWS)):
-        rows, columns = np.nonzero((page == colour(index, view)).all(-1))
+        rows, columns = np.nonzero((page == color(index, view)).all(-1))
         if len(rows) > 50:
             places[index, view] = (rows.mean(), columns.mean())
     return places
@@ -79,7 +79,7 @@ def test_channels_are_below_one_another(dataset):
     assert page.shape[0] > 2 * plain.shape[0]
     assert set(shown(page)) == {(2, 0), (2, 3)}
     black = (page == 0).all(-1).sum()  # half of the alpha images
-    assert black == pytest.approx((page == colour(2, 0)).all(-1).sum() * 2, rel=0.2)
+    assert black == pytest.approx((page == color(2, 0)).all(-1).sum() * 2, rel=0.2)
 
 
 def test_objects_of_all_sources_are_chosen(dataset):

@@ -90,10 +90,10 @@ def test_the_hash_follows_all_that_is_read(tmp_path: Path) -> None:
     assert find_objects(FOLDER, root=tmp_path).load("tall")[1] == first
     assert find_objects(FOLDER, root=tmp_path, up="z").load("tall")[1] != first
     mtl.write_text("newmtl a\nKd 0 1 0\n")
-    recoloured = find_objects(FOLDER, root=tmp_path).load("tall")[1]
+    recolored = find_objects(FOLDER, root=tmp_path).load("tall")[1]
     obj.write_text("mtllib tall.mtl\nusemtl a\n" + TALL.replace("0 0 3", "0 0 4"))
     reshaped = find_objects(FOLDER, root=tmp_path).load("tall")[1]
-    assert len({first, recoloured, reshaped}) == 3
+    assert len({first, recolored, reshaped}) == 3
 
 
 def test_two_objects_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -181,12 +181,12 @@ def test_the_protocol_comes_back_from_a_report() -> None:
     report.protocol["content"]["longest_side"] = 1.7
     with pytest.raises(InputError, match="has the hash"):
         protocol_of(report)
-    report.protocol["content"]["colour"] = "red"
+    report.protocol["content"]["color"] = "red"
     with pytest.raises(InputError, match="cannot be followed"):
         protocol_of(report)
 
 
-def test_many_faces_become_few_with_colours_of_the_surface() -> None:
+def test_many_faces_become_few_with_colors_of_the_surface() -> None:
     sphere = trimesh.creation.icosphere(subdivisions=5)
     vertices = sphere.vertices.astype(np.float32)
 

@@ -29,7 +29,7 @@ def balls(tmp_path_factory, make_ball, write_view_dataset) -> Path:
     return folder
 
 
-def test_indices_are_spread_and_not_neighbours() -> None:
+def test_indices_are_spread_and_not_neighbors() -> None:
     assert spread(15, 5) == [0, 3, 6, 9, 12]
     assert spread(100, 4) == [0, 25, 50, 75]
     for available in (15, 16, 40, 199):

@@ -21,7 +21,7 @@ def test_a_square_facing_the_camera_is_seen_where_geometry_says() -> None:
     colors = np.tile(np.float32([1, 0, 0]), (4, 1))
     square = scene_from_mesh(Mesh(corners, np.array([[0, 1, 2], [0, 2, 3]]), vertex_colors=colors))
     seen = observe(square, orbit(1, size=64), PROTOCOL)
-    # half a unit at distance 2 and focal length 48 px: 12 px from the centre
+    # half a unit at distance 2 and focal length 48 px: 12 px from the center
     expected = np.zeros((64, 64), bool)
     expected[20:44, 20:44] = True
     np.testing.assert_array_equal(seen.alpha[0] == 255, expected)
@@ -47,16 +47,16 @@ def test_nothing_is_an_empty_white_picture() -> None:
 
 
 def test_mesh_and_nothing_lie_on_the_protocols_background() -> None:
-    grey = dataclasses.replace(
+    gray = dataclasses.replace(
         PROTOCOL,
         reference_views=dataclasses.replace(PROTOCOL.reference_views, background=0.2),
     )
     corners = np.array([[-0.2, 0, -0.2], [0.2, 0, -0.2], [0, 0, 0.2]], np.float32)
     triangle = scene_from_mesh(Mesh(corners, np.array([[0, 1, 2]])))
     for scene in (triangle, None):
-        seen = observe(scene, orbit(1, size=16), grey)
+        seen = observe(scene, orbit(1, size=16), gray)
         np.testing.assert_array_equal(seen.rgb[seen.alpha == 0], 51)
-    assert observe(triangle, orbit(1, size=16), grey).alpha.max() > 200
+    assert observe(triangle, orbit(1, size=16), gray).alpha.max() > 200
 
 
 class Fog:
@@ -70,14 +70,14 @@ class Fog:
 
 
 def test_a_field_is_seen_on_the_protocols_background() -> None:
-    grey = dataclasses.replace(
+    gray = dataclasses.replace(
         PROTOCOL,
         reference_views=dataclasses.replace(PROTOCOL.reference_views, background=0.2),
     )
     cameras = orbit(2, size=8)
-    nothing = observe(None, cameras, grey)
-    seen = observe_field(nothing, Fog(), cameras, grey)
-    # 0.6 red, 0.4 grey: sRGB values mix as they are
+    nothing = observe(None, cameras, gray)
+    seen = observe_field(nothing, Fog(), cameras, gray)
+    # 0.6 red, 0.4 gray: sRGB values mix as they are
     np.testing.assert_array_equal(seen.rgb, np.tile([173, 20, 20], (2, 8, 8, 1)))
     np.testing.assert_array_equal(seen.alpha, 153)
     np.testing.assert_allclose(seen.depth, 1.8, rtol=1e-6)

@@ -31,7 +31,7 @@ PROTOCOL = dataclasses.replace(
 
 
 def lopsided() -> Scene:
-    """A tetrahedron without any symmetry, one colour per corner, around the origin."""
+    """A tetrahedron without any symmetry, one color per corner, around the origin."""
     vertices = np.array([[-1, -0.4, -0.7], [0.9, 0, -0.6], [-0.5, 0.8, -0.4], [0, 0, 0.8]])
     faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]], np.int32)
     colors = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]], np.float32)

@@ -24,7 +24,7 @@ SMALL = dataclasses.replace(
 
 
 def lopsided() -> Scene:
-    """A tetrahedron without any symmetry, one colour per corner."""
+    """A tetrahedron without any symmetry, one color per corner."""
     vertices = np.array([[0, 0, 0], [3, 0.4, 0], [0.3, 1, 0.2], [0.5, 0.2, 2]], np.float32)
     faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]], np.int32)
     colors = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]], np.float32)

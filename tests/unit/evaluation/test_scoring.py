@@ -70,7 +70,7 @@ def test_scores_are_those_of_other_libraries_on_the_same_pictures_and_points() -
         for view in range(3)
     ]
     assert scores.values["depth_error"] == pytest.approx(np.mean(errors), abs=1e-6)
-    # boxes of side 0.6 and 0.7 around one centre
+    # boxes of side 0.6 and 0.7 around one center
     assert scores.values["volume_iou"] == pytest.approx((0.6 / 0.7) ** 3, rel=0.01)
     assert set(scores.values) == set(scores.backends)
 

@@ -62,7 +62,7 @@ def test_soft_shadow_is_background(compose, intersection_over_union):
     assert intersection_over_union(found, alpha > 0.5) > 0.93
 
 
-def test_background_coloured_part_inside_the_object_stays(compose):
+def test_background_colored_part_inside_the_object_stays(compose):
     rgb, _ = compose(white(240, 320))
     rgb[116:122, 150:156] = 255  # a highlight: 0.05% of the picture
     found = border_mask(rgb)
@@ -95,16 +95,16 @@ def test_tiny_pictures(size):
     assert not found[0].any()
 
 
-@pytest.mark.parametrize("grey", [150, 200, 225])
-def test_grey_object_is_no_shadow(grey, intersection_over_union):
+@pytest.mark.parametrize("gray", [150, 200, 225])
+def test_gray_object_is_no_shadow(gray, intersection_over_union):
     rgb = np.full((200, 240, 3), 255, np.uint8)
     truth = np.zeros((200, 240), bool)
     truth[40:160, 70:170] = True
-    rgb[truth] = grey
+    rgb[truth] = gray
     assert intersection_over_union(border_mask(rgb), truth) > 0.93
 
 
-def test_shadow_coloured_part_that_holds_the_object_together_stays():
+def test_shadow_colored_part_that_holds_the_object_together_stays():
     rgb = np.full((200, 200, 3), 255, np.uint8)
     rgb[30:110, 50:150] = (150, 60, 30)
     rgb[110:150, 90:110] = 215  # a pale leg

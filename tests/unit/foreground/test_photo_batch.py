@@ -17,7 +17,7 @@ SETTINGS = PhotoSettings(size=64)
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Four photos of boxes on grey and one file that is none."""
+    """Four photos of boxes on gray and one file that is none."""
     photos = tmp_path / "photos"
     photos.mkdir()
     for index in range(4):

@@ -1,4 +1,4 @@
-"""Photos become centred cut-outs: names, masks, boxes and pixels."""
+"""Photos become centered cut-outs: names, masks, boxes and pixels."""
 
 import hashlib
 
@@ -120,10 +120,10 @@ def test_the_sheet_shows_photo_and_cut_out_on_a_board(tmp_path):
     record, image, _ = prepare_photo(PhotoJob(photo, "p"), PhotoSettings(160))
     Image.fromarray(image).save(tmp_path / "p.png")
     sheet = photo_sheet([record] * 100, tmp_path)
-    greys = [np.all(sheet == grey, axis=-1) for grey in (170, 205)]
+    grays = [np.all(sheet == gray, axis=-1) for gray in (170, 205)]
     red = np.all(np.abs(sheet.astype(int) - RED) < 8, axis=-1)
     # 64 of 100 photos: in every row of cells a cut-out, half board, beside its photo
-    assert greys[0].sum() == pytest.approx(greys[1].sum(), rel=0.25)
+    assert grays[0].sum() == pytest.approx(grays[1].sum(), rel=0.25)
     assert red.sum() == pytest.approx(64 * (60 * 90 + 120 * 80), rel=0.1)
 
 

@@ -41,7 +41,7 @@ def test_cut_out_has_no_halo(compose):
     rgb, alpha = compose(plain(240, 320))
     cut = remove_background(read_image(rgb)).rgba.astype(float)
     edge = (alpha > 0.2) & (alpha < 0.8) & (cut[..., 3] > 60)
-    # both colours of the object are far darker than the background
+    # both colors of the object are far darker than the background
     assert np.median(cut[edge][:, :3].mean(axis=-1)) < 100
     assert np.median(rgb[edge].mean(axis=-1)) > 130
 

@@ -30,7 +30,7 @@ def two_parts() -> Scene:
     )
 
 
-def test_vertex_colours_become_linear():
+def test_vertex_colors_become_linear():
     colors = np.array([[0, 0.5, 1], [0.2, 0.04, 0.6], [1, 1, 1]], dtype=np.float32)
     (part,) = scene_from_mesh(Mesh(VERTICES, FACES, vertex_colors=colors)).parts
     # IEC 61966-2-1, worked out by hand
@@ -40,7 +40,7 @@ def test_vertex_colours_become_linear():
 
 
 @pytest.mark.parametrize("channels", [3, 4])
-def test_textures_become_rgba_and_come_before_colours(channels):
+def test_textures_become_rgba_and_come_before_colors(channels):
     image = np.random.default_rng(0).integers(0, 256, (2, 3, channels)).astype(np.uint8)
     uv = np.array([[0, 0], [1, 0], [0, 1]], dtype=np.float32)
     mesh = Mesh(VERTICES, FACES, vertex_colors=np.zeros_like(VERTICES), texture=Texture(image, uv))
@@ -51,7 +51,7 @@ def test_textures_become_rgba_and_come_before_colours(channels):
     assert part.vertex_colors is None
 
 
-def test_no_colours_is_mid_grey():
+def test_no_colors_is_mid_grey():
     (part,) = scene_from_mesh(Mesh(VERTICES, FACES)).parts
     assert part.material.base_color == pytest.approx((*[((0.5 + 0.055) / 1.055) ** 2.4] * 3, 1))
 
@@ -63,7 +63,7 @@ def test_mesh_from_scene_keeps_every_triangle():
     np.testing.assert_array_equal(mesh.triangles, expected)
 
 
-def test_normalise_scene_centres_the_box_and_fits_its_longest_side():
+def test_normalize_scene_centres_the_box_and_fits_its_longest_side():
     scene = normalize_scene(two_parts(), 1.8)
     # from (0, 0, 0)-(6, 7, 5)
     half = np.array([6, 7, 5]) / 7 * 0.9
@@ -72,7 +72,7 @@ def test_normalise_scene_centres_the_box_and_fits_its_longest_side():
     np.testing.assert_allclose(edges, np.diff(VERTICES, axis=0) * 1.8 / 7, atol=1e-6)
 
 
-def test_a_point_cannot_be_normalised():
+def test_a_point_cannot_be_normalized():
     point = Scene((ScenePart(np.ones((3, 3), dtype=np.float32), FACES, Material()),))
     with pytest.raises(InputError, match="no extent"):
         normalize_scene(point, 2.0)
@@ -103,9 +103,9 @@ def test_a_mesh_comes_back_from_its_part(kind):
         np.testing.assert_allclose(again.vertex_colors, colors, atol=1e-6)
 
 
-def box(sides, centre=(0, 0, 0)):
+def box(sides, center=(0, 0, 0)):
     mesh = trimesh.creation.box(sides)
-    vertices = (mesh.vertices + centre).astype(np.float32)
+    vertices = (mesh.vertices + center).astype(np.float32)
     return Scene((ScenePart(vertices, mesh.faces.astype(np.int32), Material()),))
 
 
@@ -116,8 +116,8 @@ def box(sides, centre=(0, 0, 0)):
         (box((0.3, 0.1, 0.1)), False),
         (box((0.1, 0.1, 0.1)), True),
         (box((2.3, 1, 1)), True),
-        (box((1, 1, 1), centre=(0, 0, -0.8)), True),
-        (box((50, 20, 30), centre=(100, 0, 0)), True),
+        (box((1, 1, 1), center=(0, 0, -0.8)), True),
+        (box((50, 20, 30), center=(100, 0, 0)), True),
     ],
 )
 def test_what_needs_fitting(scene, expected):
@@ -126,7 +126,7 @@ def test_what_needs_fitting(scene, expected):
 
 @pytest.mark.parametrize("sides", [(5, 5, 5), (1, 20, 3), (0.01, 0.02, 0.01)])
 def test_a_fitted_scene_is_whole_from_every_side(sides):
-    scene = fit_scene(box(sides, centre=(7, -3, 2)))
+    scene = fit_scene(box(sides, center=(7, -3, 2)))
     np.testing.assert_allclose(scene.bounds.sum(0), 0, atol=1e-5)
     cameras = (orbit(4, size=48), orbit(1, elevation_degrees=89.0, size=48))
     opacity = torch.cat([render_scene(scene, views).opacity for views in cameras])

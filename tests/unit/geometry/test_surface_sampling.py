@@ -13,13 +13,13 @@ def _part(mesh: trimesh.Trimesh, **keywords) -> ScenePart:
     return ScenePart(np.asarray(mesh.vertices), np.asarray(mesh.faces), material, **keywords)
 
 
-def test_surface_samples_are_uniform_by_area_with_outward_normals_and_colours():
+def test_surface_samples_are_uniform_by_area_with_outward_normals_and_colors():
     small = trimesh.creation.box(extents=(0.2, 0.2, 0.2))
     ball = trimesh.creation.icosphere(subdivisions=3, radius=0.5)
     small.apply_translation([2.0, 0.0, 0.0])
     red = Material(base_color=(1.0, 0.0, 0.0, 1.0))
-    grey = Material(base_color=(0.2140411, 0.2140411, 0.2140411, 1.0))  # sRGB one half
-    scene = Scene((_part(small, material=red), _part(ball, material=grey)))
+    gray = Material(base_color=(0.2140411, 0.2140411, 0.2140411, 1.0))  # sRGB one half
+    scene = Scene((_part(small, material=red), _part(ball, material=gray)))
     positions, normals, colors = sample_surface(scene, 20000, np.random.default_rng(0))
     on_box = positions[:, 0] > 1.0
     expected = small.area / (small.area + ball.area)
@@ -30,7 +30,7 @@ def test_surface_samples_are_uniform_by_area_with_outward_normals_and_colours():
     assert (outward > 0.45).all()  # radius one half, facets tilt a little
 
 
-def test_texture_colours_follow_uv_with_the_origin_at_the_bottom_left():
+def test_texture_colors_follow_uv_with_the_origin_at_the_bottom_left():
     image = np.zeros((2, 2, 4), dtype=np.uint8)
     image[..., 3] = 255
     image[0, 0, 0] = 255  # top left red

@@ -12,7 +12,7 @@ RED, GREEN, BLUE = flat((255, 0, 0)), flat((0, 255, 0)), flat((0, 0, 255))
 
 
 def boxes(sheet, color):
-    """Rows and columns that hold exactly this colour: (top, bottom, left, right), inclusive."""
+    """Rows and columns that hold exactly this color: (top, bottom, left, right), inclusive."""
     rows, columns = np.nonzero((sheet == color).all(-1))
     return rows.min(), rows.max(), columns.min(), columns.max()
 
@@ -36,7 +36,7 @@ def test_pixels_of_fitting_images_are_untouched():
 
 def test_labels_take_room_of_their_own():
     bare = contact_sheet([[RED, GREEN]], cell_size=64)
-    labelled = contact_sheet(
+    labeled = contact_sheet(
         [[RED, GREEN]],
         column_labels=["front", "back"],
         row_labels=["rgb"],
@@ -44,16 +44,16 @@ def test_labels_take_room_of_their_own():
         title="a title",
         cell_size=64,
     )
-    assert labelled.shape[0] > bare.shape[0]
-    assert labelled.shape[1] > bare.shape[1]
+    assert labeled.shape[0] > bare.shape[0]
+    assert labeled.shape[1] > bare.shape[1]
     # no text covers an image
     for color in ((255, 0, 0), (0, 255, 0)):
-        top, bottom, left, right = boxes(labelled, color)
+        top, bottom, left, right = boxes(labeled, color)
         assert (bottom - top, right - left) == (63, 63)
-        assert (labelled[top : bottom + 1, left : right + 1] == color).all()
+        assert (labeled[top : bottom + 1, left : right + 1] == color).all()
     # and there is ink above, below and to the left
-    top, bottom, left, _ = boxes(labelled, (255, 0, 0))
-    for region in (labelled[: top - 1], labelled[bottom + 2 :], labelled[:, : left - 1]):
+    top, bottom, left, _ = boxes(labeled, (255, 0, 0))
+    for region in (labeled[: top - 1], labeled[bottom + 2 :], labeled[:, : left - 1]):
         assert region.min() < 150
 
 

@@ -10,19 +10,19 @@ from lrm_core.imaging.compositing import over_gray
 from lrm_core.imaging.framing import frame_as_is, frame_for_model, mask_box, object_box
 
 
-def box_image(height, width, left, top, right, bottom, colour=(200, 30, 60), behind=(0, 255, 0)):
+def box_image(height, width, left, top, right, bottom, color=(200, 30, 60), behind=(0, 255, 0)):
     rgba = np.zeros((height, width, 4), np.uint8)
     rgba[..., :3] = behind  # hidden, and must stay so
-    rgba[top:bottom, left:right] = (*colour, 255)
+    rgba[top:bottom, left:right] = (*color, 255)
     return rgba
 
 
 def soft_extent(alpha, axis):
-    """Sub-pixel start and end of a box: its centre of mass plus and minus half its mass."""
+    """Sub-pixel start and end of a box: its center of mass plus and minus half its mass."""
     profile = alpha.max(dim=axis).values
     mass = profile.sum()
-    centre = (profile * (torch.arange(len(profile)) + 0.5)).sum() / mass
-    return float(centre - mass / 2), float(centre + mass / 2)
+    center = (profile * (torch.arange(len(profile)) + 0.5)).sum() / mass
+    return float(center - mass / 2), float(center + mass / 2)
 
 
 @settings(deadline=None, max_examples=40)
@@ -52,8 +52,8 @@ def test_box_is_centred_and_has_the_ratio(size, corners, target, ratio, resize):
     alpha = framed[0, 3]
     longer = max(right - left, bottom - top)
     scale = ratio * target / longer
-    # the centre of mass of the result is the image's centre (symmetry); a single-pixel line of
-    # one output pixel can fall below half a grey level at its ends
+    # the center of mass of the result is the image's center (symmetry); a single-pixel line of
+    # one output pixel can fall below half a gray level at its ends
     total = alpha.sum()
     assert total > 0
     rows = (alpha.sum(dim=1) * (torch.arange(target) + 0.5)).sum() / total
@@ -97,9 +97,9 @@ def test_no_fringe(resize, target):
     rgba[..., 3] = np.round(alpha * 255)
     framed = frame_for_model(rgba, size=target, foreground_ratio=0.8, background=1.0, resize=resize)
     visible = framed[0, 3] > 0.02
-    colour = framed[0, :3, visible]
-    assert torch.allclose(colour[0], torch.tensor(220 / 255), atol=0.02)
-    assert colour[1:].max() < 0.02
+    color = framed[0, :3, visible]
+    assert torch.allclose(color[0], torch.tensor(220 / 255), atol=0.02)
+    assert color[1:].max() < 0.02
 
 
 @pytest.mark.parametrize("resize", ["bilinear", "bicubic"])
@@ -111,11 +111,9 @@ def test_resampling_agrees_with_torch(resize, target):
     premultiplied = torch.cat([image[:, :3] * image[:, 3:], image[:, 3:]], dim=1)
     expected = F.interpolate(premultiplied, (target, target), mode=resize, antialias=True)
     alpha = expected[:, 3:].clamp(0, 1)
-    colour = torch.minimum(expected[:, :3].clamp_min(0), alpha)
+    color = torch.minimum(expected[:, :3].clamp_min(0), alpha)
     torch.testing.assert_close(framed[:, 3:], alpha, atol=2e-3, rtol=0)
-    torch.testing.assert_close(
-        over_gray(framed, 0.5), colour + 0.5 * (1 - alpha), atol=2e-3, rtol=0
-    )
+    torch.testing.assert_close(over_gray(framed, 0.5), color + 0.5 * (1 - alpha), atol=2e-3, rtol=0)
 
 
 def test_as_is_keeps_a_square_image():
@@ -137,7 +135,7 @@ def test_as_is_pads_to_a_square():
 
 
 @pytest.mark.parametrize("background", [0.0, 0.5, 1.0])
-def test_background_grey_level(background):
+def test_background_gray_level(background):
     framed = frame_for_model(
         box_image(40, 40, 10, 10, 30, 30),
         size=64,

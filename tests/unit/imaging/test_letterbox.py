@@ -8,11 +8,11 @@ def textured(height, width):
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
-@pytest.mark.parametrize("colour", [0, 255, 128])
+@pytest.mark.parametrize("color", [0, 255, 128])
 @pytest.mark.parametrize(("bar_y", "bar_x"), [(30, 0), (0, 25), (0, 0)])
-def test_bars_are_cut_off(bar_y, bar_x, colour):
+def test_bars_are_cut_off(bar_y, bar_x, color):
     picture = textured(200, 160)
-    image = np.pad(picture, ((bar_y, bar_y), (bar_x, bar_x), (0, 0)), constant_values=colour)
+    image = np.pad(picture, ((bar_y, bar_y), (bar_x, bar_x), (0, 0)), constant_values=color)
     rows, columns = picture_box(image)
     for found, bar, length in ((rows, bar_y, 200), (columns, bar_x, 160)):
         if bar == 0:
@@ -29,9 +29,9 @@ def test_unequal_widths_by_rounding():
     assert rows.stop <= 230
 
 
-@pytest.mark.parametrize("colour", [0, 255])
-def test_plain_background_is_no_bar(colour):
-    image = np.full((200, 200, 3), colour, np.uint8)
+@pytest.mark.parametrize("color", [0, 255])
+def test_plain_background_is_no_bar(color):
+    image = np.full((200, 200, 3), color, np.uint8)
     image[60:140, 60:140] = textured(80, 80)
     assert picture_box(image) == (slice(0, 200), slice(0, 200))
     # even where the object is nearly as wide as the picture

@@ -26,7 +26,7 @@ def test_alpha_is_recovered_from_a_wrong_mask(offset):
     assert after < 0.35 * before
 
 
-def test_edge_colours_hold_no_background():
+def test_edge_colors_hold_no_background():
     alpha, rgb = disc()
     rgba = cut_out(rgb, alpha > 0.5, radius=4.0)
     visible = rgba[..., 3] > 40
@@ -36,7 +36,7 @@ def test_edge_colours_hold_no_background():
     assert plain.max() > 0.4  # the picture itself does hold it
 
 
-def test_given_alpha_is_kept_and_colours_are_cleaned():
+def test_given_alpha_is_kept_and_colors_are_cleaned():
     alpha, rgb = disc()
     rgba = clean_edge_colors(rgb, alpha.astype(np.float32), radius=3.0)
     np.testing.assert_allclose(rgba[..., 3] / 255, alpha, atol=0.5 / 255 + 1e-6)
@@ -44,7 +44,7 @@ def test_given_alpha_is_kept_and_colours_are_cleaned():
     assert np.abs(rgba[..., :3][visible] / 255 - FRONT).max() < 0.08
 
 
-def test_colours_away_from_the_edge_are_untouched():
+def test_colors_away_from_the_edge_are_untouched():
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (60, 60, 3), np.uint8)
     mask = np.zeros((60, 60), bool)
@@ -55,7 +55,7 @@ def test_colours_away_from_the_edge_are_untouched():
     assert (rgba[:10, :, 3] == 0).all()
 
 
-def test_same_colour_on_both_sides_gives_the_masks_own_edge():
+def test_same_color_on_both_sides_gives_the_masks_own_edge():
     mask = np.zeros((40, 40), bool)
     mask[10:30, 10:30] = True
     rgba = cut_out(np.full((40, 40, 3), 90, np.uint8), mask, radius=3.0)

@@ -100,19 +100,19 @@ def test_16_bit_rgb():
     np.testing.assert_allclose(photo.rgba[..., :3], pixels / 257.0, atol=1.01)
 
 
-def test_grey_bilevel_and_float_images():
-    grey = np.tile(np.arange(0, 250, 10, dtype=np.uint8), (16, 1))
-    for source in (grey, encoded(Image.fromarray(grey)), grey[..., None], grey / np.float32(255)):
+def test_gray_bilevel_and_float_images():
+    gray = np.tile(np.arange(0, 250, 10, dtype=np.uint8), (16, 1))
+    for source in (gray, encoded(Image.fromarray(gray)), gray[..., None], gray / np.float32(255)):
         photo = read_image(source)
         for channel in range(3):
-            np.testing.assert_array_equal(photo.rgba[..., channel], grey)
+            np.testing.assert_array_equal(photo.rgba[..., channel], gray)
     np.testing.assert_allclose(
-        read_image(Image.fromarray(grey / np.float32(255))).rgba[..., 0], grey
+        read_image(Image.fromarray(gray / np.float32(255))).rgba[..., 0], gray
     )
     np.testing.assert_array_equal(
-        read_image(Image.fromarray(grey.astype(np.float32))).rgba[..., 0], grey
+        read_image(Image.fromarray(gray.astype(np.float32))).rgba[..., 0], gray
     )
-    bits = grey > 100
+    bits = gray > 100
     np.testing.assert_array_equal(read_image(bits).rgba[..., 2], bits * 255)
     one_bit = encoded(Image.fromarray(bits))
     assert Image.open(io.BytesIO(one_bit)).mode == "1"
@@ -149,7 +149,7 @@ def test_palette_with_transparency():
         np.testing.assert_array_equal(photo.rgba[..., 3], expected)
 
 
-def test_transparent_colour_of_rgb_png():
+def test_transparent_color_of_rgb_png():
     photo = read_image(encoded(Image.fromarray(quadrants()), transparency=(0, 0, 255)))
     assert photo.has_alpha
     assert (photo.rgba[20:, :30, 3] == 0).all()
@@ -197,12 +197,12 @@ def linear_profile():
     return bytes(profile)
 
 
-def test_colour_profile_is_applied():
-    grey = Image.fromarray(np.full((16, 16, 3), 55, np.uint8))
+def test_color_profile_is_applied():
+    gray = Image.fromarray(np.full((16, 16, 3), 55, np.uint8))
     # linear 55/255 = 0.2157 -> sRGB 1.055 x^(1/2.4) - 0.055 = 0.5018 -> 128
-    photo = read_image(encoded(grey, icc_profile=linear_profile()))
+    photo = read_image(encoded(gray, icc_profile=linear_profile()))
     np.testing.assert_allclose(photo.rgba[..., :3], 128, atol=1)
-    half_alpha = grey.convert("RGBA")
+    half_alpha = gray.convert("RGBA")
     half_alpha.putalpha(Image.fromarray(np.tile(np.uint8([0, 255]), (16, 8))))
     photo = read_image(encoded(half_alpha, icc_profile=linear_profile()))
     np.testing.assert_allclose(photo.rgba[:, 1::2, 0], 128, atol=1)
@@ -214,13 +214,13 @@ def test_broken_or_foreign_profile_is_ignored():
     for profile in (b"not a profile", linear_profile()[:200]):
         photo = read_image(encoded(Image.fromarray(rgb), icc_profile=profile))
         np.testing.assert_array_equal(photo.rgba[..., :3], rgb)
-    grey = Image.fromarray(rgb).convert("L")  # an RGB profile on a grey image
-    photo = read_image(encoded(grey, icc_profile=linear_profile()))
-    np.testing.assert_array_equal(photo.rgba[..., 0], np.asarray(grey))
+    gray = Image.fromarray(rgb).convert("L")  # an RGB profile on a gray image
+    photo = read_image(encoded(gray, icc_profile=linear_profile()))
+    np.testing.assert_array_equal(photo.rgba[..., 0], np.asarray(gray))
 
 
 def test_animation_gives_first_frame():
-    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "blue")]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     np.testing.assert_array_equal(read_image(data).rgba[0, 0], (255, 0, 0, 255))
 

@@ -24,7 +24,7 @@ def views(object_id="chair", count=3, size=(24, 16), seed=0):
     rng = np.random.default_rng(seed)
     width, height = size
     images = rng.integers(0, 256, (count, height, width, 4), dtype=np.uint8)
-    images[..., 3] *= rng.integers(0, 2, images.shape[:3], dtype=np.uint8)  # hidden colours too
+    images[..., 3] *= rng.integers(0, 2, images.shape[:3], dtype=np.uint8)  # hidden colors too
     c2w = look_at(torch.from_numpy(rng.normal(size=(count, 3)).astype(np.float32)) * 2)
     lens = torch.tensor([[20.0, 21.5, 11.25, 8.5]]).repeat(count, 1)
     cameras = Cameras(c2w, lens, width, height)
@@ -81,7 +81,7 @@ def test_openlrms_own_files_are_read_in_our_frame(tmp_path):
     found = read(tmp_path, "0a1b")
     # resized images keep their cameras: 24 mm on 32 mm is 0.75 of the width
     np.testing.assert_array_equal(found.cameras.intrinsics, [[24.0, 24.0, 16.0, 16.0]] * 2)
-    # a point in front of the camera lies above the centre when it is higher, right when at +x
+    # a point in front of the camera lies above the center when it is higher, right when at +x
     pixels, depth = found.cameras.project(torch.tensor([[0.5, 0.0, 0.25]]))
     np.testing.assert_allclose(depth[:, 0], [2.0, 3.0])
     np.testing.assert_allclose(pixels[0, 0], [16 + 24 * 0.25, 16 - 24 * 0.125])

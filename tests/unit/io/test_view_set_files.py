@@ -25,7 +25,7 @@ def random_view_set(object_id: str, seed: int = 0, *, num: int = 3) -> ViewSet:
     height = width = 20
     cameras = random_on_shell(num, size=20, generator=torch.Generator().manual_seed(seed))
     images = rng.integers(0, 256, (num, height, width, 4), dtype=np.uint8)
-    images[:, :5, :, 3] = 0  # hidden colours are kept too
+    images[:, :5, :, 3] = 0  # hidden colors are kept too
     depth = rng.uniform(0.5, 3.0, (num, height, width)).astype(np.float32)
     depth[:, :5] = np.inf
     normals = rng.normal(size=(num, height, width, 3)).astype(np.float32)

@@ -158,13 +158,13 @@ def test_textures_with_the_uv_that_they_are_bound_to(tmp_path, name, indirect):
         (RED + "<transparent><color>1 1 1 0</color></transparent>", (1, 0, 0), 1.0),
     ],
 )  # fmt: skip
-def test_colours_and_opacity(tmp_path, shader, color, opacity):
+def test_colors_and_opacity(tmp_path, shader, color, opacity):
     material = read_part(tmp_path, document(QUAD, shader=shader)).material
     assert material.base_color == pytest.approx((*color, opacity))
     assert material.alpha_mode == ("BLEND" if opacity < 1 else "OPAQUE")
 
 
-def test_vertex_colours(tmp_path):
+def test_vertex_colors(tmp_path):
     primitive = QUAD.replace(INPUT, f"{INPUT}<input semantic='COLOR' source='#c' offset='0'/>")
     part = read_part(tmp_path, document(primitive, sources=floats("c", "0 .5 0 " * 4, "RGB")))
     np.testing.assert_allclose(part.vertex_colors, [[0, LINEAR_HALF, 0, 1]] * 4)

@@ -123,14 +123,14 @@ def test_defaults_of_a_material_are_those_of_the_standard(tmp_path, document):
     assert material.texture is None
 
 
-def test_no_material_and_no_colours_is_mid_grey(tmp_path, document):
+def test_no_material_and_no_colors_is_mid_grey(tmp_path, document):
     document.triangle()
     linear = ((0.5 + 0.055) / 1.055) ** 2.4
     assert document.part(tmp_path).material.base_color == pytest.approx((*[linear] * 3, 1))
 
 
 @pytest.mark.parametrize("dtype", ["<f4", "<u2", "|u1"])
-def test_vertex_colours_of_every_type_are_linear_in_0_1(tmp_path, document, dtype):
+def test_vertex_colors_of_every_type_are_linear_in_0_1(tmp_path, document, dtype):
     wanted = np.array([[0, 0.2, 1], [0.4, 0.6, 0.8], [1, 1, 0]])
     largest = 1 if dtype == "<f4" else np.iinfo(dtype).max
     stored = wanted * largest if dtype == "<f4" else np.rint(wanted * largest)
@@ -142,7 +142,7 @@ def test_vertex_colours_of_every_type_are_linear_in_0_1(tmp_path, document, dtyp
     assert part.material.base_color == (1, 1, 1, 1)
 
 
-def test_rgb_vertex_colours_become_opaque(tmp_path, document):
+def test_rgb_vertex_colors_become_opaque(tmp_path, document):
     document.triangle(COLOR_0=document.array(np.full((3, 3), 0.5, "<f4")))
     np.testing.assert_allclose(document.part(tmp_path).vertex_colors, [[0.5, 0.5, 0.5, 1]] * 3)
 
@@ -212,7 +212,7 @@ def test_a_query_is_no_part_of_a_name(tmp_path, document):
     np.testing.assert_array_equal(document.part(tmp_path).material.texture[0, 0], [255, 0, 0, 255])
 
 
-def test_specular_glossiness_gives_its_diffuse_colour(tmp_path, document):
+def test_specular_glossiness_gives_its_diffuse_color(tmp_path, document):
     glossy = {"diffuseFactor": [0.1, 0.2, 0.3, 1.0]}
     document.triangle({"extensions": {"KHR_materials_pbrSpecularGlossiness": glossy}})
     assert document.part(tmp_path).material.base_color == pytest.approx((0.1, 0.2, 0.3, 1))
@@ -434,7 +434,7 @@ def test_textures_of_extensions(tmp_path, document, extension):
     np.testing.assert_allclose(document.part(tmp_path).material.texture[..., :3], texels, atol=4)
 
 
-def test_integer_colours_that_are_not_marked_as_normalised(tmp_path, document):
+def test_integer_colors_that_are_not_marked_as_normalized(tmp_path, document):
     colors = np.array([[255, 0, 51, 255]] * 3, dtype=np.uint8)
     document.triangle({}, COLOR_0=document.array(colors))
     np.testing.assert_allclose(document.part(tmp_path).vertex_colors[0], [1, 0, 0.2, 1], atol=1e-6)

@@ -115,7 +115,7 @@ def test_textures_that_would_start_a_program_are_not_opened(tmp_path, monkeypatc
         read_scene(tmp_path / "model.obj")
 
 
-def test_sixteen_bit_grey_textures_keep_their_tones(tmp_path):
+def test_sixteen_bit_gray_textures_keep_their_tones(tmp_path):
     save_texture(tmp_path / "wood.png", np.array([[0, 0x8000], [0xFFFF, 0x1234]], dtype=np.uint16))
     (tmp_path / "model.obj").write_text(f"mtllib model.mtl\n{SQUARE}usemtl m\nf 1/1 2/2 3/3\n")
     (tmp_path / "model.mtl").write_text("newmtl m\nmap_Kd wood.png\n")
@@ -123,14 +123,14 @@ def test_sixteen_bit_grey_textures_keep_their_tones(tmp_path):
     np.testing.assert_array_equal(part.material.texture[..., 0], [[0, 0x80], [0xFF, 0x12]])
 
 
-def test_obj_vertex_colours_are_srgb(tmp_path):
+def test_obj_vertex_colors_are_srgb(tmp_path):
     (tmp_path / "a.obj").write_text("v 0 0 0 1 0 0.2\nv 1 0 0 0 1 0\nv 0 1 0 0 0 1\nf 1 2 3\n")
     (part,) = read_scene(tmp_path / "a.obj", up="z").parts
     assert part.vertex_colors[0] == pytest.approx([1, 0, linear(0.2), 1], abs=1e-6)
     assert part.material.base_color == (1, 1, 1, 1)
 
 
-def test_ply_vertex_and_face_colours_are_srgb(tmp_path):
+def test_ply_vertex_and_face_colors_are_srgb(tmp_path):
     box = trimesh.creation.box()
     colors = np.random.default_rng(0).integers(0, 256, (12, 4)).astype(np.uint8)
     trimesh.Trimesh(box.vertices, box.faces, vertex_colors=colors[:8], process=False).export(
@@ -153,7 +153,7 @@ def test_ply_vertex_and_face_colours_are_srgb(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".stl", ".ply", ".obj"])
-def test_surfaces_without_colours_are_mid_grey(tmp_path, suffix):
+def test_surfaces_without_colors_are_mid_grey(tmp_path, suffix):
     trimesh.creation.box().export(tmp_path / f"a{suffix}")
     (part,) = read_scene(tmp_path / f"a{suffix}").parts
     assert part.material.base_color == pytest.approx((*[linear(0.5)] * 3, 1))
@@ -282,7 +282,7 @@ def test_training_meshes_have_the_faces_of_their_manifest(train_mesh_dir):
     for row in rows[::40]:
         scene = read_scene(train_mesh_dir / row["file"])
         assert scene.num_faces == int(row["faces"]), row["file"]
-        # the data's README: centred, longest side 2
+        # the data's README: centered, longest side 2
         np.testing.assert_allclose((scene.bounds[1] - scene.bounds[0]).max(), 2, atol=1e-3)
         np.testing.assert_allclose(scene.bounds.mean(axis=0), 0, atol=1e-3)
 

@@ -26,7 +26,7 @@ PALETTE = np.array(
 
 
 def cube(shift: float = 0.0) -> Mesh:
-    """A closed textured cube: 24 vertices at 8 positions, side k in the colour PALETTE[k]."""
+    """A closed textured cube: 24 vertices at 8 positions, side k in the color PALETTE[k]."""
     box = trimesh.creation.box(extents=(1, 2, 3))
     sides = [np.flatnonzero((box.face_normals == normal).all(axis=1)) for normal in SIDES]
     vertices, faces, uv = [], [], []
@@ -34,9 +34,9 @@ def cube(shift: float = 0.0) -> Mesh:
         corners = np.unique(box.faces[triangles])
         faces.append(np.searchsorted(corners, box.faces[triangles]) + 4 * side)
         vertices.append(box.vertices[corners])
-        # four corners inside texel (side % 3, side // 3), near its centre
-        centre = np.array([(side % 3 + 0.5) / 3, 1 - (side // 3 + 0.5) / 2])
-        uv.append(centre + np.array([[0, 0], [0.01, 0], [0, 0.01], [0.01, 0.01]]))
+        # four corners inside texel (side % 3, side // 3), near its center
+        center = np.array([(side % 3 + 0.5) / 3, 1 - (side // 3 + 0.5) / 2])
+        uv.append(center + np.array([[0, 0], [0.01, 0], [0, 0.01], [0.01, 0.01]]))
     image = PALETTE.reshape(2, 3, 3)
     return Mesh(
         (np.concatenate(vertices) + shift).astype(np.float32),
@@ -49,7 +49,7 @@ SIDES = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0
 SIDE_OF_VERTEX = np.repeat(np.arange(6), 4)
 
 
-def coloured() -> Mesh:
+def colored() -> Mesh:
     sphere = trimesh.creation.icosphere(subdivisions=2)
     colors = np.random.default_rng(0).integers(0, 256, sphere.vertices.shape) / 255
     return Mesh(
@@ -104,7 +104,7 @@ def test_y_up_files_have_front_plus_z_and_up_plus_y(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", [".obj", ".ply"])
 def test_z_up_files_keep_the_world_frame(tmp_path, suffix):
-    mesh = coloured()
+    mesh = colored()
     path = tmp_path / f"ball{suffix}"
     write_mesh(path, mesh, up="z")
     loaded = trimesh.load_mesh(path, process=False)
@@ -213,8 +213,8 @@ def test_the_photo_of_the_same_name_is_never_touched(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".obj", ".ply"])
-def test_vertex_colours_survive_in_order(tmp_path, suffix):
-    mesh = coloured()
+def test_vertex_colors_survive_in_order(tmp_path, suffix):
+    mesh = colored()
     path = tmp_path / f"ball{suffix}"
     write_mesh(path, mesh, up="z")
     loaded = trimesh.load_mesh(path, process=False)
@@ -225,8 +225,8 @@ def test_vertex_colours_survive_in_order(tmp_path, suffix):
     )
 
 
-def test_glb_vertex_colours_are_linear_floats(tmp_path):
-    mesh = coloured()
+def test_glb_vertex_colors_are_linear_floats(tmp_path):
+    mesh = colored()
     write_mesh(tmp_path / "ball.glb", mesh)
     document, binary = read_glb(tmp_path / "ball.glb")
     attributes = document["meshes"][0]["primitives"][0]["attributes"]
@@ -237,7 +237,7 @@ def test_glb_vertex_colours_are_linear_floats(tmp_path):
     np.testing.assert_array_equal(loaded.visual.vertex_attributes["color"], np.float32(linear))
 
 
-def test_ply_of_a_textured_mesh_is_closed_and_coloured(tmp_path):
+def test_ply_of_a_textured_mesh_is_closed_and_colored(tmp_path):
     mesh = cube()
     flat = replace(mesh, texture=Texture(np.full((2, 2, 3), 77, np.uint8), mesh.texture.uv))
     write_mesh(tmp_path / "cube.ply", flat)
@@ -260,7 +260,7 @@ def test_stl_is_binary_and_closed(tmp_path):
     assert trimesh.load_mesh(path).is_watertight
 
 
-@pytest.mark.parametrize("make", [cube, coloured])
+@pytest.mark.parametrize("make", [cube, colored])
 def test_glb_document_keeps_the_standard(tmp_path, make):
     mesh = make()
     write_mesh(tmp_path / "a.glb", mesh)
@@ -355,14 +355,14 @@ def test_a_failing_rename_takes_the_other_files_along(tmp_path):
 
 def test_sample_texture_is_bilinear_between_texel_centres():
     image = np.array([[[0, 0, 0], [100, 0, 0]], [[0, 200, 0], [100, 200, 0]]], dtype=np.uint8)
-    # centres of the four texels (row 0 at the top, v = 1), then the middle, then outside corners
+    # centers of the four texels (row 0 at the top, v = 1), then the middle, then outside corners
     uv = [[0.25, 0.75], [0.75, 0.75], [0.25, 0.25], [0.75, 0.25], [0.5, 0.5], [0, 1], [1, 0]]
     colors = sample_texture(Texture(image, np.array(uv))) * 255
     expected = [[0, 0], [100, 0], [0, 200], [100, 200], [50, 100], [0, 0], [100, 200]]
     np.testing.assert_allclose(colors[:, :2], expected, atol=1e-9)
 
 
-@pytest.mark.parametrize("make", [cube, coloured])
+@pytest.mark.parametrize("make", [cube, colored])
 def test_khronos_validator_finds_no_fault(tmp_path, make):
     folder = os.environ.get("LRM_GLTF_VALIDATOR", "")
     if not (Path(folder) / "node_modules" / "gltf-validator").is_dir() or not shutil.which("node"):

@@ -119,7 +119,7 @@ def test_corners_that_share_a_vertex_but_not_its_uv(tmp_path, wood):
     np.testing.assert_array_equal(part.vertices[part.faces[1]], [[0, 0, 0], [1, 1, 0], [0, 1, 0]])
 
 
-def test_vertex_colours_beside_a_material(tmp_path):
+def test_vertex_colors_beside_a_material(tmp_path):
     obj = "v 0 0 0 0 1 0\nv 1 0 0 0 1 0\nv 0 1 0 0 1 0\nusemtl m\nf 1 2 3\n"
     part = read_part(tmp_path, obj, "newmtl m\nKd 1 1 1\nTr 0\n")
     np.testing.assert_allclose(part.vertex_colors, [[0, 1, 0, 1]] * 3)
@@ -143,7 +143,7 @@ def test_vertex_colours_beside_a_material(tmp_path):
         ("0 0 0 255 51 0", (1.0, linear(0.2), 0.0)),
     ],
 )
-def test_vertex_colours_of_every_layout(tmp_path, numbers, expected):
+def test_vertex_colors_of_every_layout(tmp_path, numbers, expected):
     other = numbers.replace("0 0 0", "1 0 0", 1), numbers.replace("0 0 0", "0 1 0", 1)
     part = read_part(tmp_path, f"v {numbers}\nv {other[0]}\nv {other[1]}\nf 1 2 3\n")
     np.testing.assert_allclose(part.vertex_colors[0, :3], expected, atol=1e-6)

@@ -95,7 +95,7 @@ def test_doubles_keep_their_digits(tmp_path):
         ("red green blue alpha", "uchar", (0, 255, 0, 255)),
     ],
 )
-def test_vertex_colours_by_any_name(tmp_path, names, kind, values):
+def test_vertex_colors_by_any_name(tmp_path, names, kind, values):
     more = [f"property {kind} {name}" for name in names.split()]
     rows = [[*row, *values] for row in ([0, 0, 0], [1, 0, 0], [0, 1, 0])]
     body = "\n".join(" ".join(map(str, row)) for row in [*rows, [3, 0, 1, 2]])
@@ -160,7 +160,7 @@ def test_the_same_as_trimesh(tmp_path):
     np.testing.assert_allclose(part.vertex_colors[:, :3], expected, atol=1e-6)
 
 
-def test_colours_of_the_materials_that_faces_name(tmp_path):
+def test_colors_of_the_materials_that_faces_name(tmp_path):
     extra = (
         b"property int material_index\nelement material 2\nproperty uchar diffuse_red\n"
         b"property uchar diffuse_green\nproperty uchar diffuse_blue\nend_header"

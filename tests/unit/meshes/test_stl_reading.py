@@ -59,7 +59,7 @@ def test_truncated_files_are_called_truncated(tmp_path):
         read_scene(tmp_path / "a.stl")
 
 
-def test_face_colours_of_both_extensions(tmp_path):
+def test_face_colors_of_both_extensions(tmp_path):
     red_in_viscam, red_in_magics = 1 << 15 | 31 << 10, 31
     part = read_part(tmp_path / "a.stl", binary((red_in_viscam, 0)))
     np.testing.assert_allclose(part.vertex_colors[:3], [[1, 0, 0, 1]] * 3)

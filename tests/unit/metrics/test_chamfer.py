@@ -12,10 +12,10 @@ from lrm_core.metrics.chamfer import (
     Chamfer,
     chamfer,
     chamfer_by_kaolin,
-    chamfer_of_neighbours,
+    chamfer_of_neighbors,
     kaolin_is_usable,
 )
-from lrm_core.metrics.nearest_neighbours import find_nearest_neighbours
+from lrm_core.metrics.nearest_neighbors import find_nearest_neighbors
 
 # the example in the documentation of kaolin.metrics.pointcloud.chamfer_distance
 KAOLIN_P1 = [
@@ -30,7 +30,7 @@ KAOLIN_DISTANCES = [72.5838, 151.0809]
 
 
 def by_tree(a: np.ndarray, b: np.ndarray) -> Chamfer:
-    return chamfer_of_neighbours(find_nearest_neighbours(a, b))
+    return chamfer_of_neighbors(find_nearest_neighbors(a, b))
 
 
 @pytest.mark.parametrize("case", [0, 1])
@@ -99,7 +99,7 @@ def test_without_kaolin_or_cuda_the_tree_computes(monkeypatch: pytest.MonkeyPatc
     monkeypatch.undo()
     fake_kaolin(monkeypatch, [])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert "cKDTree" in chamfer(a, b, find_nearest_neighbours(a, b)).backend
+    assert "cKDTree" in chamfer(a, b, find_nearest_neighbors(a, b)).backend
 
 
 @pytest.mark.gpu

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from lrm_core.metrics.f_score import FScore, f_score
-from lrm_core.metrics.nearest_neighbours import NearestNeighbours, find_nearest_neighbours
+from lrm_core.metrics.nearest_neighbors import NearestNeighbors, find_nearest_neighbors
 
 
-def at_distances(predicted: list[float], reference: list[float]) -> NearestNeighbours:
+def at_distances(predicted: list[float], reference: list[float]) -> NearestNeighbors:
     p, r = np.array(predicted), np.array(reference)
-    return NearestNeighbours(p, np.zeros(len(p), int), r, np.zeros(len(r), int))
+    return NearestNeighbors(p, np.zeros(len(p), int), r, np.zeros(len(r), int))
 
 
 def test_counts_by_hand() -> None:
-    neighbours = at_distances([0.1, 0.2, 0.3, 0.4], [0.1, 0.9])
-    low, high, none = f_score(neighbours, (0.2, 1.0, 0.05))
+    neighbors = at_distances([0.1, 0.2, 0.3, 0.4], [0.1, 0.9])
+    low, high, none = f_score(neighbors, (0.2, 1.0, 0.05))
     assert low == FScore(0.2, 0.5, 0.5, 0.5)
     assert high == FScore(1.0, 1.0, 1.0, 1.0)
     assert none == FScore(0.05, 0.0, 0.0, 0.0)
@@ -46,8 +46,8 @@ def test_kaolins_documented_values(
     reference: list, predicted: list, expected: tuple[float, float]
 ) -> None:
     """Its examples at radius 1 and 1.5 have P = R, where both definitions agree."""
-    neighbours = find_nearest_neighbours(np.array(predicted), np.array(reference))
-    scores = f_score(neighbours, (1.0, 1.5))
+    neighbors = find_nearest_neighbors(np.array(predicted), np.array(reference))
+    scores = f_score(neighbors, (1.0, 1.5))
     assert tuple(score.f_score for score in scores) == pytest.approx(expected)
     assert all(score.precision == score.recall for score in scores)
 

@@ -103,11 +103,11 @@ def test_dinov2_is_timms_forward_without_registers() -> None:
 
 
 def test_bilinear_position_embedding() -> None:
-    """A ramp stays a ramp: cell centres of the new grid, clamped at the border."""
+    """A ramp stays a ramp: cell centers of the new grid, clamped at the border."""
     rows = torch.arange(4.0)[:, None].expand(4, 4)
     resized = resize_position_embedding(rows.reshape(1, 16, 1), 8, "bilinear").view(8, 8)
-    centres = ((torch.arange(8) + 0.5) / 2 - 0.5).clamp(0, 3)
-    torch.testing.assert_close(resized, centres[:, None].expand(8, 8))
+    centers = ((torch.arange(8) + 0.5) / 2 - 0.5).clamp(0, 3)
+    torch.testing.assert_close(resized, centers[:, None].expand(8, 8))
 
 
 def keys_kernel(distance: float, a: float = -0.75) -> float:

@@ -167,8 +167,8 @@ def test_bad_configurations(folder: Path) -> None:
     edit_config(folder, format_version=2)
     assert "format version 2" in fails(folder).message
     (folder / "config.json").write_text(good)
-    edit_config(folder, colour="red")
-    assert "colour" in fails(folder).message
+    edit_config(folder, color="red")
+    assert "color" in fails(folder).message
     (folder / "config.json").write_text(good)
     edit_config(folder, decoder={"width": 30, "num_heads": 4})
     assert "divisible" in fails(folder).message

@@ -27,7 +27,7 @@ def test_raw_order_is_r_g_b_density() -> None:
     assert density.item() == pytest.approx(np.log1p(np.exp(4.0)), rel=1e-6)
 
 
-def test_exponential_density_and_padded_colour() -> None:
+def test_exponential_density_and_padded_color() -> None:
     config = FieldConfig(density_activation="exp", density_bias=-1.0, rgb_padding=0.001)
     density, rgb = NerfMLP(6, config).activate(torch.tensor([[100.0, -100.0, 0.0, 3.0]]))
     assert density.item() == pytest.approx(np.exp(2.0), rel=1e-6)

@@ -61,7 +61,7 @@ def test_density_is_zero_outside_and_not_inside(activation: str) -> None:
     outside = torch.tensor([[0.88, 0.0, 0.0], [0.0, -0.9, 0.0], [0.5, 0.5, 7.0]])
     assert (field(inside)[0] > 0).all()
     assert (field(outside)[0] == 0).all()
-    # finite, so that renderers may average neighbouring samples
+    # finite, so that renderers may average neighboring samples
     assert torch.isfinite(field.raw(outside)).all()
 
 

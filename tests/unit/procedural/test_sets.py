@@ -42,7 +42,7 @@ def test_layouts_stand_on_one_floor_side_by_side(scenes):
     for scene in layouts:
         floors = [part.vertices[:, 2].min() for part in scene.parts]
         np.testing.assert_allclose(floors, floors[0], atol=1e-4)
-        # the centres of the parts are further apart than half of the smaller one's width
+        # the centers of the parts are further apart than half of the smaller one's width
         boxes = [(part.vertices.min(axis=0), part.vertices.max(axis=0)) for part in scene.parts]
         for i, (low, high) in enumerate(boxes):
             for other_low, other_high in boxes[:i]:

@@ -47,7 +47,7 @@ def test_ring_has_one_hole_and_faces_outwards(shape_field, frustum, density):
     assert mesh.is_watertight
     assert mesh.is_winding_consistent
     assert mesh.euler_number == 0
-    # outside the frustum's centre plane the warp stretches the torus; without it 2 pi^2 R r^2
+    # outside the frustum's center plane the warp stretches the torus; without it 2 pi^2 R r^2
     expected = None if frustum else 2 * np.pi**2 * 0.5 * 0.04
     assert mesh.volume > 0
     assert expected is None or mesh.volume == pytest.approx(expected, rel=0.02)

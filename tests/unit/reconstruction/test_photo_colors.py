@@ -27,7 +27,7 @@ def two_balls():
 
 @pytest.fixture(scope="module")
 def photo(two_balls):
-    """(1, 4, S, S): the balls in colours that follow from the position."""
+    """(1, 4, S, S): the balls in colors that follow from the position."""
     vertices, faces = two_balls
     mesh = Mesh(vertices, faces, stripes(vertices))
     view = render_scene(scene_from_mesh(mesh), canonical_camera(256), background=0.0)
@@ -81,7 +81,7 @@ def test_the_photo_fades_out_towards_the_outline(two_balls, photo):
     in_front = vertices[:, 1] < -0.06  # of the small ball
     grazing = in_front & (cosine > 0) & (cosine < 0.1)
     assert grazing.sum() > 50
-    # at a cosine of 0.1 a third of the photo, of at most 0.4 above or below grey
+    # at a cosine of 0.1 a third of the photo, of at most 0.4 above or below gray
     assert np.abs(colors - GRAY)[grazing].max() < 0.4 / 3 + 0.01
 
 
@@ -108,7 +108,7 @@ def test_the_outermost_pixels_are_not_believed_whatever_alpha_says(two_balls, ph
 
 
 def test_a_faint_photo_is_used_as_it_is(two_balls, photo):
-    """An object that is nowhere opaque has colours all the same."""
+    """An object that is nowhere opaque has colors all the same."""
     faint = photo.clone()
     faint[:, 3:] *= 0.5
     colors, _ = blended(two_balls, faint)

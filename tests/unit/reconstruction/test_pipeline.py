@@ -33,7 +33,7 @@ OPTIONS = MeshOptions(resolution=96, appearance="vertex_colors")
 
 @pytest.fixture(scope="module")
 def photo() -> Image.Image:
-    """A red disc over a blue box, off centre, with alpha: left, right, up and down all differ."""
+    """A red disc over a blue box, off center, with alpha: left, right, up and down all differ."""
     rgba = np.zeros((300, 400, 4), dtype=np.uint8)
     rows, columns = np.mgrid[:300, :400]
     rgba[(rows > 150) & (rows < 260) & (columns > 180) & (columns < 350)] = (30, 60, 200, 255)
@@ -115,7 +115,7 @@ def test_fast_and_exact_extraction_agree(reconstruction):
     [
         ("grid query", MeshOptions(resolution=48, exact=True)),
         ("texture bake", MeshOptions(resolution=48, texture_size=1024)),
-        ("vertex colours", MeshOptions(resolution=128, appearance="vertex_colors")),
+        ("vertex colors", MeshOptions(resolution=128, appearance="vertex_colors")),
     ],
     ids=["grid", "bake", "vertices"],
 )
@@ -145,7 +145,7 @@ def test_the_record_of_a_job_holds_the_seconds_of_all_its_stages(model, photo, t
     _, record = write_result(tmp_path / "a.ply", reconstruction, mesh, clock=clock)
     assert list(record["seconds"]) == [
         "read", "background", "framing", "encode and decode", "grid query", "marching cubes",
-        "cleaning", "photo colours", "uv unwrap", "texture bake", "write",
+        "cleaning", "photo colors", "uv unwrap", "texture bake", "write",
     ]  # fmt: skip
     assert record["seconds"] == pytest.approx(clock.seconds, abs=1e-3)
 

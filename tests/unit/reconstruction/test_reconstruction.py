@@ -58,7 +58,7 @@ def test_views_of_known_shapes_are_those_of_the_full_renderer(shape_field, shape
 
 @pytest.mark.parametrize("density_activation", ["softplus", "exp"])
 @pytest.mark.parametrize(
-    "rendering", [{}, {"step": "normalised"}, {"midpoint_density": True}], ids=str
+    "rendering", [{}, {"step": "normalized"}, {"midpoint_density": True}], ids=str
 )
 def test_views_of_random_fields_are_those_of_the_full_renderer(
     random_field, density_activation, rendering
@@ -143,7 +143,7 @@ def test_views_are_integrated_as_the_models_config_says(shape_field, monkeypatch
         return render_field(field, cameras, settings, **options)
 
     monkeypatch.setattr(reconstruction_module, "render_field", note)
-    own = {"num_samples": 37, "step": "normalised", "midpoint_density": True}
+    own = {"num_samples": 37, "step": "normalized", "midpoint_density": True}
     field = shape_field("ball", extent=0.9, frustum=None, size=16)
     reconstruction_of(field, **own).render(orbit(1, size=4))
     reconstruction_of(field).render(orbit(1, size=4))

@@ -10,7 +10,7 @@ from lrm_core.reconstruction.uv_raster import rasterize
 
 
 def expected_rgb(points):
-    """The colour of `shape_field` at points well inside the box: a known function of position."""
+    """The color of `shape_field` at points well inside the box: a known function of position."""
     return 1 / (1 + np.exp(-points))
 
 
@@ -22,7 +22,7 @@ def unwrapped_ball():
     return vertices[atlas.vertex_map], atlas.faces, atlas.uv
 
 
-def test_texels_hold_the_colour_of_their_point(shape_field, unwrapped_ball):
+def test_texels_hold_the_color_of_their_point(shape_field, unwrapped_ball):
     vertices, faces, uv = unwrapped_ball
     texture = bake_texture(shape_field("ball"), vertices, faces, uv, size=256)
     assert texture.shape == (256, 256, 3)
@@ -32,12 +32,12 @@ def test_texels_hold_the_colour_of_their_point(shape_field, unwrapped_ball):
     covered = 0
     flat = np.concatenate([uv[faces], np.zeros((*faces.shape, 1))], axis=-1)
     for face in rng.choice(len(faces), 200, replace=False):
-        centre = (np.floor(uv[faces[face]].mean(axis=0) * 256) + 0.5) / 256
-        weights = trimesh.triangles.points_to_barycentric(flat[face][None], [[*centre, 0.0]])[0]
+        center = (np.floor(uv[faces[face]].mean(axis=0) * 256) + 0.5) / 256
+        weights = trimesh.triangles.points_to_barycentric(flat[face][None], [[*center, 0.0]])[0]
         if weights.min() < 1e-6:
             continue
         color = expected_rgb(weights @ vertices[faces[face]])
-        column, row = (centre * 256).astype(int)
+        column, row = (center * 256).astype(int)
         assert np.abs(texture[255 - row, column] - 255 * color).max() <= 0.51
         covered += 1
     assert covered > 150
@@ -61,7 +61,7 @@ def test_texture_looked_up_on_the_surface_gives_the_field(shape_field, unwrapped
     assert error.mean() < 0.5
 
 
-def test_empty_texels_take_the_colour_of_a_nearest_covered_one(shape_field, unwrapped_ball):
+def test_empty_texels_take_the_color_of_a_nearest_covered_one(shape_field, unwrapped_ball):
     vertices, faces, uv = unwrapped_ball
     texture = bake_texture(shape_field("ball"), vertices, faces, uv, size=64)
     covered = np.zeros((64, 64), dtype=bool)

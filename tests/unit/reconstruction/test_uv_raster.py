@@ -14,7 +14,7 @@ def all_texels(triangles, size):
 
 @pytest.fixture
 def triangulation():
-    """Triangles that tile the unit square, with corners and edges on texel centres too."""
+    """Triangles that tile the unit square, with corners and edges on texel centers too."""
     rng = np.random.default_rng(0)
     on_centres = (rng.integers(0, 64, (60, 2)) + 0.5) / 64
     square = [[0, 0], [0, 1], [1, 0], [1, 1]]
@@ -33,9 +33,9 @@ def test_tiling_covers_every_texel_exactly_once(triangulation):
 
 def test_barycentric_weights_give_the_texel_centre(triangulation):
     faces, columns, rows, barycentric = all_texels(triangulation, 64)
-    centres = np.einsum("tc,tcd->td", barycentric, triangulation[faces])
+    centers = np.einsum("tc,tcd->td", barycentric, triangulation[faces])
     expected = (np.stack([columns, rows], axis=1) + 0.5) / 64
-    np.testing.assert_allclose(centres, expected, atol=1e-12)
+    np.testing.assert_allclose(centers, expected, atol=1e-12)
     assert barycentric.min() > -1e-9
     np.testing.assert_allclose(barycentric.sum(axis=1), 1.0)
 

@@ -123,8 +123,8 @@ def test_seen_pixels_and_only_those_have_depth_and_normals():
 
 def test_random_triangles_agree_with_a_naive_loop():
     rng = np.random.default_rng(3)
-    centres = rng.uniform(-0.7, 0.7, (16, 1, 3))
-    triangles = (centres + rng.uniform(-0.4, 0.4, (16, 3, 3))).astype(np.float32)
+    centers = rng.uniform(-0.7, 0.7, (16, 1, 3))
+    triangles = (centers + rng.uniform(-0.4, 0.4, (16, 3, 3))).astype(np.float32)
     colors = rng.uniform(0.1, 1.0, (48, 4)).astype(np.float32)
     part = ScenePart(
         triangles.reshape(-1, 3),
@@ -196,7 +196,7 @@ def test_the_nearest_part_is_seen_whatever_the_order():
 
 
 def test_no_holes_between_triangles():
-    # every vertex and edge of this grid lies exactly on rays through pixel centres
+    # every vertex and edge of this grid lies exactly on rays through pixel centers
     steps = np.linspace(-0.75, 0.75, 33)
     x, z = np.meshgrid(steps, steps)
     grid = trimesh.Trimesh(
@@ -304,7 +304,7 @@ def test_views_are_independent_and_a_tracer_is_reused():
     assert render_scene(tracer, cameras, channels=("rgb",)).normals is None
 
 
-# colour
+# color
 
 
 def test_texels_straight_on_are_exact():
@@ -329,7 +329,7 @@ def test_between_texels_light_is_mixed_linearly():
 
 
 def test_minified_texture_is_its_mean_light():
-    """Black and white noise far finer than the pixels is an even grey, 0.5 in linear light."""
+    """Black and white noise far finer than the pixels is an even gray, 0.5 in linear light."""
     noise = np.random.default_rng(2).integers(0, 2, (1024, 1024, 1), dtype=np.uint8) * 255
     texels = np.concatenate([noise, noise, noise, np.full_like(noise, 255)], axis=-1)
     for size in (64, 50):
@@ -370,7 +370,7 @@ def test_textured_and_plain_parts_keep_their_own_materials():
     np.testing.assert_allclose(output.rgb[0, 2, 2], [1, 1, 1])
 
 
-def test_background_and_opacity_give_back_straight_colours():
+def test_background_and_opacity_give_back_straight_colors():
     scene = sphere_scene(3)
     on_white = render_scene(scene, canonical_camera(48), background=1.0)
     on_black = render_scene(scene, canonical_camera(48), background=0.0)

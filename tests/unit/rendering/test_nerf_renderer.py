@@ -15,7 +15,7 @@ from lrm_core.structures.cameras import canonical_camera
 
 @dataclass
 class Ball:
-    """A homogeneous ball whose colour changes with height."""
+    """A homogeneous ball whose color changes with height."""
 
     sigma: float
     radius: float = 0.6
@@ -53,7 +53,7 @@ def chords(cameras, radius):
 
 
 def naive_pixel(field, origin, direction, half_side, num_samples, *, normalized=False, raw=False):
-    """Eq. 8 and 9 for one ray with plain floats: colour over white and opacity."""
+    """Eq. 8 and 9 for one ray with plain floats: color over white and opacity."""
     bounds = [
         sorted([(-half_side - o) / d, (half_side - o) / d])
         for o, d in zip(origin, direction, strict=True)
@@ -84,7 +84,7 @@ def naive_pixel(field, origin, direction, half_side, num_samples, *, normalized=
     return [c + transmittance for c in color], 1.0 - transmittance
 
 
-@pytest.mark.parametrize("options", [{}, {"step": "normalised"}, {"midpoint_density": True}])
+@pytest.mark.parametrize("options", [{}, {"step": "normalized"}, {"midpoint_density": True}])
 def test_every_pixel_matches_a_plain_loop(options):
     cameras = orbit(2, elevation_degrees=25.0, size=4, focal=0.8)
     output = render_field(Fog(), cameras, RenderSettings(half_side=0.9, num_samples=9, **options))
@@ -112,12 +112,12 @@ def test_ball_is_as_opaque_as_each_chord_is_long(sigma):
     assert torch.allclose(output.opacity.flatten(), expected, atol=sigma * 2.5 / 1024)
 
 
-def test_normalised_step_sees_every_chord_of_a_full_box_alike():
+def test_normalized_step_sees_every_chord_of_a_full_box_alike():
     def full(points):
         return torch.full_like(points[:, 0], 1.5), torch.ones_like(points)
 
     opacity = render_field(
-        full, canonical_camera(9, focal=2.0), RenderSettings(half_side=1.0, step="normalised")
+        full, canonical_camera(9, focal=2.0), RenderSettings(half_side=1.0, step="normalized")
     ).opacity
     assert torch.allclose(opacity, torch.tensor(1.0 - math.exp(-1.5)), atol=1e-5)
 
@@ -275,10 +275,10 @@ class Clouds(Fog):
     ("field", "options"),
     [
         (Ball(30.0), {}),
-        (Ball(30.0), {"step": "normalised"}),
+        (Ball(30.0), {"step": "normalized"}),
         (wall, {}),
         (Clouds(), {}),
-        (Clouds(), {"step": "normalised"}),
+        (Clouds(), {"step": "normalized"}),
         (Clouds(), {"midpoint_density": True}),
     ],
 )

@@ -68,7 +68,7 @@ def test_bounds_of_a_field_that_jumps_hold_everywhere():
 
 
 def random_rays(seed, num_rays=200, num_samples=48):
-    """Densities over six orders of magnitude between bounds, interval lengths, extreme colours."""
+    """Densities over six orders of magnitude between bounds, interval lengths, extreme colors."""
     generator = torch.Generator().manual_seed(seed)
 
     def uniform(*shape):

@@ -20,7 +20,7 @@ def test_source_camera_looks_along_plus_y():
 
 
 def test_top_left_pixel_is_left_and_up():
-    # 2 x 2 pixels, focal 0.75 of the width: the centre of the first lies at (-0.5, +0.5) / 1.5
+    # 2 x 2 pixels, focal 0.75 of the width: the center of the first lies at (-0.5, +0.5) / 1.5
     first = generate_rays(canonical_camera(2)).directions[0]
     expected = torch.tensor([-1.0 / 3.0, 1.0, 1.0 / 3.0])
     assert torch.allclose(first, expected / expected.norm(), atol=1e-6)

@@ -17,7 +17,7 @@ from lrm_core.structures.render_output import RenderOutput
 
 
 def view(seed=0, size=24):
-    """Random colours in a disc with a soft rim, composited on white."""
+    """Random colors in a disc with a soft rim, composited on white."""
     generator = torch.Generator().manual_seed(seed)
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     distance = ((x - size / 2) ** 2 + (y - size / 2) ** 2).sqrt()

@@ -90,7 +90,7 @@ def test_what_is_wrong_in_a_file_is_named() -> None:
         ({"rows": [{"method": "A", "values": {"CD": float("nan")}}]}, "finite"),
         ({"metrics": {"CD": metric, "FID": metric}}, "no method has a value of FID"),
         ({"metrics": {"CD": {"direction": "up", "meaning": ""}}}, "metrics.CD.direction"),
-        ({"colour": "red"}, "colour"),
+        ({"color": "red"}, "color"),
     ):
         with pytest.raises(ConfigError, match=message):
             parse_published(copy.deepcopy(good) | wrong, origin="file")

@@ -37,8 +37,8 @@ def square(
     return ScenePart(SQUARE + offset, TWO_FACES, material, SQUARE[:, :2], vertex_colors)
 
 
-def texels(*greys: int) -> np.ndarray:
-    return np.tile(np.array(greys, dtype=np.uint8)[None, :, None], (3, 1, 4))
+def texels(*grays: int) -> np.ndarray:
+    return np.tile(np.array(grays, dtype=np.uint8)[None, :, None], (3, 1, 4))
 
 
 def test_a_file_is_hashed(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_content_is_counted() -> None:
         ((square(vertex_colors=np.eye(4, dtype=np.float32)),), True),
     ],
 )
-def test_more_than_one_colour_makes_a_texture(parts: tuple[ScenePart, ...], textured: bool) -> None:
+def test_more_than_one_color_makes_a_texture(parts: tuple[ScenePart, ...], textured: bool) -> None:
     assert content_of(Scene(parts)).is_textured == textured
 
 

@@ -116,9 +116,9 @@ def test_the_shared_manifest_is_understood(train_mesh_dir: Path) -> None:
     labels = read_table(train_mesh_dir / "manifest.csv")
     _, assets = list_assets(train_mesh_dir)
     assert len(assets) == 1969
-    labelled = with_labels(assets, labels)
-    assert {asset.licence for asset in labelled} == {"CC0-1.0", "CC-BY-4.0", "MIT-0"}
-    assert all(asset.source for asset in labelled)
+    labeled = with_labels(assets, labels)
+    assert {asset.licence for asset in labeled} == {"CC0-1.0", "CC-BY-4.0", "MIT-0"}
+    assert all(asset.source for asset in labeled)
 
 
 def test_jobs_have_ids_that_differ() -> None:

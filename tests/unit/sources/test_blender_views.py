@@ -139,7 +139,7 @@ def check_agreement(ours: RenderedViews, theirs: RenderedViews) -> None:
     error = np.zeros_like(ours.depth)
     error[both] = np.abs(ours.depth[both] - theirs.depth[both])
     assert np.quantile(error[inside], 0.999) < 1e-2
-    assert np.quantile(error[both], 0.97) < 0.1  # at rims it is a neighbour's, pixels are 0.03
+    assert np.quantile(error[both], 0.97) < 0.1  # at rims it is a neighbor's, pixels are 0.03
     assert np.median(error[both]) < 1e-5
     solid = (ours.images[..., 3] == 255) & (theirs.images[..., 3] == 255)
     colors = np.abs(ours.images[..., :3].astype(int) - theirs.images[..., :3])[solid]
@@ -179,7 +179,7 @@ def test_blender_takes_an_off_centre_lens_and_a_wide_image(
     check_agreement(ours, BlenderRenderer(blender)(path, "y", cameras, TINY))
 
 
-def test_blender_reads_vertex_colours_and_plain_materials(blender: Blender, tmp_path: Path) -> None:
+def test_blender_reads_vertex_colors_and_plain_materials(blender: Blender, tmp_path: Path) -> None:
     settings = ViewSettings(num_views=2, size=96)
     cameras = sample_cameras(settings, "bracket")
     mesh = bracket()

@@ -14,11 +14,11 @@ PROFILE = settings(deadline=None, max_examples=40)
 POSE = np.eye(4)
 
 
-def frame_with_box(width, height, box, colour=(200, 60, 20)):
+def frame_with_box(width, height, box, color=(200, 60, 20)):
     left, top, right, bottom = box
     rgba = np.zeros((height, width, 4), np.uint8)
     rgba[..., :3] = 90
-    rgba[top:bottom, left:right] = (*colour, 255)
+    rgba[top:bottom, left:right] = (*color, 255)
     return rgba
 
 
@@ -85,7 +85,7 @@ def test_the_pixels_lie_where_the_camera_says(case, size):
     y, x = np.mgrid[:size, :size] + 0.5
     assert (x * alpha).sum() / alpha.sum() == pytest.approx(size / 2, abs=0.05)
     assert (y * alpha).sum() / alpha.sum() == pytest.approx(size / 2, abs=0.05)
-    # no fringe of the hidden grey where the edge is; the kernel rings a little
+    # no fringe of the hidden gray where the edge is; the kernel rings a little
     seen = view.rgba[(alpha > 0.2) & (alpha < 0.8)][:, :3].astype(int)
     assert np.abs(seen - [200, 60, 20]).max(initial=0) <= 30
 
@@ -104,7 +104,7 @@ def test_straightened_pixels_are_those_of_the_distortion_formula():
     lens = (300.0, 300.0, 210.0, 140.0)
     k1, k2, p1, p2 = -0.2, 0.05, 0.004, -0.003
     camera = ColmapCamera(1, "OPENCV", 400, 300, (*lens, k1, k2, p1, p2))
-    rgba = frame_with_box(400, 300, (60, 40, 340, 260), colour=(0, 0, 0))
+    rgba = frame_with_box(400, 300, (60, 40, 340, 260), color=(0, 0, 0))
     marks = []
     for u, v in ((-0.35, -0.2), (0.3, -0.22), (0.0, 0.1), (0.25, 0.25)):
         r2 = u * u + v * v

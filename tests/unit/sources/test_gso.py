@@ -122,7 +122,7 @@ def test_views_show_the_object_upright_and_textured(root, name):
     assert views.source.name == "gso"
     assert views.source.licence == "CC-BY-4.0, Google LLC"
     assert views.source.sha256 == asset_sha256(model_file(root / name))
-    # z up, the longest side of 4 becomes 2, the box is centred
+    # z up, the longest side of 4 becomes 2, the box is centered
     np.testing.assert_allclose(views.source.bounds, [[-0.5, -0.25, -1], [0.5, 0.25, 1]])
     assert views.images.shape == (2, 48, 48, 4)
     seen = views.images[views.images[..., 3] == 255][:, :3]
@@ -193,7 +193,7 @@ def gso_views() -> ModuleType:
 def test_masks_and_depth_agree_with_independent_ray_casting(gso_dir, gso_views, name):
     job = gso_jobs(gso_dir, [name])[0]
     views = GsoSource(gso_dir, ViewSettings(num_views=2, size=256))(job)
-    mesh = gso_views.load_normalised(gso_dir / name)
+    mesh = gso_views.load_normalized(gso_dir / name)
     found = gso_views.compare(views, mesh, num_samples=50)
     assert found["mask_iou"] > 0.99
     assert found["depth_pixels"] > 5000

@@ -26,9 +26,9 @@ def part(vertices: np.ndarray, faces: np.ndarray, material: Material = RED) -> S
     return ScenePart(vertices.astype(np.float32), faces.astype(np.int32), material)
 
 
-def box(extents: tuple[float, float, float], centre: tuple[float, float, float]) -> Scene:
+def box(extents: tuple[float, float, float], center: tuple[float, float, float]) -> Scene:
     mesh = trimesh.creation.box(extents)
-    return Scene((part(mesh.vertices + centre, mesh.faces),))
+    return Scene((part(mesh.vertices + center, mesh.faces),))
 
 
 def rays(cameras: Cameras, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +128,7 @@ def test_an_object_without_extent_is_refused() -> None:
 
 
 def test_alpha_is_straight() -> None:
-    """Colours are those of the surface however little of it a pixel shows."""
+    """Colors are those of the surface however little of it a pixel shows."""
     cameras = sample_cameras(SMALL, "box")
     views = render_object(box((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)), cameras, SMALL)
     alpha = views.images[..., 3]

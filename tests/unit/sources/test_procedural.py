@@ -46,7 +46,7 @@ def test_views_hold_an_object_within_its_box() -> None:
     assert made.normals is not None
 
 
-def test_light_changes_colours_and_nothing_else() -> None:
+def test_light_changes_colors_and_nothing_else() -> None:
     plain, lit = (first_of(ProceduralSource(1, 0, SETTINGS, share)) for share in (0.0, 1.0))
     np.testing.assert_array_equal(plain.depth, lit.depth)
     np.testing.assert_array_equal(plain.images[..., 3] == 0, lit.images[..., 3] == 0)

@@ -30,7 +30,7 @@ FOCAL = 310.0
 MIDDLE = np.array([5.0, -3.0, 2.0])
 BODY = ((2.0, 1.0, 0.8), (0.0, 0.0, -0.4), (0.5, 0.5, 0.5))
 TOWER = ((0.5, 0.6, 0.8), (-0.6, 0.1, 0.4), (0.35, 0.4, 0.35))
-MARKERS = (  # colour, place: small balls that lie on the body and the tower
+MARKERS = (  # color, place: small balls that lie on the body and the tower
     ((1.0, 0.0, 0.0), (0.9, 0.4, 0.065)),
     ((0.0, 1.0, 0.0), (0.9, -0.4, 0.065)),
     ((0.0, 0.0, 1.0), (0.2, 0.0, 0.065)),
@@ -40,17 +40,17 @@ MARKER_RADIUS = 0.07
 
 
 def known_object():
-    def part(mesh, colour):
+    def part(mesh, color):
         vertices = (mesh.vertices + MIDDLE).astype(np.float32)
-        return ScenePart(vertices, mesh.faces.astype(np.int32), Material((*colour, 1.0)))
+        return ScenePart(vertices, mesh.faces.astype(np.int32), Material((*color, 1.0)))
 
     parts = []
-    for extents, place, colour in (BODY, TOWER):
+    for extents, place, color in (BODY, TOWER):
         box = trimesh.creation.box(extents)
-        parts.append(part(box.apply_translation(place), colour))
-    for colour, place in MARKERS:
+        parts.append(part(box.apply_translation(place), color))
+    for color, place in MARKERS:
         ball = trimesh.creation.icosphere(2, radius=MARKER_RADIUS)
-        parts.append(part(ball.apply_translation(place), colour))
+        parts.append(part(ball.apply_translation(place), color))
     return Scene(tuple(parts))
 
 
@@ -242,8 +242,8 @@ def marker_errors(views, similarity):
     errors = []
     for view, image in enumerate(views.images):
         rgb = image[..., :3].astype(float) * (image[..., 3:] / 255.0) / 255.0
-        for marker, (colour, _) in enumerate(MARKERS):
-            on, off = np.array(colour) > 0, np.array(colour) == 0
+        for marker, (color, _) in enumerate(MARKERS):
+            on, off = np.array(color) > 0, np.array(color) == 0
             weight = np.clip(rgb[..., on].min(-1) - rgb[..., off].max(-1), 0, 1)
             weight[weight < 0.2] = 0.0
             radius = MARKER_RADIUS * similarity.scale * views.cameras.intrinsics[view, 0]

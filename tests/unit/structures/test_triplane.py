@@ -14,7 +14,7 @@ from lrm_core.structures.triplane import (
 
 
 def naive_bilinear(plane, u, v):
-    """Texel centres at (i + 0.5) / n of [-1, 1]; zero outside. plane: (C, H, W) as nested lists."""
+    """Texel centers at (i + 0.5) / n of [-1, 1]; zero outside. plane: (C, H, W) as nested lists."""
     height, width = len(plane[0]), len(plane[0][0])
     x, y = (u + 1) * width / 2 - 0.5, (v + 1) * height / 2 - 0.5
     x0, y0 = math.floor(x), math.floor(y)
@@ -62,7 +62,7 @@ def test_features_outside_the_cube_are_zero():
     assert torch.equal(sample_planes(triplane, torch.zeros(1, 1, 3)), torch.ones(1, 1, 6))
 
 
-def test_normalise_and_back():
+def test_normalize_and_back():
     points = torch.tensor([[0.3, -0.2, 0.5], [-0.4, 0.6, -0.7]])
     for frustum in (None, Frustum(2.0, 0.75)):
         triplane = Triplane(torch.zeros(1, 3, 1, 2, 2), 0.87, frustum=frustum)

@@ -106,7 +106,7 @@ def test_enlarging_is_bilinear() -> None:
     np.testing.assert_allclose(resize_premultiplied(image, 20), expected.numpy(), atol=2e-3)
 
 
-def test_hidden_colours_leave_no_fringe() -> None:
+def test_hidden_colors_leave_no_fringe() -> None:
     image = np.zeros((32, 32, 4), np.uint8)
     image[..., :3] = 255
     image[:, :13] = (200, 0, 0, 255)

@@ -98,7 +98,7 @@ def test_pictures_and_cameras_belong_together(ball_views) -> None:
         assert torch.equal(sample.camera.c2w[0], sample.targets.cameras.c2w[0])
 
 
-def test_the_input_camera_is_normalised_and_sees_the_same_ball(ball_views) -> None:
+def test_the_input_camera_is_normalized_and_sees_the_same_ball(ball_views) -> None:
     samples = samples_of(ViewSource(url=str(ball_views), distance=2.0))
     own = samples_of(ViewSource(url=str(ball_views), distance=None))
     distances = set()
@@ -106,10 +106,10 @@ def test_the_input_camera_is_normalised_and_sees_the_same_ball(ball_views) -> No
         c2w = samples[index].camera.c2w[0]
         torch.testing.assert_close(c2w[:3, 3], torch.tensor([0.0, -2.0, 0.0]))
         torch.testing.assert_close(-c2w[:3, 2], torch.tensor([0.0, 1.0, 0.0]))
-        centre = own[index].camera.c2w[0, :3, 3]
-        assert centre[0].abs() < 1e-6
-        distances.add(round(float(-centre[1]), 3))
-        # the ball's centre, the origin, stays in the middle of every whole view
+        center = own[index].camera.c2w[0, :3, 3]
+        assert center[0].abs() < 1e-6
+        distances.add(round(float(-center[1]), 3))
+        # the ball's center, the origin, stays in the middle of every whole view
         cameras = samples[index].targets.cameras
         pixels, depth = cameras.project(torch.zeros(1, 3))
         middle = cameras.intrinsics[:, 2:]

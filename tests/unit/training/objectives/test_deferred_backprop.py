@@ -61,7 +61,7 @@ def gradients(render: Callable[[DoubleField], RenderedRays]) -> tuple[Tensor, li
 SETTINGS = RenderSettings(half_side=1.0, num_samples=12)
 
 
-@pytest.mark.parametrize(("step", "midpoint"), [("metric", False), ("normalised", True)])
+@pytest.mark.parametrize(("step", "midpoint"), [("metric", False), ("normalized", True)])
 def test_gradients_are_those_of_rendering_everything_at_once(step: str, midpoint: bool) -> None:
     rays, settings = rays_of(10), replace(SETTINGS, step=step, midpoint_density=midpoint)
     direct, expected = gradients(lambda field: render_rays(field, rays, settings))

@@ -36,7 +36,7 @@ LAYOUTS = {
     "triposr": tiny_like(
         decoder={"camera_feature": "none", "feed_forward": "geglu", "residual_projection": True},
         nerf={"extent": 0.87, "density_activation": "exp", "activation": "silu"},
-        rendering={"step": "normalised", "num_samples": 16},
+        rendering={"step": "normalized", "num_samples": 16},
         input={"background": 0.5},
     ),
     "openlrm": tiny_like(

@@ -1,4 +1,4 @@
-"""Nearest neighbours between two point sets, searched once and shared by the point metrics."""
+"""Nearest neighbors between two point sets, searched once and shared by the point metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrm_core.errors import InputError
 
 
 @dataclass(frozen=True)
-class NearestNeighbours:
+class NearestNeighbors:
     """Whom each of P predicted and R reference points finds nearest in the other set.
 
     Attributes:
@@ -27,9 +27,9 @@ class NearestNeighbours:
     reference_indices: Int[np.ndarray, "R"]
 
 
-def find_nearest_neighbours(
+def find_nearest_neighbors(
     predicted: Float[np.ndarray, "P 3"], reference: Float[np.ndarray, "R 3"], *, workers: int = 1
-) -> NearestNeighbours:
+) -> NearestNeighbors:
     """Search both ways, by a KD-tree in float64.
 
     Args:
@@ -49,4 +49,4 @@ def find_nearest_neighbours(
             raise InputError(f"a coordinate of the {name} points is not finite")
     to_reference, in_reference = cKDTree(reference).query(predicted, workers=workers)
     to_predicted, in_predicted = cKDTree(predicted).query(reference, workers=workers)
-    return NearestNeighbours(to_reference, in_reference, to_predicted, in_predicted)
+    return NearestNeighbors(to_reference, in_reference, to_predicted, in_predicted)
