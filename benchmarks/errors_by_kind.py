@@ -1,11 +1,12 @@
 """Mean scores of a run on scans, by kind of object: where a model is weak.
 
-    python benchmarks/errors_by_kind.py reports/runs/gso-v1/lrm-mini [RUN...] [--sheet FILE.png]
+    python benchmarks/errors_by_kind.py reports/runs/gso-v1/lrm-mini [RUN...] [--cut] [--sheet PNG]
 
-With --sheet, the picture, the mesh and the scan of the worst object of every kind of the first run,
-as its method answers now. The kinds are ours, given by eye to the 61 scans of `LRM_GSO_DIR`; groups
-are several objects that were scanned as one, flat things are low where the photo is level. Writes a
-Markdown table per run, worst kind first.
+With --cut, also by whether the picture that methods are given shows the object whole. With --sheet,
+the picture, the mesh and the scan of the worst object of every kind of the first run, as its method
+answers now. The kinds are ours, given by eye to the 61 scans of `LRM_GSO_DIR`; groups are several
+objects that were scanned as one, flat things are low where the photo is level. Writes a Markdown
+table per run, worst kind first.
 """
 
 from __future__ import annotations
@@ -53,11 +54,19 @@ KINDS = {
 def errors_by_kind(scores: pd.DataFrame) -> pd.DataFrame:
     """Means by kind, the number of objects first; the worst Chamfer distance on top."""
     kind_of = {name: kind for kind, names in KINDS.items() for name in names.split()}
-    kinds = scores["object"].map(kind_of).fillna("not in the list")
-    grouped = scores.groupby(kinds)
+    return _means(scores, scores["object"].map(kind_of).fillna("not in the list").rename("kind"))
+
+
+def errors_by_picture(scores: pd.DataFrame, cut: set[str]) -> pd.DataFrame:
+    """Means of the objects that their picture cuts off, and of those that it shows whole."""
+    is_cut = scores["object"].isin(cut)
+    return _means(scores, is_cut.map({True: "cut off", False: "whole"}).rename("in the picture"))
+
+
+def _means(scores: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
+    grouped = scores.groupby(groups)
     means = grouped[[metric for metric in METRICS if metric in scores]].mean()
     means.insert(0, "objects", grouped.size())
-    means.index.name = "kind"
     return means.sort_values("chamfer_distance", ascending=False)
 
 
@@ -69,6 +78,22 @@ def worst_of_each_kind(scores: pd.DataFrame) -> list[str]:
         for kind in errors_by_kind(scores).index
         if kind in KINDS
     ]
+
+
+def touches_border(picture: np.ndarray) -> bool:
+    """Whether the object of an (H, W, 4) picture, alpha in [0, 1], reaches the picture's border."""
+    opaque = picture[..., 3] > 0.5
+    return bool(np.concatenate([opaque[[0, -1]].ravel(), opaque[:, [0, -1]].ravel()]).any())
+
+
+def pictures_that_cut(protocol_name: str, names: list[str]) -> set[str]:
+    """The objects that reach the border of the picture that methods are given."""
+    protocol = load_protocol(protocol_name)
+    collection = find_objects(protocol, names=names)
+    pictures = {
+        name: make_reference(name, collection.load(name)[0], protocol).picture for name in names
+    }
+    return {name for name, picture in pictures.items() if touches_border(picture)}
 
 
 def failures(protocol_name: str, method: str, names: list[str]) -> list[list[np.ndarray]]:
@@ -95,6 +120,7 @@ def main() -> None:
     """Print the tables of the runs on the command line, and draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--cut", action="store_true")
     parser.add_argument("--sheet", type=Path, metavar="FILE.png")
     arguments = parser.parse_args()
     if arguments.sheet is not None:
@@ -104,15 +130,17 @@ def main() -> None:
         columns = ["given", "mesh: 45°", "135°", "270°", "scan: 45°", "135°", "270°"]
         write_png(arguments.sheet, contact_sheet(rows, column_labels=columns, cell_size=128))
     for run in arguments.runs:
-        table = errors_by_kind(pd.read_parquet(run / "scores.parquet"))
-        print(f"\n{run.name}\n\n| {' | '.join([table.index.name, *table])} |")
-        print("|---" * (table.shape[1] + 1) + "|")
-        for kind, row in table.iterrows():
-            print(
-                "|",
-                " | ".join([str(kind), f"{row.iloc[0]:.0f}", *(f"{x:.3f}" for x in row[1:])]),
-                "|",
-            )
+        scores = pd.read_parquet(run / "scores.parquet")
+        tables = [errors_by_kind(scores)]
+        if arguments.cut:
+            cut = pictures_that_cut(run.parent.name, list(scores["object"]))
+            tables.append(errors_by_picture(scores, cut))
+        for table in tables:
+            print(f"\n{run.name}\n\n| {' | '.join([str(table.index.name), *table])} |")
+            print("|---" * (table.shape[1] + 1) + "|")
+            for group, row in table.iterrows():
+                numbers = [f"{row.iloc[0]:.0f}", *(f"{value:.3f}" for value in row[1:])]
+                print("|", " | ".join([str(group), *numbers]), "|")
 
 
 if __name__ == "__main__":

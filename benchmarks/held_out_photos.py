@@ -146,6 +146,9 @@ def main() -> None:
     for name in arguments.models:
         model = load_lrm(name)
         results[name] = {kind: score(model, photos) for kind, photos in sets.items()}
+        if arguments.gray:  # the color behind stays the object's own
+            for errors in results[name].values():
+                del errors["behind"]
         print(name, results[name], flush=True)
     if arguments.report is not None:
         arguments.report.write_text(json.dumps(results, indent=2) + "\n")
