@@ -12,6 +12,8 @@ table per run, worst kind first.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,12 @@ from lrm_core.baselines.loading import load_predictor
 from lrm_core.evaluation.collection import find_objects
 from lrm_core.evaluation.protocol import load_protocol
 from lrm_core.evaluation.reference import make_reference
+from lrm_core.foreground.separate_objects import cut_sides
 from lrm_core.geometry.trajectories import orbit
 from lrm_core.imaging.contact_sheet import contact_sheet
 from lrm_core.io.image_writing import to_uint8, write_png
 from lrm_core.rendering.mesh_renderer import render_scene
+from lrm_core.reporting.tables import markdown_table
 from lrm_core.structures.scene import Scene
 
 METRICS = ("psnr", "chamfer_distance", "f_score@0.1", "silhouette_iou", "depth_error")
@@ -57,7 +61,7 @@ def errors_by_kind(scores: pd.DataFrame) -> pd.DataFrame:
     return _means(scores, scores["object"].map(kind_of).fillna("not in the list").rename("kind"))
 
 
-def errors_by_picture(scores: pd.DataFrame, cut: set[str]) -> pd.DataFrame:
+def errors_by_picture(scores: pd.DataFrame, cut: Collection[str]) -> pd.DataFrame:
     """Means of the objects that their picture cuts off, and of those that it shows whole."""
     is_cut = scores["object"].isin(cut)
     return _means(scores, is_cut.map({True: "cut off", False: "whole"}).rename("in the picture"))
@@ -82,18 +86,19 @@ def worst_of_each_kind(scores: pd.DataFrame) -> list[str]:
 
 def touches_border(picture: np.ndarray) -> bool:
     """Whether the object of an (H, W, 4) picture, alpha in [0, 1], reaches the picture's border."""
-    opaque = picture[..., 3] > 0.5
-    return bool(np.concatenate([opaque[[0, -1]].ravel(), opaque[:, [0, -1]].ravel()]).any())
+    return bool(cut_sides(to_uint8(picture)[..., 3], trimmed=False))
 
 
-def pictures_that_cut(protocol_name: str, names: list[str]) -> set[str]:
+@cache  # runs of one protocol were given the same pictures
+def pictures_that_cut(protocol_name: str, names: tuple[str, ...]) -> frozenset[str]:
     """The objects that reach the border of the picture that methods are given."""
     protocol = load_protocol(protocol_name)
     collection = find_objects(protocol, names=names)
-    pictures = {
-        name: make_reference(name, collection.load(name)[0], protocol).picture for name in names
-    }
-    return {name for name, picture in pictures.items() if touches_border(picture)}
+    return frozenset(
+        name
+        for name in names
+        if touches_border(make_reference(name, collection.load(name)[0], protocol).picture)
+    )
 
 
 def failures(protocol_name: str, method: str, names: list[str]) -> list[list[np.ndarray]]:
@@ -133,14 +138,11 @@ def main() -> None:
         scores = pd.read_parquet(run / "scores.parquet")
         tables = [errors_by_kind(scores)]
         if arguments.cut:
-            cut = pictures_that_cut(run.parent.name, list(scores["object"]))
+            cut = pictures_that_cut(run.parent.name, tuple(scores["object"]))
             tables.append(errors_by_picture(scores, cut))
         for table in tables:
-            print(f"\n{run.name}\n\n| {' | '.join([str(table.index.name), *table])} |")
-            print("|---" * (table.shape[1] + 1) + "|")
-            for group, row in table.iterrows():
-                numbers = [f"{row.iloc[0]:.0f}", *(f"{value:.3f}" for value in row[1:])]
-                print("|", " | ".join([str(group), *numbers]), "|")
+            readable = table.map("{:.3f}".format).assign(objects=table["objects"])
+            print(f"\n{run.name}\n\n{markdown_table(readable.reset_index())}", end="")
 
 
 if __name__ == "__main__":

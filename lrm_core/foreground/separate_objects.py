@@ -74,7 +74,7 @@ def single_out(
             rgb = np.where((filled > alpha)[..., None], np.uint8(255), rgb)
         alpha = filled
         notes.append("taken for a drawing in outline: what its lines enclose was filled")
-    sides = _cut_sides(alpha, trimmed=given)
+    sides = cut_sides(alpha, trimmed=given)
     if sides:
         notes.append(f"the object touches the {sides}: what lies beyond is missing")
     return OneObject(np.dstack([rgb, alpha]), tuple(notes))
@@ -144,8 +144,13 @@ def _fill_outlines(alpha: UInt8[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"] 
     return np.where(holes, np.uint8(255), alpha)
 
 
-def _cut_sides(alpha: UInt8[np.ndarray, "H W"], *, trimmed: bool) -> str:
-    """Sides of the picture that cut the object off, in words; empty where there are none."""
+def cut_sides(alpha: UInt8[np.ndarray, "H W"], *, trimmed: bool) -> str:
+    """Sides of the picture that cut the object off, in words; empty where there are none.
+
+    Args:
+        alpha: (H, W) of the picture.
+        trimmed: whether a picture whose object touches all four sides was trimmed to it, not cut.
+    """
     edges = {"top": alpha[0], "bottom": alpha[-1], "left": alpha[:, 0], "right": alpha[:, -1]}
     if trimmed and all((edge > _VISIBLE).any() for edge in edges.values()):
         return ""
